@@ -1,0 +1,309 @@
+// Breaks the contracts on purpose and demands that a named test notices.
+//
+//   node contracts/tools/mutants.mjs                  every mutant
+//   node contracts/tools/mutants.mjs --changed <base> only mutants whose source, test or own text differs from git <base>
+//   node contracts/tools/mutants.mjs --only Q-3       only mutants whose id starts with this (may be repeated)
+//   node contracts/tools/mutants.mjs --trace          runs nothing: every requirement has a test and a mutant that exist
+//   --jobs <n>                                        workers (default 2)
+//
+// Mutants stand in `contracts/mutants/*.json`, each file an array of
+//   { "id": "Q-3.1",              unique; by habit the requirement and a number
+//     "requirement": "Q-3",       a row of SPEC.md or SPEC-periphery.md
+//     "file": "src/ZKPool.sol",   relative to contracts/
+//     "find": "a < b",            must occur exactly once; any run of white space matches any other
+//     "replace": "a <= b",
+//     "test": "Publish.t.sol:test_RevertWhen_Expired" }   the file's name and the function that must fail
+// `find` that occurs more than once needs `"nth": 1` (first) and so on. A mutant that needs several edits has, in place of
+// the three fields, `"edits": [{ "file", "find", "replace", "nth"? }]`.
+//
+// Requirements stand in SPEC*.md as table rows: | Q-3 | sentence | `File.t.sol:test_A`, `File.t.sol:test_B` | `Q-3.1` |
+// A mutant's test must be one of its requirement's tests.
+//
+// A mutant that survives, does not apply, does not compile, or whose test does not pass without it fails the run.
+// Everything happens in a copy; the tree is never touched.
+import { execFileSync, spawn } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
+
+async function main() {
+  const options = parseArguments(process.argv.slice(2));
+  const { requirements, mutants, problems } = load();
+  if (problems.length > 0) fail(problems);
+  if (options.trace) {
+    console.log(`trace: ${requirements.size} requirements, ${mutants.length} mutants, each with an existing test`);
+    return;
+  }
+  const selected = select(mutants, options);
+  if (selected.length === 0) {
+    console.log("no mutant concerned");
+    return;
+  }
+  const failures = await run(selected, options.jobs);
+  if (failures.length > 0) fail(failures);
+  console.log(`all ${selected.length} mutants killed`);
+}
+
+function parseArguments(args) {
+  const options = { trace: false, changed: null, only: [], jobs: 2 };
+  while (args.length > 0) {
+    const arg = args.shift();
+    if (arg === "--trace") options.trace = true;
+    else if (arg === "--changed" && args.length > 0) options.changed = args.shift();
+    else if (arg === "--only" && args.length > 0) options.only.push(args.shift());
+    else if (arg === "--jobs" && Number.isInteger(+args[0]) && +args[0] > 0) options.jobs = +args.shift();
+    else fail([`usage: mutants.mjs [--trace] [--changed <git base>] [--only <id prefix>]... [--jobs <n>]`]);
+  }
+  return options;
+}
+
+function fail(lines) {
+  for (const line of lines) console.error(line);
+  process.exit(1);
+}
+
+// ---- requirements, tests, mutants and the thread between them ----
+
+function load() {
+  const problems = [];
+  const tests = indexTests();
+  const requirements = new Map();
+  for (const name of fs.readdirSync(ROOT).filter((n) => /^SPEC.*\.md$/.test(n)).sort()) {
+    for (const row of readRequirements(name)) {
+      if (requirements.has(row.id)) problems.push(`${name}: ${row.id} stands twice`);
+      requirements.set(row.id, row);
+    }
+  }
+
+  const mutants = [];
+  const byId = new Map();
+  const dir = path.join(ROOT, "mutants");
+  for (const name of fs.readdirSync(dir).filter((n) => n.endsWith(".json")).sort()) {
+    for (const raw of JSON.parse(fs.readFileSync(path.join(dir, name), "utf8"))) {
+      const mutant = { ...raw, source: `mutants/${name}`, edits: raw.edits ?? [raw] };
+      if (byId.has(mutant.id)) problems.push(`${name}: mutant ${mutant.id} stands twice`);
+      byId.set(mutant.id, mutant);
+      mutants.push(mutant);
+    }
+  }
+
+  for (const row of requirements.values()) {
+    const at = `${row.source}: ${row.id}`;
+    if (row.tests.length === 0) problems.push(`${at} names no test`);
+    for (const test of row.tests) if (!tests.has(test)) problems.push(`${at} names ${test}, which does not exist`);
+    if (row.mutants.length === 0) problems.push(`${at} names no mutant`);
+    for (const id of row.mutants) {
+      if (byId.get(id)?.requirement !== row.id) problems.push(`${at} names ${id}, which is no mutant of it`);
+    }
+  }
+  for (const mutant of mutants) {
+    const at = `${mutant.source}: ${mutant.id}`;
+    const row = requirements.get(mutant.requirement);
+    if (!row) problems.push(`${at} belongs to ${mutant.requirement}, which does not exist`);
+    else if (!row.mutants.includes(mutant.id)) problems.push(`${at} is not named by ${row.id}`);
+    else if (!row.tests.includes(mutant.test)) problems.push(`${at} is to be killed by ${mutant.test}, which ${row.id} does not name`);
+    if (tests.get(mutant.test)?.length > 1) problems.push(`${at}: ${mutant.test} is ambiguous: ${tests.get(mutant.test)}`);
+    mutant.testPath = tests.get(mutant.test)?.[0];
+    for (const edit of mutant.edits) {
+      const problem = applyEdit(ROOT, edit, false);
+      if (problem) problems.push(`${at} ${problem}`);
+    }
+  }
+  return { requirements, mutants, problems };
+}
+
+function readRequirements(name) {
+  const rows = [];
+  for (const line of fs.readFileSync(path.join(ROOT, name), "utf8").split("\n")) {
+    const match = /^\|\s*([A-Z]{1,3}-\d+[a-z]?)\s*\|(.*)\|\s*$/.exec(line);
+    if (!match) continue;
+    const cells = match[2].split(/(?<!\\)\|/);
+    const quoted = (cell) => [...(cell ?? "").matchAll(/`([^`]+)`/g)].map((m) => m[1]);
+    rows.push({ id: match[1], source: name, tests: quoted(cells.at(-2)), mutants: quoted(cells.at(-1)) });
+  }
+  return rows;
+}
+
+// "File.t.sol:test_X" -> paths of the files that hold it
+function indexTests() {
+  const tests = new Map();
+  for (const file of walk(path.join(ROOT, "test"))) {
+    if (!file.endsWith(".t.sol")) continue;
+    const text = fs.readFileSync(file, "utf8");
+    for (const [, name] of text.matchAll(/^\s*function\s+((?:test|invariant)\w*)\s*\(/gm)) {
+      const key = `${path.basename(file)}:${name}`;
+      tests.set(key, [...(tests.get(key) ?? []), path.relative(ROOT, file)]);
+    }
+  }
+  return tests;
+}
+
+function* walk(dir) {
+  for (const entry of fs.readdirSync(dir, { withFileTypes: true })) {
+    const full = path.join(dir, entry.name);
+    if (entry.isDirectory()) yield* walk(full);
+    else yield full;
+  }
+}
+
+function select(mutants, options) {
+  let selected = mutants;
+  if (options.only.length > 0) selected = selected.filter((m) => options.only.some((p) => m.id.startsWith(p)));
+  if (options.changed !== null) {
+    const git = (...args) => execFileSync("git", ["-C", ROOT, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+    const changed = new Set(git("diff", "--name-only", "--relative", options.changed).split("\n"));
+    const before = new Map();
+    for (const source of new Set(mutants.map((m) => m.source))) {
+      try {
+        for (const raw of JSON.parse(git("show", `${options.changed}:./${source}`))) before.set(raw.id, JSON.stringify(raw));
+      } catch {
+        // The file is new: all its mutants are.
+      }
+    }
+    selected = selected.filter((m) => {
+      const { source, edits, testPath, ...raw } = m;
+      if (!("file" in raw)) raw.edits = edits;
+      const same = before.has(m.id) && sameFields(JSON.parse(before.get(m.id)), raw);
+      return !same || changed.has(m.testPath) || m.edits.some((e) => changed.has(e.file));
+    });
+  }
+  return selected;
+}
+
+function sameFields(a, b) {
+  const sorted = (o) => JSON.stringify(Object.entries(o).sort(([x], [y]) => (x < y ? -1 : 1)));
+  return sorted(a) === sorted(b);
+}
+
+// Returns what is wrong, or null; writes the mutated file if `write`.
+function applyEdit(dir, edit, write) {
+  const file = path.join(dir, edit.file);
+  if (!fs.existsSync(file)) return `mutates ${edit.file}, which does not exist`;
+  const text = fs.readFileSync(file, "utf8");
+  const pattern = edit.find.trim().split(/\s+/).map((w) => w.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("\\s+");
+  const hits = [...text.matchAll(new RegExp(pattern, "g"))];
+  if (hits.length === 0) return `does not apply: no "${edit.find}" in ${edit.file}`;
+  if (hits.length > 1 && !edit.nth) return `does not apply: "${edit.find}" occurs ${hits.length} times in ${edit.file}`;
+  const hit = hits[(edit.nth ?? 1) - 1];
+  if (!hit) return `does not apply: "${edit.find}" occurs only ${hits.length} times in ${edit.file}`;
+  const mutated = text.slice(0, hit.index) + edit.replace + text.slice(hit.index + hit[0].length);
+  if (mutated === text) return "changes nothing";
+  if (write) fs.writeFileSync(file, mutated);
+  return null;
+}
+
+// ---- running ----
+
+async function run(mutants, jobs) {
+  const base = fs.mkdtempSync(path.join(os.tmpdir(), "zkpool-mutants-"));
+  process.on("exit", () => fs.rmSync(base, { recursive: true, force: true }));
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
+
+  const first = path.join(base, "0");
+  copyProject(first);
+  const failures = await checkUnbroken(first, mutants);
+  if (failures.length > 0) return failures;
+
+  const workers = [first];
+  while (workers.length < Math.min(jobs, mutants.length)) {
+    const dir = path.join(base, String(workers.length));
+    fs.cpSync(first, dir, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
+    workers.push(dir);
+  }
+  const queue = [...mutants];
+  let done = 0;
+  await Promise.all(
+    workers.map(async (dir) => {
+      for (let mutant = queue.shift(); mutant; mutant = queue.shift()) {
+        const started = Date.now();
+        const problem = await tryMutant(dir, mutant);
+        const seconds = ((Date.now() - started) / 1000).toFixed(1);
+        console.log(`[${++done}/${mutants.length}] ${mutant.id} ${problem ? "NOT KILLED" : "killed"} by ${mutant.test} (${seconds}s)`);
+        if (problem) failures.push(`${mutant.id}: ${problem}`);
+      }
+    }),
+  );
+  return failures.sort();
+}
+
+function copyProject(dir) {
+  fs.mkdirSync(dir);
+  const skip = new Set(["node_modules", "out", "cache", "broadcast"]);
+  for (const name of fs.readdirSync(ROOT)) {
+    if (skip.has(name)) continue;
+    fs.cpSync(path.join(ROOT, name), path.join(dir, name), { recursive: true, preserveTimestamps: true });
+  }
+  fs.symlinkSync(path.join(ROOT, "node_modules"), path.join(dir, "node_modules"));
+}
+
+// Every test that is to kill a mutant must pass without one.
+async function checkUnbroken(dir, mutants) {
+  const failures = [];
+  const names = [...new Set(mutants.map((m) => m.test.split(":")[1]))];
+  const files = new Set(mutants.map((m) => m.testPath));
+  console.log(`running ${names.length} tests of ${files.size} files without a mutant`);
+  const results = await forgeTest(dir, `{${[...files, "none"].join(",")}}`, names);
+  if (results === null) return ["the contracts or tests do not compile"];
+  for (const mutant of mutants) {
+    const status = results.get(`${mutant.testPath}:${mutant.test.split(":")[1]}`);
+    if (status !== "Success") failures.push(`${mutant.test} does not pass without a mutant (${status ?? "did not run"})`);
+  }
+  return [...new Set(failures)];
+}
+
+async function tryMutant(dir, mutant) {
+  const originals = new Map();
+  try {
+    for (const edit of mutant.edits) {
+      const file = path.join(dir, edit.file);
+      if (!originals.has(file)) originals.set(file, fs.readFileSync(file));
+      const problem = applyEdit(dir, edit, true);
+      if (problem) return problem;
+    }
+    const name = mutant.test.split(":")[1];
+    const results = await forgeTest(dir, mutant.testPath, [name]);
+    if (results === null) return "does not compile";
+    const status = results.get(`${mutant.testPath}:${name}`);
+    if (status === undefined) return `${mutant.test} did not run`;
+    if (status === "setUp failed") return `breaks the fixture of ${mutant.test} instead of the test`;
+    return status === "Failure" ? null : `survives ${mutant.test}`;
+  } finally {
+    for (const [file, text] of originals) fs.writeFileSync(file, text);
+    // Failures that forge remembers must not be replayed against the next mutant.
+    for (const name of ["fuzz", "invariant"]) fs.rmSync(path.join(dir, "cache", name), { recursive: true, force: true });
+  }
+}
+
+// Map of "path:function" to status; null if it did not compile.
+function forgeTest(dir, matchPath, names) {
+  const args = ["test", "--root", dir, "--json", "--match-path", matchPath, "--match-test", `^(${names.join("|")})\\(`];
+  const local = path.join(ROOT, "node_modules", ".bin");
+  const env = { ...process.env, PATH: `${local}${path.delimiter}${process.env.PATH}`, FOUNDRY_SOLC: path.join(dir, "tools", "solc") };
+  return new Promise((resolve, reject) => {
+    const child = spawn("forge", args, { cwd: dir, env, stdio: ["ignore", "pipe", "ignore"] });
+    let out = "";
+    child.stdout.on("data", (chunk) => (out += chunk));
+    child.on("error", reject);
+    child.on("close", () => {
+      const line = out.split("\n").find((l) => l.startsWith("{"));
+      if (line === undefined) return resolve(null);
+      const results = new Map();
+      for (const [suite, { test_results }] of Object.entries(JSON.parse(line))) {
+        const file = suite.slice(0, suite.lastIndexOf(":"));
+        for (const [signature, { status }] of Object.entries(test_results)) {
+          const name = signature.split("(")[0];
+          const key = `${file}:${name}`;
+          // Several contracts of one file may hold the test: one that fails is enough.
+          if (results.get(key) !== "Failure") results.set(key, status);
+          if (name === "setUp" && status === "Failure") for (const n of names) results.set(`${file}:${n}`, "setUp failed");
+        }
+      }
+      resolve(results);
+    });
+  });
+}
+
+await main();
