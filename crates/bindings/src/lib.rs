@@ -1,0 +1,1 @@
+//! Typed bindings of the contracts, from the committed ABI files.

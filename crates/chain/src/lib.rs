@@ -1,0 +1,1 @@
+//! Following the chain, sending transactions and holding keys.

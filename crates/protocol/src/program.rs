@@ -1,0 +1,106 @@
+//! Programs: what a prover runs, registered once and addressed by content.
+
+use crate::BlobId;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A kind of proof, as written in quotes, prover descriptions and the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProofKind {
+    /// Groth16 over BN254 for circom circuits (`.zkey` of snarkjs).
+    Groth16Bn254,
+}
+
+impl ProofKind {
+    /// Every kind.
+    pub const ALL: [Self; 1] = [Self::Groth16Bn254];
+
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Groth16Bn254 => "groth16-bn254",
+        }
+    }
+
+    /// The kind with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+impl fmt::Display for ProofKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The content address of a manifest.
+pub type ProgramId = BlobId;
+
+/// What makes up a program. Two programs with the same parts are the same program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ProgramManifest {
+    /// A circom circuit.
+    Groth16Bn254 {
+        /// snarkjs proving key.
+        zkey: BlobId,
+        /// circom's WebAssembly witness generator; without it tasks bring a ready witness (`.wtns`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        witness_generator: Option<BlobId>,
+    },
+}
+
+impl ProgramManifest {
+    /// The kind of proof that the program yields.
+    pub const fn kind(&self) -> ProofKind {
+        match self {
+            Self::Groth16Bn254 { .. } => ProofKind::Groth16Bn254,
+        }
+    }
+
+    /// The program's id: the SHA-256 of a line per part, in fixed order.
+    pub fn id(&self) -> ProgramId {
+        let mut text = format!("zkpool program v1\nkind {}\n", self.kind());
+        match self {
+            Self::Groth16Bn254 { zkey, witness_generator } => {
+                text += &format!("zkey {zkey}\n");
+                if let Some(wasm) = witness_generator {
+                    text += &format!("witness-generator {wasm}\n");
+                }
+            }
+        }
+        BlobId::of(text.as_bytes())
+    }
+
+    /// The blobs that a prover needs.
+    pub fn blobs(&self) -> Vec<BlobId> {
+        match self {
+            Self::Groth16Bn254 { zkey, witness_generator } => [*zkey].into_iter().chain(*witness_generator).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_covers_every_part() {
+        let (a, b) = (BlobId::of(b"a"), BlobId::of(b"b"));
+        let make = |zkey, witness_generator| ProgramManifest::Groth16Bn254 { zkey, witness_generator }.id();
+        let ids = [make(a, None), make(b, None), make(a, Some(b)), make(b, Some(a))];
+        for (i, x) in ids.iter().enumerate() {
+            assert!(ids[..i].iter().all(|y| x != y));
+        }
+    }
+
+    #[test]
+    fn names_survive_the_wire() {
+        for kind in ProofKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+            assert_eq!(ProofKind::from_name(kind.as_str()), Some(kind));
+        }
+    }
+}

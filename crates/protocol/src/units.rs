@@ -1,0 +1,29 @@
+//! Work units.
+
+use serde::{Deserialize, Serialize};
+use std::{fmt, iter::Sum, ops::Add};
+
+/// The size of a job, in the unit of its proof kind: constraints for Groth16.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WorkUnits(pub u64);
+
+impl Add for WorkUnits {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sum for WorkUnits {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self(0), Add::add)
+    }
+}
+
+impl fmt::Display for WorkUnits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,1 @@
+//! The prover agent: claim, heartbeat, prove, return.

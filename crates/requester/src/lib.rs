@@ -1,0 +1,1 @@
+//! The requester's SDK: ask, compare, publish, watch, collect.

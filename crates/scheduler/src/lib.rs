@@ -1,0 +1,1 @@
+//! Who proves what, when, and for how much: pure decisions over a snapshot.

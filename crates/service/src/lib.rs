@@ -1,0 +1,1 @@
+//! The operator's service: HTTP routes and reconcilers.

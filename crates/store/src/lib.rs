@@ -1,0 +1,1 @@
+//! What the service must not forget: the store trait, SQLite, blobs.
