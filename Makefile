@@ -1,0 +1,88 @@
+# ZKPool. Two commands do everything: `make demo` runs the main job, `make test` passes all tests.
+# A fresh machine needs cargo, node with npm, a C compiler and make.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+CONTRACTS := contracts
+BIN := $(CURDIR)/$(CONTRACTS)/node_modules/.bin
+# An installed Foundry on PATH wins over the npm platform package.
+export PATH := $(PATH):$(BIN)
+export FOUNDRY_SOLC := $(CURDIR)/$(CONTRACTS)/tools/solc
+FORGE := cd $(CONTRACTS) && forge
+NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo 'nextest run --no-fail-fast' || echo 'test')
+NPM_STAMP := $(CONTRACTS)/node_modules/.package-lock.json
+SOL := $(shell find $(CONTRACTS)/src $(CONTRACTS)/test -name '*.sol' 2>/dev/null)
+ARTIFACTS := $(CONTRACTS)/out/.stamp
+
+.PHONY: help demo test setup contracts test-contracts test-rust test-e2e lint lint-contracts lint-rust mutants \
+	mutants-changed slither snapshots generate bench fmt clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+# ---- the two commands ----
+
+demo: contracts ## sets everything up and runs the whole road on this machine (ARGS='--json FILE')
+	cargo build --release -p zkpool-cli -p zkpool-demo
+	target/release/zkpool-demo $(ARGS)
+
+test: lint test-contracts test-rust ## all tests: Solidity and Rust, unit to end-to-end
+
+# ---- setting up ----
+
+setup: $(NPM_STAMP)
+
+$(NPM_STAMP): $(CONTRACTS)/package-lock.json
+	cd $(CONTRACTS) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+contracts: $(ARTIFACTS) ## builds the contracts
+
+$(ARTIFACTS): $(NPM_STAMP) $(SOL) $(CONTRACTS)/foundry.toml
+	$(FORGE) build
+	@touch $@
+
+# ---- tests ----
+
+test-contracts: contracts ## Solidity: unit, fuzz, invariants, attacks, gas snapshots, trace of the requirements
+	$(FORGE) test
+	$(MAKE) snapshots-check
+	node $(CONTRACTS)/tools/mutants.mjs --trace
+
+test-rust: contracts ## Rust: unit to end-to-end, the demo included
+	cargo build -p zkpool-cli -p zkpool-demo
+	cargo $(NEXTEST) --workspace
+	cargo test --doc --workspace --quiet
+
+mutants: contracts ## breaks the contracts on purpose: every mutant must be caught by its own test
+	node $(CONTRACTS)/tools/mutants.mjs
+
+mutants-changed: contracts ## the mutants of files changed since BASE
+	node $(CONTRACTS)/tools/mutants.mjs --changed $(BASE)
+
+# ---- form ----
+
+lint: lint-contracts lint-rust ## formatting, clippy, the ring check, freshness of generated files
+
+lint-contracts: contracts
+	$(FORGE) fmt --check
+	node $(CONTRACTS)/tools/abi.mjs --check
+
+lint-rust:
+	cargo fmt --all --check
+	node ci/rings.mjs
+	cargo clippy --workspace --all-targets -- -D warnings
+
+fmt: setup ## formats everything
+	$(FORGE) fmt
+	cargo fmt --all
+
+slither: contracts ## static analysis of the contracts (installs slither into .venv)
+	test -x .venv/bin/slither || { python3 -m venv .venv && .venv/bin/pip install --quiet slither-analyzer==0.11.6; }
+	cd $(CONTRACTS) && ../.venv/bin/slither . --config-file slither.config.json --fail-medium
+
+clean: ## removes what was built
+	rm -rf target $(CONTRACTS)/out $(CONTRACTS)/cache $(CONTRACTS)/node_modules .venv
