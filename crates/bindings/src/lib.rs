@@ -1,1 +1,64 @@
-//! Typed bindings of the contracts, from the committed ABI files.
+//! Typed bindings of the contracts.
+//!
+//! Generated at compile time from the committed `abi/*.json`, so cargo needs neither node nor solc. This crate adds the
+//! conversions from and to `zkpool_protocol`'s types ([`convert`]) and readable reverts ([`Revert`]).
+
+#[allow(missing_docs, unreachable_pub, clippy::too_many_arguments, clippy::unwrap_used)]
+mod generated {
+    use alloy::sol;
+
+    sol!(
+        #[sol(rpc, all_derives)]
+        IZKPool,
+        "../../abi/IZKPool.json"
+    );
+
+    sol!(
+        #[sol(rpc, all_derives)]
+        IProofVerifier,
+        "../../abi/IProofVerifier.json"
+    );
+
+    sol!(
+        #[sol(rpc, all_derives)]
+        ICallEncoder,
+        "../../abi/ICallEncoder.json"
+    );
+
+    sol! {
+        /// ERC-20 with its metadata and ERC-2612 permits. `approve`, `transfer` and `transferFrom` are declared without
+        /// a result, because well-known tokens return none.
+        #[sol(rpc, all_derives)]
+        interface IERC20 {
+            event Transfer(address indexed from, address indexed to, uint256 value);
+            event Approval(address indexed owner, address indexed spender, uint256 value);
+
+            function name() external view returns (string memory);
+            function symbol() external view returns (string memory);
+            function decimals() external view returns (uint8);
+            function totalSupply() external view returns (uint256);
+            function balanceOf(address account) external view returns (uint256);
+            function allowance(address owner, address spender) external view returns (uint256);
+            function approve(address spender, uint256 value) external;
+            function transfer(address to, uint256 value) external;
+            function transferFrom(address from, address to, uint256 value) external;
+            function nonces(address owner) external view returns (uint256);
+            function DOMAIN_SEPARATOR() external view returns (bytes32);
+            function permit(address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external;
+        }
+
+        /// Wrapped ether.
+        #[sol(rpc, all_derives)]
+        interface IWETH {
+            function deposit() external payable;
+            function withdraw(uint256 amount) external;
+        }
+    }
+}
+
+mod convert;
+mod revert;
+
+pub use convert::batch_tasks;
+pub use generated::{ICallEncoder, IERC20, IProofVerifier, IWETH, IZKPool};
+pub use revert::Revert;

@@ -1,0 +1,183 @@
+//! Reverts, in words.
+
+use crate::IZKPool::IZKPoolErrors;
+use alloy::{
+    primitives::{Bytes, hex},
+    sol,
+    sol_types::{Panic, Revert as ErrorString, SolError, SolInterface},
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Why a call reverted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revert {
+    /// The error's name in the ABI (`SlotBusy`, `Error`, `Panic`); empty if the data is none that is known.
+    pub name: String,
+    /// What it means, for people.
+    pub text: String,
+    /// The data as it came.
+    pub data: Bytes,
+}
+
+#[allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+mod token {
+    use super::sol;
+
+    sol! {
+        /// Errors of the token libraries in common use (solady's; ERC-6093) and of their transfer helpers.
+        #[sol(all_derives)]
+        interface TokenErrors {
+            error TransferFailed();
+            error TransferFromFailed();
+            error InsufficientAllowance();
+            error PermitExpired();
+            error InvalidPermit();
+            error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed);
+            error ERC20InsufficientAllowance(address spender, uint256 allowance, uint256 needed);
+        }
+    }
+}
+
+use token::TokenErrors::TokenErrorsErrors;
+
+impl Revert {
+    /// Reads the data of a revert.
+    pub fn decode(data: &[u8]) -> Self {
+        let (name, text) = read(data);
+        Self { name, text, data: Bytes::copy_from_slice(data) }
+    }
+
+    /// Whether it is the error with this name.
+    pub fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
+}
+
+impl fmt::Display for Revert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name.as_str() {
+            "" => f.write_str(&self.text),
+            name => write!(f, "{} ({name})", self.text),
+        }
+    }
+}
+
+fn read(data: &[u8]) -> (String, String) {
+    if data.is_empty() {
+        return (String::new(), "reverted without a reason".into());
+    }
+    if let Ok(error) = IZKPoolErrors::abi_decode(data) {
+        return pool_error(&error);
+    }
+    if let Ok(error) = TokenErrorsErrors::abi_decode(data) {
+        return token_error(&error);
+    }
+    if let Ok(error) = ErrorString::abi_decode(data) {
+        // Foreign text: bounded, on one line.
+        let text: String = error.reason.chars().filter(|c| !c.is_control()).take(200).collect();
+        return ("Error".into(), format!("{text:?}"));
+    }
+    if let Ok(error) = Panic::abi_decode(data) {
+        return ("Panic".into(), format!("panic {:#04x}", error.code));
+    }
+    let shown = &data[..data.len().min(36)];
+    (String::new(), format!("reverted with unknown data {} ({} bytes)", hex::encode_prefixed(shown), data.len()))
+}
+
+fn pool_error(error: &IZKPoolErrors) -> (String, String) {
+    use IZKPoolErrors as E;
+    let (name, text) = match error {
+        E::Reentrancy(_) => ("Reentrancy", "the pool was entered while it was at work"),
+        E::NotAuthorized(_) => ("NotAuthorized", "the caller is neither the owner, nor its signer, nor its agent"),
+        E::ZeroAddress(_) => ("ZeroAddress", "an address must not be zero"),
+        E::InsufficientBalance(_) => ("InsufficientBalance", "the balance in the pool does not cover it"),
+        E::AmountTooLarge(_) => ("AmountTooLarge", "the amount does not fit"),
+        E::BadSignature(_) => ("BadSignature", "the quote is not signed by its operator's current signer"),
+        E::QuoteExpired(_) => ("QuoteExpired", "the quote's validity is over"),
+        E::ValidityTooLong(_) => ("ValidityTooLong", "the quote's validity ends too far ahead"),
+        E::MalformedTerms(_) => ("MalformedTerms", "the quote's terms contradict each other"),
+        E::AlreadyPublished(_) => ("AlreadyPublished", "the quote was published before"),
+        E::AlreadyDishonoured(_) => ("AlreadyDishonoured", "the quote was published before and not honoured"),
+        E::SlotDedicatedToAnother(_) => ("SlotDedicatedToAnother", "the slot serves only another requester"),
+        E::SlotNotOpen(_) => ("SlotNotOpen", "the slot is not open"),
+        E::SlotAlreadyOpen(_) => ("SlotAlreadyOpen", "the slot is open already"),
+        E::SlotBusy(_) => ("SlotBusy", "the slot is busy"),
+        E::SlotUnderfunded(_) => ("SlotUnderfunded", "the slot's collateral does not cover it"),
+        E::EmptyBatch(_) => ("EmptyBatch", "the batch is empty"),
+        E::NotInSlot(_) => {
+            ("NotInSlot", "the slot does not hold this task: never published, already settled, or taken over")
+        }
+        E::TooEarly(_) => ("TooEarly", "it is too early for this"),
+        E::TooLate(_) => ("TooLate", "it is too late for this"),
+        E::WrongCall(_) => ("WrongCall", "the call is not the one that the quote commits to"),
+        E::EncoderFailed(_) => ("EncoderFailed", "the quote's encoder could not build the call"),
+        E::ProofRejected(_) => ("ProofRejected", "the verifier does not accept the proof"),
+        E::TargetHasNoCode(_) => ("TargetHasNoCode", "the target has no code"),
+        E::TargetReverted(inner) => {
+            return ("TargetReverted".into(), format!("the target reverted: {}", Revert::decode(&inner.reason)));
+        }
+        E::InsufficientGas(_) => ("InsufficientGas", "the transaction's gas does not cover the call to the target"),
+        E::RescueExists(_) => ("RescueExists", "somebody has announced a rescue of this task already"),
+        E::NotHalted(_) => ("NotHalted", "the verifier was not halted for long enough"),
+        #[allow(unreachable_patterns)]
+        other => return (hex::encode_prefixed(other.selector()), "refused by the pool".into()),
+    };
+    (name.into(), text.into())
+}
+
+fn token_error(error: &TokenErrorsErrors) -> (String, String) {
+    use TokenErrorsErrors as E;
+    match error {
+        E::TransferFailed(_) => ("TransferFailed".into(), "the token refused the transfer".into()),
+        E::TransferFromFailed(_) => (
+            "TransferFromFailed".into(),
+            "the token refused the transfer: the wallet's balance or the approval does not cover it".into(),
+        ),
+        E::InsufficientAllowance(_) => ("InsufficientAllowance".into(), "the approval does not cover it".into()),
+        E::PermitExpired(_) => ("PermitExpired".into(), "the permit has expired".into()),
+        E::InvalidPermit(_) => ("InvalidPermit".into(), "the permit is not valid (used already?)".into()),
+        E::ERC20InsufficientBalance(e) => (
+            "ERC20InsufficientBalance".into(),
+            format!("the wallet {} has {} of the token and needs {}", e.sender, e.balance, e.needed),
+        ),
+        E::ERC20InsufficientAllowance(e) => (
+            "ERC20InsufficientAllowance".into(),
+            format!("{} is approved for {} of the token and needs {}", e.spender, e.allowance, e.needed),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::IZKPool;
+
+    #[test]
+    fn every_error_of_the_pool_has_a_text() {
+        for i in 0..IZKPoolErrors::COUNT {
+            let mut data = IZKPoolErrors::selector_at(i).unwrap().to_vec();
+            if data == IZKPool::TargetReverted::SELECTOR {
+                data = IZKPool::TargetReverted { reason: Bytes::new() }.abi_encode();
+            }
+            let revert = Revert::decode(&data);
+            assert!(!revert.name.is_empty() && !revert.name.starts_with("0x"), "no text for {revert:?}");
+        }
+    }
+
+    #[test]
+    fn a_targets_reason_is_read_inside_the_pools() {
+        let inner = ErrorString::from("no such group").abi_encode();
+        let revert = Revert::decode(&IZKPool::TargetReverted { reason: inner.into() }.abi_encode());
+        assert_eq!(revert.to_string(), "the target reverted: \"no such group\" (Error) (TargetReverted)");
+    }
+
+    #[test]
+    fn foreign_data_is_shown_but_bounded() {
+        assert_eq!(Revert::decode(&[]).to_string(), "reverted without a reason");
+        let revert = Revert::decode(&[0xab; 5000]);
+        assert!(revert.name.is_empty() && revert.to_string().len() < 200);
+        let text = ErrorString::from("x\n".repeat(5000)).abi_encode();
+        assert!(Revert::decode(&text).to_string().len() < 300);
+    }
+}
