@@ -1,1 +1,47 @@
-//! The HTTP API: wire types, OpenAPI, typed client.
+//! The HTTP API of an operator's service: wire types, their OpenAPI schemas, and a typed client.
+//!
+//! The table of routes is in ARCHITECTURE.md; `openapi.json` beside this crate is the machine-readable form, which the
+//! service serves and a test there keeps fresh.
+//!
+//! Conventions: field names are snake_case, except inside the quote (`Terms`, `Task`, `Call`), which is spelled as the
+//! contract spells it; amounts are decimal strings in the token's smallest unit; bytes are 0x-hex; blob ids are bare
+//! hex; times are unix seconds unless the name ends in `_ms` (unix milliseconds, or a duration in milliseconds where the
+//! documentation says so). Requests with fields that the service does not know are refused; replies may gain fields.
+
+mod auth;
+mod blob;
+mod client;
+mod error;
+mod info;
+mod job;
+mod program;
+mod quote;
+pub mod schema;
+mod serde_with;
+mod task;
+
+pub use auth::{LoginReply, LoginRequest, NonceReply, SIGN_IN_STATEMENT, sign_in_message};
+pub use blob::BlobReply;
+pub use client::{Client, ClientError, Identity, Options as ClientOptions, TaskEvents};
+pub use error::ApiError;
+pub use info::{Info, Limits, TokenInfo, VerifierInfo};
+pub use job::{
+    ClaimReply, ClaimRequest, ClaimedJob, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest, JoinReply,
+    JoinRequest, KindSpeed, Lease, LeaveRequest, ResultReply, ResultRequest,
+};
+pub use program::ProgramView;
+pub use quote::{Price, PublishedReply, PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus, RequestId};
+pub use task::{EventKind, JobView, TaskEvent, TaskRole, TaskView, Timings, TxState, TxView};
+
+/// The longest that `POST /v1/jobs/claim` waits for a job, in seconds.
+pub const MAX_CLAIM_WAIT: u32 = 30;
+/// The longest that `POST /v1/quotes` waits for the preflight before it answers 202, in seconds.
+pub const MAX_QUOTE_WAIT: u32 = 20;
+/// The longest name of a device, in bytes.
+pub const MAX_DEVICE_NAME: usize = 64;
+/// The longest name of a proving stage, in bytes.
+pub const MAX_STAGE: usize = 64;
+/// The longest message with which a prover gives up a job, in bytes.
+pub const MAX_FAIL_MESSAGE: usize = 1024;
+/// The longest proof, in bytes.
+pub const MAX_PROOF: usize = 64 * 1024;

@@ -1,0 +1,228 @@
+//! `POST /v1/quotes`: asking for a quote; `POST /v1/published`: telling of one published with another operator.
+
+use crate::{
+    ApiError, schema,
+    serde_with::{optional_text, texts},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use zkpool_protocol::{
+    Address, B256, BlobId, Call, ProgramId, ProofKind, SignedQuote, TaskId, TaskState, U256, WorkUnits, decimal,
+};
+
+/// Names a request for a quote: the SHA-256 of [`QuoteRequest::id`].
+pub type RequestId = BlobId;
+
+/// A wish. The operator answers with terms that fulfil it, or refuses.
+///
+/// The same body gives the same quote: a retry is safe. To ask anew for otherwise the same thing (after a quote has
+/// lapsed, or for two proofs of one input), change `reference`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QuoteRequest {
+    /// The kind of proof.
+    #[schema(value_type = schema::ProofKind)]
+    pub kind: ProofKind,
+    /// The registered program that proves it.
+    #[schema(value_type = schema::BlobId)]
+    pub program: ProgramId,
+    /// The uploaded input envelope.
+    #[schema(value_type = schema::BlobId)]
+    pub input: BlobId,
+    /// Publishes and pays; its balance must cover the reward. The address that is signed in.
+    #[schema(value_type = schema::Address)]
+    pub payer: Address,
+    /// Receives refunds and liability; the payer if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Address>)]
+    pub requester: Option<Address>,
+    /// The requester's own contract.
+    #[schema(value_type = schema::Address)]
+    pub target: Address,
+    /// Builds the call; absent: template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Address>)]
+    pub encoder: Option<Address>,
+    /// Accepts the statement; absent: target mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Address>)]
+    pub verifier: Option<Address>,
+    /// How the target's call is built.
+    #[schema(value_type = schema::Call)]
+    pub call: Call,
+    /// Gas that the target's call is given.
+    pub call_gas: u32,
+    /// Token in which the reward is paid.
+    #[schema(value_type = schema::Address)]
+    pub reward_token: Address,
+    /// Token of liability, bond, burn and honour.
+    #[schema(value_type = schema::Address)]
+    pub liability_token: Address,
+    /// Seconds from publication within which the delivery is on time.
+    pub proof_window: u32,
+    /// Seconds from publication after which nothing can be proven.
+    pub liability_window: u32,
+    /// The requester's when the task is never delivered.
+    #[serde(with = "decimal")]
+    #[schema(value_type = schema::Amount)]
+    pub liability: u128,
+    /// Lost by the operator when the delivery is late.
+    #[serde(with = "decimal")]
+    #[schema(value_type = schema::Amount)]
+    pub bond: u128,
+    /// Destroyed when the task is never delivered.
+    #[serde(with = "decimal")]
+    #[schema(value_type = schema::Amount)]
+    pub burn: u128,
+    /// Refuse instead of asking for more than this.
+    #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Amount>)]
+    pub max_reward: Option<u128>,
+    /// The statement that the requester expects; another one is refused as `wrong_public_inputs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Word>)]
+    pub statement: Option<B256>,
+    /// Makes otherwise equal requests different; at most 64 bytes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schema(max_length = 64)]
+    pub reference: String,
+}
+
+impl QuoteRequest {
+    /// The request's id, whatever the white space and order of the JSON that carried it.
+    pub fn id(&self) -> RequestId {
+        let mut text = b"zkpool quote request v1\n".to_vec();
+        text.extend(serde_json::to_vec(self).expect("a request holds only strings, numbers and structs"));
+        BlobId::of(&text)
+    }
+
+    /// Who receives refunds and liability.
+    pub fn beneficiary(&self) -> Address {
+        self.requester.unwrap_or(self.payer)
+    }
+}
+
+/// How far a request for a quote has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum QuoteStatus {
+    /// The input is being checked: ask again (`GET /v1/quotes/{request}`).
+    Preflight,
+    /// A firm, signed quote.
+    Quoted,
+    /// A price without a signature: `error` says what is missing for a firm quote.
+    Indicative,
+    /// No quote: `error` says why.
+    Refused,
+}
+
+/// The answer to a request for a quote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QuoteReply {
+    /// Names the request.
+    #[schema(value_type = schema::BlobId)]
+    pub request: RequestId,
+    /// How far it has come.
+    pub status: QuoteStatus,
+    /// The firm quote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::SignedQuote>)]
+    pub quote: Option<SignedQuote>,
+    /// The quote's digest: the task's id once it is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Word>)]
+    pub task: Option<TaskId>,
+    /// The call that the quote commits to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Call>)]
+    pub call: Option<Call>,
+    /// How the price was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    /// The public inputs that the preflight found, as decimal strings.
+    #[serde(default, with = "optional_words", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<schema::Amount>>)]
+    pub public_inputs: Option<Vec<U256>>,
+    /// Why there is no firm quote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ApiError>,
+}
+
+impl QuoteReply {
+    /// An answer that only says how far the request is.
+    pub const fn new(request: RequestId, status: QuoteStatus) -> Self {
+        Self { request, status, quote: None, task: None, call: None, price: None, public_inputs: None, error: None }
+    }
+}
+
+/// How a price was made; amounts in the reward token. `reward = work + gas + premium`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Price {
+    /// What the publisher pays.
+    #[serde(with = "decimal")]
+    #[schema(value_type = schema::Amount)]
+    pub reward: u128,
+    /// For proving, under the present load.
+    #[serde(with = "decimal")]
+    #[schema(value_type = schema::Amount)]
+    pub work: u128,
+    /// For the transaction that delivers.
+    #[serde(with = "decimal")]
+    #[schema(value_type = schema::Amount)]
+    pub gas: u128,
+    /// For the liability.
+    #[serde(with = "decimal")]
+    #[schema(value_type = schema::Amount)]
+    pub premium: u128,
+    /// Size of the work.
+    #[schema(value_type = u64)]
+    pub units: WorkUnits,
+    /// Milliseconds that the operator expects from publication to delivery.
+    pub expected_ms: u64,
+}
+
+/// Tells an operator of a quote that was published with another one, which it may take over if it is late.
+///
+/// The chain is asked whether it is so. The input must have been uploaded (under its hash) before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedRequest {
+    /// The quote as it was published.
+    #[schema(value_type = schema::SignedQuote)]
+    pub quote: SignedQuote,
+    /// The call that it commits to.
+    #[schema(value_type = schema::Call)]
+    pub call: Call,
+}
+
+/// The operator knows the task now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PublishedReply {
+    /// The task's id.
+    #[schema(value_type = schema::Word)]
+    pub task: TaskId,
+    /// Its state in this operator's eyes.
+    #[schema(value_type = schema::TaskState)]
+    pub state: TaskState,
+}
+
+/// An optional list of words as decimal strings.
+mod optional_words {
+    use super::{U256, texts};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(transparent)]
+    struct Words(#[serde(with = "texts")] Vec<U256>);
+
+    pub(super) fn serialize<S: Serializer>(value: &Option<Vec<U256>>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(words) => texts::serialize(words, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<U256>>, D::Error> {
+        Ok(Option::<Words>::deserialize(deserializer)?.map(|words| words.0))
+    }
+}

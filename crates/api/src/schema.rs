@@ -1,0 +1,250 @@
+//! OpenAPI schemas of the protocol's types, which know nothing of OpenAPI themselves.
+//!
+//! Only ever named in `#[schema(value_type = …)]`; the tests hold each schema to what serde really writes.
+
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ObjectBuilder, Ref, RefOr, Type,
+        schema::{AdditionalProperties, OneOfBuilder, Schema},
+    },
+};
+
+/// Schemas of values that are written as strings of a certain form.
+macro_rules! strings {
+    ($($(#[doc = $doc:literal])+ $name:ident, $pattern:literal, $example:literal;)*) => {$(
+        $(#[doc = $doc])+
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .description(Some(concat!($($doc,)+).trim()))
+                    .pattern(Some($pattern))
+                    .examples([$example])
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    )*};
+}
+
+strings! {
+    /// An address: 20 bytes as 0x-hex.
+    Address, "^0x[0-9a-fA-F]{40}$", "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed";
+    /// A 32-byte word as 0x-hex.
+    Word, "^0x[0-9a-fA-F]{64}$", "0x0000000000000000000000000000000000000000000000000000000000000001";
+    /// Bytes as 0x-hex.
+    Hex, "^0x([0-9a-fA-F]{2})*$", "0x00ff";
+    /// A whole number as a decimal string; amounts are in the token's smallest unit.
+    Amount, "^[0-9]+$", "1000000000000000000";
+    /// The SHA-256 of a blob's bytes: 64 lower-case hex digits without a prefix.
+    BlobId, "^[0-9a-f]{64}$", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    /// A job's id: its task's id, a hyphen, its index.
+    JobId, "^0x[0-9a-fA-F]{64}-[0-9]+$", "0x0000000000000000000000000000000000000000000000000000000000000001-0";
+}
+
+/// Schemas of enums that are written as one of a list of names.
+macro_rules! names {
+    ($($(#[doc = $doc:literal])+ $name:ident, $values:expr;)*) => {$(
+        $(#[doc = $doc])+
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .description(Some(concat!($($doc,)+).trim()))
+                    .enum_values(Some($values.iter().map(|value| value.as_str())))
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    )*};
+}
+
+names! {
+    /// A fault's stable name. New ones may be added.
+    ErrorCode, zkpool_protocol::ErrorCode::ALL;
+    /// A kind of proof.
+    ProofKind, zkpool_protocol::ProofKind::ALL;
+    /// The state of a task.
+    TaskState, zkpool_protocol::TaskState::ALL;
+    /// The state of a job.
+    JobState, zkpool_protocol::JobState::ALL;
+    /// What a job does.
+    Operation, [zkpool_protocol::Operation::Single];
+}
+
+/// What a field holds: another schema by name, or a number of so many bits.
+enum Field {
+    Of(fn() -> RefOr<Schema>),
+    Number,
+}
+
+fn of<T: ToSchema>() -> Field {
+    Field::Of(|| Ref::from_schema_name(T::name()).into())
+}
+
+/// Schemas of structs: fields in order, all required unless marked.
+macro_rules! objects {
+    ($($(#[doc = $doc:literal])+ $name:ident { required: [$($field:literal: $of:expr),*], optional: [$($opt:literal: $opt_of:expr),*], uses: [$($uses:ty),*] })*) => {$(
+        $(#[doc = $doc])+
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let builder = ObjectBuilder::new()
+                    .schema_type(Type::Object)
+                    .description(Some(concat!($($doc,)+).trim()))
+                    .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+                let builder = [$(($field, $of, true),)* $(($opt, $opt_of, false),)*].into_iter().fold(
+                    builder,
+                    |builder, (name, field, required): (&str, Field, bool)| {
+                        let builder = match field {
+                            Field::Of(schema) => builder.property(name, schema()),
+                            Field::Number => builder.property(
+                                name,
+                                ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)),
+                            ),
+                        };
+                        if required { builder.required(name) } else { builder }
+                    },
+                );
+                builder.into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+                $(
+                    schemas.push((<$uses as ToSchema>::name().into_owned(), <$uses as PartialSchema>::schema()));
+                    <$uses as ToSchema>::schemas(schemas);
+                )*
+                let _ = schemas;
+            }
+        }
+    )*};
+}
+
+objects! {
+    /// What all tasks of one publication share. Amounts in the token's smallest unit, times in seconds.
+    Terms {
+        required: [
+            "requester": of::<Address>(),
+            "operator": of::<Address>(),
+            "target": of::<Address>(),
+            "encoder": of::<Address>(),
+            "verifier": of::<Address>(),
+            "callGas": Field::Number,
+            "proofWindow": Field::Number,
+            "liabilityWindow": Field::Number,
+            "validUntil": Field::Number,
+            "rewardToken": of::<Address>(),
+            "reward": of::<Amount>(),
+            "advance": of::<Amount>(),
+            "liabilityToken": of::<Address>(),
+            "liability": of::<Amount>(),
+            "bond": of::<Amount>(),
+            "burn": of::<Amount>(),
+            "honour": of::<Amount>()
+        ],
+        optional: [],
+        uses: [Address, Amount]
+    }
+    /// What differs from task to task.
+    Task {
+        required: [
+            "slot": Field::Number,
+            "statement": of::<Word>(),
+            "callHash": of::<Word>(),
+            "inputHash": of::<Word>(),
+            "salt": of::<Word>()
+        ],
+        optional: [],
+        uses: [Word]
+    }
+    /// An offer for one task; its EIP-712 digest is the task's id.
+    Quote { required: ["terms": of::<Terms>(), "task": of::<Task>()], optional: [], uses: [Terms, Task] }
+    /// A quote with the signature (65 bytes r ‖ s ‖ v over the digest) of the operator's signer.
+    SignedQuote { required: ["quote": of::<Quote>(), "signature": of::<Hex>()], optional: [], uses: [Quote, Hex] }
+    /// How the target's call is built. Template: prefix, the proof as ABI `bytes`, suffix. Encoder: its data in prefix.
+    Call {
+        required: ["prefix": of::<Hex>()],
+        optional: ["suffix": of::<Hex>(), "doneCheck": of::<Hex>()],
+        uses: [Hex]
+    }
+}
+
+/// What makes up a program.
+#[derive(Debug)]
+pub struct ProgramManifest;
+
+impl PartialSchema for ProgramManifest {
+    fn schema() -> RefOr<Schema> {
+        let kind = zkpool_protocol::ProofKind::Groth16Bn254.as_str();
+        let groth16 = ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some("A circom circuit: snarkjs proving key, and circom's WebAssembly witness generator."))
+            .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
+            .property("kind", ObjectBuilder::new().schema_type(Type::String).enum_values(Some([kind])))
+            .required("kind")
+            .property("zkey", Ref::from_schema_name(BlobId::name()))
+            .required("zkey")
+            .property("witness_generator", Ref::from_schema_name(BlobId::name()));
+        OneOfBuilder::new().item(groth16).description(Some("What makes up a program.")).into()
+    }
+}
+
+impl ToSchema for ProgramManifest {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((BlobId::name().into_owned(), BlobId::schema()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use std::collections::BTreeSet;
+    use zkpool_protocol as p;
+
+    /// The properties that a schema has are exactly the fields that serde writes.
+    #[track_caller]
+    fn same_fields(schema: RefOr<Schema>, value: impl serde::Serialize) {
+        let schema = serde_json::to_value(schema).unwrap();
+        let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+        let object = schema.get("oneOf").map_or(&schema, |variants| &variants[0]);
+        assert_eq!(keys(&object["properties"]), keys(&serde_json::to_value(value).unwrap()));
+        let required = object["required"].as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned());
+        assert!(required.collect::<BTreeSet<_>>().is_subset(&keys(&object["properties"])));
+    }
+
+    #[test]
+    fn schemas_are_what_serde_writes() {
+        let terms = json!({
+            "requester": p::Address::ZERO, "operator": p::Address::ZERO, "target": p::Address::ZERO,
+            "encoder": p::Address::ZERO, "verifier": p::Address::ZERO, "callGas": 1, "proofWindow": 1,
+            "liabilityWindow": 1, "validUntil": 1, "rewardToken": p::Address::ZERO, "reward": "1", "advance": "1",
+            "liabilityToken": p::Address::ZERO, "liability": "1", "bond": "1", "burn": "1", "honour": "1",
+        });
+        let terms: p::Terms = serde_json::from_value(terms).unwrap();
+        let word = p::B256::ZERO;
+        let task = p::Task { slot: 0, statement: word, call_hash: word, input_hash: word, salt: word };
+        let quote = p::Quote { terms: terms.clone(), task: task.clone() };
+        same_fields(Terms::schema(), terms);
+        same_fields(Task::schema(), task);
+        same_fields(Quote::schema(), &quote);
+        same_fields(SignedQuote::schema(), p::SignedQuote { quote, signature: p::Bytes::new() });
+        same_fields(Call::schema(), p::Call::default());
+        let blob = p::BlobId::of(b"");
+        let manifest = p::ProgramManifest::Groth16Bn254 { zkey: blob, witness_generator: Some(blob) };
+        same_fields(ProgramManifest::schema(), manifest);
+    }
+}

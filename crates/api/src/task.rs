@@ -1,0 +1,162 @@
+//! `GET /v1/tasks/{id}` and its events: what a task is at, for anyone who knows its id.
+
+use crate::{ApiError, schema};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use zkpool_protocol::{Address, B256, JobState, Operation, TaskId, TaskState, Terms};
+
+/// Whose task it is, in the eyes of the operator that answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskRole {
+    /// This operator signed the quote.
+    Own,
+    /// Another operator did; this one watches it and may take it over.
+    Rescue,
+}
+
+/// A task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TaskView {
+    /// Its id: the quote's EIP-712 digest.
+    #[schema(value_type = schema::Word)]
+    pub id: TaskId,
+    /// Its state.
+    #[schema(value_type = schema::TaskState)]
+    pub state: TaskState,
+    /// Whose it is.
+    pub role: TaskRole,
+    /// The terms that were signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Terms>)]
+    pub terms: Option<Terms>,
+    /// Block time of its publication, unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_at: Option<u64>,
+    /// Last second on time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof_deadline: Option<u64>,
+    /// Last second at which it can be proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liability_deadline: Option<u64>,
+    /// Its jobs, by index.
+    pub jobs: Vec<JobView>,
+    /// Its transactions, oldest first.
+    pub txs: Vec<TxView>,
+    /// When what happened.
+    pub timings: Timings,
+    /// What stands in its way, if something does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ApiError>,
+}
+
+/// A job of a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JobView {
+    /// Its place in the graph.
+    pub index: u32,
+    /// What is done.
+    #[schema(value_type = schema::Operation)]
+    pub operation: Operation,
+    /// Its state.
+    #[schema(value_type = schema::JobState)]
+    pub state: JobState,
+    /// Who holds it, or did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Address>)]
+    pub prover: Option<Address>,
+    /// How far the prover is, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<f32>,
+    /// What the prover is at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// How often it was given out.
+    pub attempts: u32,
+}
+
+/// How a transaction fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TxState {
+    /// On its way.
+    Pending,
+    /// In a block, and succeeded.
+    Mined,
+    /// In a block, and reverted.
+    Reverted,
+    /// Superseded or given up.
+    Dropped,
+}
+
+/// A transaction of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TxView {
+    /// What it is for: `publish`, `prove`, `rescue`, …
+    pub purpose: String,
+    /// Its hash.
+    #[schema(value_type = schema::Word)]
+    pub hash: B256,
+    /// How it fares.
+    pub state: TxState,
+    /// Gas used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gas: Option<u64>,
+    /// Number of the block that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<u64>,
+}
+
+/// When what happened; unix milliseconds by the service's clock, except `proving_ms`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Timings {
+    /// The quote was signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quoted_at_ms: Option<u64>,
+    /// The service saw the publication.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published_at_ms: Option<u64>,
+    /// The first prover took a job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proving_started_at_ms: Option<u64>,
+    /// The proof was verified and durable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proven_at_ms: Option<u64>,
+    /// The transaction was first sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submitted_at_ms: Option<u64>,
+    /// The service saw the delivery.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivered_at_ms: Option<u64>,
+    /// How long proving took (a duration): the longest way through the graph, as the provers measured it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proving_ms: Option<u64>,
+}
+
+/// What changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// The first event of a stream: how things stand.
+    Snapshot,
+    /// The task's state, a job's state or progress, or a transaction.
+    Changed,
+    /// The task is in a final state: the stream ends here.
+    Final,
+}
+
+/// One server-sent event: `id` is `seq`, `event` is the kind, `data` is this as JSON.
+///
+/// Events carry the whole task, so a reader that missed some has lost nothing that still holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TaskEvent {
+    /// Grows with every change of the task; a stream resumed with `Last-Event-ID` starts above it.
+    pub seq: u64,
+    /// When the service sent it, unix milliseconds.
+    pub at_ms: u64,
+    /// What changed.
+    pub kind: EventKind,
+    /// The task as it is now.
+    pub task: TaskView,
+}
