@@ -1,47 +1,65 @@
 #!/usr/bin/env node
-// Writes the ABIs that other languages build on to ../abi, from what forge has built: `node tools/abi.mjs`.
+// Writes the ABIs that other languages build on to ../abi: `node tools/abi.mjs`.
 // `--check` writes nothing and fails if a file there is missing, stale, or no longer wanted.
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-// File (below out/) and contract. Interfaces where there is one: they carry every event and error.
+const solc = createRequire(import.meta.url)("solc");
+
+// Source and contract: interfaces where there is one, because they carry every event and error.
 const WANTED = [
-  ["IZKPool.sol", "IZKPool"],
-  ["IProofVerifier.sol", "IProofVerifier"],
-  ["ICallEncoder.sol", "ICallEncoder"],
-  ["IERC20.sol", "IERC20"],
+  ["src/interfaces/IZKPool.sol", "IZKPool"],
+  ["src/interfaces/IProofVerifier.sol", "IProofVerifier"],
+  ["src/interfaces/ICallEncoder.sol", "ICallEncoder"],
+  ["node_modules/@openzeppelin/contracts/token/ERC20/IERC20.sol", "IERC20"],
 ];
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const abiDir = join(root, "..", "abi");
 const check = process.argv.includes("--check");
 
-/** Items one a line, keys in a fixed order, so that the compiler's habits do not show. */
+/** The compiler is asked for ABIs alone, so that neither forge nor its output directory is needed. */
+function compile() {
+  const read = (path) => readFileSync(join(root, path), "utf8");
+  const foundry = read("foundry.toml");
+  const remappings = /^remappings = \[([^\]]*)\]/m.exec(foundry)[1].match(/"[^"]+"/g).map((quoted) => quoted.slice(1, -1));
+  const input = {
+    language: "Solidity",
+    sources: Object.fromEntries(WANTED.map(([source]) => [source, { content: read(source) }])),
+    settings: { remappings, outputSelection: { "*": { "*": ["abi"] } } },
+  };
+  const load = (path) => {
+    try {
+      return { contents: read(path) };
+    } catch (error) {
+      return { error: error.message };
+    }
+  };
+  const output = JSON.parse(solc.compile(JSON.stringify(input), { import: load }));
+  const errors = (output.errors ?? []).filter(({ severity }) => severity === "error");
+  if (errors.length > 0) throw new Error(errors.map((error) => error.formattedMessage).join("\n"));
+  return output.contracts;
+}
+
+/** Keys in a fixed order, so that the compiler's habits do not show. */
 function sorted(value) {
   if (Array.isArray(value)) return value.map(sorted);
   if (value === null || typeof value !== "object") return value;
-  return Object.fromEntries(
-    Object.keys(value)
-      .sort()
-      .map((key) => [key, sorted(value[key])]),
-  );
+  const entries = Object.entries(value).map(([key, inner]) => [key, sorted(inner)]);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function signature(item) {
-  const types = (item.inputs ?? []).map((input) => input.type + (input.components ? signature({ inputs: input.components }) : ""));
-  return `${item.type ?? ""} ${item.name ?? ""}(${types.join(",")})`;
+/** One item a line: small, and a reviewer sees which one has changed. */
+function format(abi) {
+  const rank = (item) => `${item.type} ${item.name ?? ""} ${JSON.stringify(item.inputs ?? [])}`;
+  const items = abi.map(sorted).sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
+  return `{"abi":[\n${items.map((item) => JSON.stringify(item)).join(",\n")}\n]}\n`;
 }
 
-function slim(file, contract) {
-  const path = join(root, "out", file, `${contract}.json`);
-  if (!existsSync(path)) throw new Error(`${path} is missing: run tools/forge build`);
-  const { abi } = JSON.parse(readFileSync(path, "utf8"));
-  const items = abi.sort((a, b) => (signature(a) < signature(b) ? -1 : 1)).map((item) => JSON.stringify(sorted(item)));
-  return `{"abi":[\n${items.join(",\n")}\n]}\n`;
-}
-
-const wanted = new Map(WANTED.map(([file, contract]) => [`${contract}.json`, slim(file, contract)]));
+const compiled = compile();
+const wanted = new Map(WANTED.map(([source, contract]) => [`${contract}.json`, format(compiled[source][contract].abi)]));
 mkdirSync(abiDir, { recursive: true });
 const present = new Set(readdirSync(abiDir).filter((name) => name.endsWith(".json")));
 const stale = [];
