@@ -7,6 +7,7 @@ mod code;
 mod hash;
 mod input;
 mod job;
+mod preflight;
 mod program;
 mod quote;
 mod state;
@@ -16,6 +17,7 @@ pub use code::ErrorCode;
 pub use hash::{BlobId, ParseBlobIdError};
 pub use input::{TaskInput, TaskInputError, WitnessSource};
 pub use job::{Job, JobGraph, JobGraphError, JobId, Operation, ParseJobIdError};
+pub use preflight::{PreflightBounds, PreflightReply, PreflightReport, PreflightRequest};
 pub use program::{ProgramId, ProgramManifest, ProofKind};
 pub use quote::{
     BatchQuote, CHANGE_DELAY, Call, Domain, MAX_CALL_GAS, MAX_VALIDITY, Quote, SignedQuote, Task, TaskId, Terms,

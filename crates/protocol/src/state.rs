@@ -1,23 +1,28 @@
 //! The states of tasks and jobs in an operator's service, and the only ways between them.
 //!
 //! ```text
-//!  Preflight ─▶ Quoted ─▶ Published ─▶ Proving ─▶ Proven ─▶ Submitting ─▶ Delivered
+//!  Preflight ─▶ Quoted ─▶ Published ─▶ Proving ─▶ Proven ◀─▶ Submitting ─▶ Delivered
 //!      │          │ │         ▲           │          │           │
 //!      ▼          │ │         │           └──────────┴───────────┴──▶ Missed ─▶ Defaulted
-//!   Refused       │ └▶ Dishonoured        (any live state) ──▶ Rescued, Delivered, Defaulted, Unwound
+//!   Refused       │ └▶ Dishonoured        (any live state) ──▶ Delivered, Rescued, Defaulted, Unwound, Released
 //!                 └▶ Lapsed   │
-//!  Watched ─▶ Announcing ─────┘   (somebody else's late task)
+//!  Watched ◀─▶ Announcing ────┘   (somebody else's late task)
 //!      └──────────┴──▶ Released
 //! ```
 //!
-//! The store refuses every other transition. The crash tests are generated from [`TaskState::next`]: a new state cannot
-//! be forgotten.
+//! Behind the bar (`undone`) stand the ways that only a reorganisation of the chain takes: what the removed blocks had
+//! said is taken back, and the state follows anew from what is left and from the work that is stored.
+//!
+//! The store refuses every other transition. The crash tests are generated from [`TaskState::next`] and
+//! [`TaskState::undone`]: a new state cannot be forgotten.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 macro_rules! states {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $state:ident = $text:literal => [$($next:ident),*],)* }) => {
+    ($(#[$meta:meta])* $name:ident {
+        $($(#[$doc:meta])* $state:ident = $text:literal => [$($next:ident),*] | [$($undone:ident),*],)*
+    }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum $name {
@@ -43,12 +48,17 @@ macro_rules! states {
                 match self { $(Self::$state => &[$(Self::$next,)*],)* }
             }
 
-            /// Whether `to` may follow.
-            pub fn may_become(self, to: Self) -> bool {
-                self.next().contains(&to)
+            /// The states that a reorganisation of the chain may lead back to.
+            pub const fn undone(self) -> &'static [Self] {
+                match self { $(Self::$state => &[$(Self::$undone,)*],)* }
             }
 
-            /// Whether nothing follows.
+            /// Whether `to` may follow, forwards or by a reorganisation.
+            pub fn may_become(self, to: Self) -> bool {
+                self.next().contains(&to) || self.undone().contains(&to)
+            }
+
+            /// Whether nothing follows, unless the chain takes back what it said.
             pub const fn is_final(self) -> bool {
                 self.next().is_empty()
             }
@@ -66,39 +76,43 @@ states! {
     /// A task, as the operator's service sees it.
     TaskState {
         /// Asked for; the input is being checked in a process of its own.
-        Preflight = "preflight" => [Quoted, Refused],
+        Preflight = "preflight" => [Quoted, Refused] | [],
         /// Not quoted; the error says why.
-        Refused = "refused" => [],
+        Refused = "refused" => [] | [],
         /// A firm quote exists; the row was committed before it was signed.
-        Quoted = "quoted" => [Published, Dishonoured, Lapsed],
+        Quoted = "quoted" => [Published, Dishonoured, Lapsed] | [],
         /// The quote expired without being published.
-        Lapsed = "lapsed" => [],
+        Lapsed = "lapsed" => [] | [Published, Dishonoured],
         /// Published, but the slot could not back it.
-        Dishonoured = "dishonoured" => [],
+        Dishonoured = "dishonoured" => [] | [Quoted],
         /// Somebody else's published task that this operator could take over when it is late.
-        Watched = "watched" => [Announcing, Released],
+        Watched = "watched" => [Announcing, Released] | [],
         /// The rescue's transaction is recorded and on its way.
-        Announcing = "announcing" => [Published, Watched, Released],
+        Announcing = "announcing" => [Published, Watched, Released] | [],
         /// On chain and backed by a slot of this operator; not planned yet.
-        Published = "published" => [Proving, Missed, Delivered, Rescued, Defaulted, Unwound, Released, Quoted],
+        Published = "published" =>
+            [Proving, Delivered, Missed, Rescued, Defaulted, Unwound, Released] | [Quoted, Watched],
         /// Its jobs exist.
-        Proving = "proving" => [Proven, Missed, Delivered, Rescued, Defaulted, Unwound, Released, Quoted],
+        Proving = "proving" => [Proven, Delivered, Missed, Rescued, Defaulted, Unwound, Released] | [Quoted, Watched],
         /// The proof is verified and durable.
-        Proven = "proven" => [Submitting, Missed, Delivered, Rescued, Defaulted, Unwound, Released, Quoted],
+        Proven = "proven" =>
+            [Submitting, Delivered, Missed, Rescued, Defaulted, Unwound, Released] | [Quoted, Watched],
         /// The transaction that carries the proof is recorded and on its way.
-        Submitting = "submitting" => [Proven, Missed, Delivered, Rescued, Defaulted, Unwound, Released, Quoted],
+        Submitting = "submitting" =>
+            [Proven, Delivered, Missed, Rescued, Defaulted, Unwound, Released] | [Quoted, Watched],
         /// The contract accepted the proof.
-        Delivered = "delivered" => [Proven],
+        Delivered = "delivered" => [] | [Published, Proving, Proven, Quoted, Watched],
         /// The liability window is over and the proof is not delivered; nobody has collected yet.
-        Missed = "missed" => [Delivered, Rescued, Defaulted, Unwound],
+        Missed = "missed" =>
+            [Delivered, Rescued, Defaulted, Unwound] | [Published, Proving, Proven, Quoted, Watched],
         /// Another operator has taken it over.
-        Rescued = "rescued" => [],
+        Rescued = "rescued" => [] | [Published, Proving, Proven, Quoted],
         /// The requester has been refunded and has the liability.
-        Defaulted = "defaulted" => [],
+        Defaulted = "defaulted" => [] | [Published, Proving, Proven, Quoted, Watched],
         /// Ended without fault, because the verifier was halted too long.
-        Unwound = "unwound" => [],
+        Unwound = "unwound" => [] | [Published, Proving, Proven, Quoted, Watched],
         /// Not this operator's concern any more: the original delivered in time, or it ended otherwise.
-        Released = "released" => [],
+        Released = "released" => [] | [Published, Proving, Proven, Watched],
     }
 }
 
@@ -106,15 +120,15 @@ states! {
     /// A job, as the operator's service sees it.
     JobState {
         /// Waits for the results that it needs.
-        Waiting = "waiting" => [Ready, Cancelled],
+        Waiting = "waiting" => [Ready, Cancelled] | [],
         /// Can be given to a prover.
-        Ready = "ready" => [Leased, Cancelled],
+        Ready = "ready" => [Leased, Done, Cancelled] | [],
         /// A prover holds it until its lease ends.
-        Leased = "leased" => [Ready, Done, Cancelled],
+        Leased = "leased" => [Ready, Done, Cancelled] | [],
         /// Its result is verified and durable.
-        Done = "done" => [],
+        Done = "done" => [] | [],
         /// Not needed any more.
-        Cancelled = "cancelled" => [],
+        Cancelled = "cancelled" => [] | [Waiting, Ready],
     }
 }
 
@@ -141,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn every_state_can_be_reached_and_left_or_is_final() {
+    fn every_state_can_be_reached_and_every_end_of_a_live_task_taken_back() {
         let reached = |state: TaskState| {
             matches!(state, TaskState::Preflight | TaskState::Watched)
                 || TaskState::ALL.iter().any(|from| from.may_become(state))
@@ -149,7 +163,8 @@ mod tests {
         assert!(TaskState::ALL.iter().all(|state| reached(*state)));
         for live in TaskState::ALL.iter().filter(|state| state.is_live()) {
             for end in [TaskState::Delivered, TaskState::Rescued, TaskState::Defaulted, TaskState::Unwound] {
-                assert!(live.may_become(end), "the chain decides: {live} -> {end}");
+                assert!(live == &end || live.may_become(end), "the chain decides: {live} -> {end}");
+                assert!(end.undone().contains(&TaskState::Proven), "a reorganisation takes back {end}");
             }
         }
     }
