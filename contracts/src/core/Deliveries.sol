@@ -140,8 +140,8 @@ abstract contract Deliveries is Lateness {
             _settle(terms, slot, delivering);
             bool targetOk;
             if (refusal == 0) (targetOk,) = _callTarget(terms, data);
-            if (!targetOk) emit TargetFailed(delivering.digest, proof);
             emit Delivered(delivering.digest, !delivering.late, targetOk);
+            if (!targetOk) emit TargetFailed(delivering.digest, proof);
             return (0, reason);
         }
         (refusal, reason) = refusal == 0 ? _satisfyTarget(terms, call, data) : (refusal, reason);
