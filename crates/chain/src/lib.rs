@@ -1,1 +1,37 @@
 //! Following the chain, sending transactions and holding keys.
+//!
+//! - [`Rpc`]: a handle on a JSON-RPC endpoint with bounded requests and retries. Everything else takes one.
+//! - [`Follower`]: the pool's events, block by block, resumable and aware of reorganisations.
+//! - [`Sender`]: one key's transactions, driven from a durable [`TxJournal`]: call [`Sender::enqueue`] and then
+//!   [`Sender::tick`] again and again; nothing is sent that was not recorded, nothing recorded is sent twice.
+//! - [`PoolView`]: typed reads of the pool, its slots and tokens; simulations at the head of the chain.
+//! - [`KeySource`], [`Key`]: signing keys that are never printed.
+//! - `testing` (feature `test-support`): a real anvil for tests and the demo.
+//!
+//! Nothing here decides: it reads the chain and carries out what it is given. No function waits without a bound.
+
+mod error;
+mod event;
+mod follower;
+mod journal;
+mod keys;
+mod rpc;
+mod sender;
+#[cfg(feature = "test-support")]
+pub mod testing;
+mod transport;
+mod view;
+
+pub use error::{ChainError, JournalError};
+pub use event::{ChainEvent, PoolEvent};
+pub use follower::{Block, BlockRef, Cursor, Follower, FollowerOptions, Polled, Step};
+pub use journal::{
+    Attempt, DirJournal, Failure, FailureKind, MemoryJournal, Receipt, TxJournal, TxRecord, TxState, write_durably,
+};
+pub use keys::{Key, KeyError, KeySource, Secret};
+pub use rpc::{Head, Rpc, RpcOptions};
+pub use sender::{Clock, FeePolicy, Sender, SenderOptions, TxRequest, Urgency};
+pub use view::{LiveTask, PoolView, Rescue, SignerView, Simulated, Slot, SlotState, TokenInfo};
+
+pub use alloy;
+pub use zkpool_bindings::Revert;

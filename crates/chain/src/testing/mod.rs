@@ -1,0 +1,1 @@
+//! A real anvil, for tests and the demo.
