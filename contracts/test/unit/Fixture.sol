@@ -8,10 +8,72 @@ import {RecordingTarget} from "../mocks/Targets.sol";
 import {PlainToken} from "../mocks/Tokens.sol";
 import {TestVerifier} from "../mocks/Verifiers.sol";
 
+/// @notice The EIP-712 digests, computed again from the type strings, so that the contract is not its own witness.
+abstract contract Digests is Test {
+    bytes32 internal constant TERMS_TYPEHASH = keccak256(
+        "Terms(address requester,address operator,address target,address encoder,address verifier,uint32 callGas,uint32 proofWindow,uint32 liabilityWindow,uint40 validUntil,address rewardToken,uint128 reward,uint128 advance,address liabilityToken,uint128 liability,uint128 bond,uint128 burn,uint128 honour)"
+    );
+    bytes32 internal constant TASK_TYPEHASH =
+        keccak256("Task(uint32 slot,bytes32 statement,bytes32 callHash,bytes32 inputHash,bytes32 salt)");
+    bytes32 internal constant QUOTE_TYPEHASH = keccak256(
+        "Quote(Terms terms,Task task)Task(uint32 slot,bytes32 statement,bytes32 callHash,bytes32 inputHash,bytes32 salt)Terms(address requester,address operator,address target,address encoder,address verifier,uint32 callGas,uint32 proofWindow,uint32 liabilityWindow,uint40 validUntil,address rewardToken,uint128 reward,uint128 advance,address liabilityToken,uint128 liability,uint128 bond,uint128 burn,uint128 honour)"
+    );
+    bytes32 internal constant BATCH_TYPEHASH = keccak256(
+        "QuoteBatch(Terms terms,Task[] tasks)Task(uint32 slot,bytes32 statement,bytes32 callHash,bytes32 inputHash,bytes32 salt)Terms(address requester,address operator,address target,address encoder,address verifier,uint32 callGas,uint32 proofWindow,uint32 liabilityWindow,uint40 validUntil,address rewardToken,uint128 reward,uint128 advance,address liabilityToken,uint128 liability,uint128 bond,uint128 burn,uint128 honour)"
+    );
+    bytes32 internal constant CALL_TYPEHASH = keccak256("Call(bytes prefix,bytes suffix,bytes doneCheck)");
+
+    ZKPool internal pool;
+
+    function hashCall(Call memory call) internal pure returns (bytes32) {
+        return
+            keccak256(
+                abi.encode(CALL_TYPEHASH, keccak256(call.prefix), keccak256(call.suffix), keccak256(call.doneCheck))
+            );
+    }
+
+    function hashTerms(Terms memory t) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked(TERMS_TYPEHASH, abi.encode(t)));
+    }
+
+    function hashTask(Task memory t) internal pure returns (bytes32) {
+        return keccak256(abi.encode(TASK_TYPEHASH, t));
+    }
+
+    function typedDigest(bytes32 structHash) internal view returns (bytes32) {
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256("ZKPool"),
+                keccak256("1"),
+                block.chainid,
+                address(pool)
+            )
+        );
+        return keccak256(abi.encodePacked(hex"1901", domain, structHash));
+    }
+
+    function digest(Quote memory q) internal view returns (bytes32) {
+        return typedDigest(keccak256(abi.encode(QUOTE_TYPEHASH, hashTerms(q.terms), hashTask(q.task))));
+    }
+
+    function batchDigest(Terms memory t, Task[] memory tasks) internal view returns (bytes32) {
+        bytes32[] memory hashes = new bytes32[](tasks.length);
+        for (uint256 i; i < tasks.length; i++) {
+            hashes[i] = hashTask(tasks[i]);
+        }
+        return typedDigest(keccak256(abi.encode(BATCH_TYPEHASH, hashTerms(t), keccak256(abi.encodePacked(hashes)))));
+    }
+
+    function signWith(uint256 key, bytes32 digest_) internal pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest_);
+        return abi.encodePacked(r, s, v);
+    }
+}
+
 /// @notice The parties, a well-behaved world, and helpers that say in one word what each test does with it.
-/// @dev The EIP-712 digests are computed here again from the type strings, so that the contract is not its own witness.
-/// All amounts are odd, so that every rounding shows.
-abstract contract Fixture is Test {
+/// @dev All amounts are odd, so that every rounding shows.
+abstract contract Fixture is Digests {
     uint128 internal constant REWARD = 1001;
     uint128 internal constant ADVANCE = 103;
     uint128 internal constant LIABILITY = 5003;
@@ -30,20 +92,6 @@ abstract contract Fixture is Test {
     uint32 internal constant SPARE = 7;
     uint256 internal constant FUNDS = 1_000_000;
 
-    bytes32 internal constant TERMS_TYPEHASH = keccak256(
-        "Terms(address requester,address operator,address target,address encoder,address verifier,uint32 callGas,uint32 proofWindow,uint32 liabilityWindow,uint40 validUntil,address rewardToken,uint128 reward,uint128 advance,address liabilityToken,uint128 liability,uint128 bond,uint128 burn,uint128 honour)"
-    );
-    bytes32 internal constant TASK_TYPEHASH =
-        keccak256("Task(uint32 slot,bytes32 statement,bytes32 callHash,bytes32 inputHash,bytes32 salt)");
-    bytes32 internal constant QUOTE_TYPEHASH = keccak256(
-        "Quote(Terms terms,Task task)Task(uint32 slot,bytes32 statement,bytes32 callHash,bytes32 inputHash,bytes32 salt)Terms(address requester,address operator,address target,address encoder,address verifier,uint32 callGas,uint32 proofWindow,uint32 liabilityWindow,uint40 validUntil,address rewardToken,uint128 reward,uint128 advance,address liabilityToken,uint128 liability,uint128 bond,uint128 burn,uint128 honour)"
-    );
-    bytes32 internal constant BATCH_TYPEHASH = keccak256(
-        "QuoteBatch(Terms terms,Task[] tasks)Task(uint32 slot,bytes32 statement,bytes32 callHash,bytes32 inputHash,bytes32 salt)Terms(address requester,address operator,address target,address encoder,address verifier,uint32 callGas,uint32 proofWindow,uint32 liabilityWindow,uint40 validUntil,address rewardToken,uint128 reward,uint128 advance,address liabilityToken,uint128 liability,uint128 bond,uint128 burn,uint128 honour)"
-    );
-    bytes32 internal constant CALL_TYPEHASH = keccak256("Call(bytes prefix,bytes suffix,bytes doneCheck)");
-
-    ZKPool internal pool;
     PlainToken internal token;
     PlainToken internal otherToken;
     TestVerifier internal verifier;
@@ -166,7 +214,9 @@ abstract contract Fixture is Test {
 
     function defaultCall() internal pure returns (Call memory) {
         return Call({
-            prefix: abi.encodeWithSignature("submit(bytes32,bytes)", bytes32("id"), uint256(0x40)), suffix: "", doneCheck: ""
+            prefix: abi.encodeWithSignature("submit(bytes32,bytes)", bytes32("id"), uint256(0x40)),
+            suffix: "",
+            doneCheck: ""
         });
     }
 
@@ -175,52 +225,8 @@ abstract contract Fixture is Test {
         return abi.encode("a proof of", q.task.statement);
     }
 
-    function hashCall(Call memory call) internal pure returns (bytes32) {
-        return keccak256(
-            abi.encode(CALL_TYPEHASH, keccak256(call.prefix), keccak256(call.suffix), keccak256(call.doneCheck))
-        );
-    }
-
-    function hashTerms(Terms memory t) internal pure returns (bytes32) {
-        return keccak256(abi.encodePacked(TERMS_TYPEHASH, abi.encode(t)));
-    }
-
-    function hashTask(Task memory t) internal pure returns (bytes32) {
-        return keccak256(abi.encode(TASK_TYPEHASH, t));
-    }
-
-    function typedDigest(bytes32 structHash) internal view returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
-                keccak256("ZKPool"),
-                keccak256("1"),
-                block.chainid,
-                address(pool)
-            )
-        );
-        return keccak256(abi.encodePacked(hex"1901", domain, structHash));
-    }
-
-    function digest(Quote memory q) internal view returns (bytes32) {
-        return typedDigest(keccak256(abi.encode(QUOTE_TYPEHASH, hashTerms(q.terms), hashTask(q.task))));
-    }
-
-    function batchDigest(Terms memory t, Task[] memory tasks) internal view returns (bytes32) {
-        bytes32[] memory hashes = new bytes32[](tasks.length);
-        for (uint256 i; i < tasks.length; i++) {
-            hashes[i] = hashTask(tasks[i]);
-        }
-        return typedDigest(keccak256(abi.encode(BATCH_TYPEHASH, hashTerms(t), keccak256(abi.encodePacked(hashes)))));
-    }
-
     function sign(Quote memory q) internal view returns (bytes memory) {
         return signWith(signerKey, digest(q));
-    }
-
-    function signWith(uint256 key, bytes32 digest_) internal pure returns (bytes memory) {
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest_);
-        return abi.encodePacked(r, s, v);
     }
 
     // ---- deeds ----

@@ -5,7 +5,12 @@ import {Fixture} from "./Fixture.sol";
 import {Call, IZKPool, Quote, SlotState, Task} from "../../src/interfaces/IZKPool.sol";
 import {BrokenEncoder, SwappingEncoder} from "../mocks/Encoders.sol";
 import {
-    AnsweringTarget, CostlyTarget, FlippingTarget, GasBombTarget, RecordingTarget, ReturnBombTarget
+    AnsweringTarget,
+    CostlyTarget,
+    FlippingTarget,
+    GasBombTarget,
+    RecordingTarget,
+    ReturnBombTarget
 } from "../mocks/Targets.sol";
 import {TestVerifier} from "../mocks/Verifiers.sol";
 
@@ -177,7 +182,11 @@ contract ProveTest is Fixture {
         Quote memory q = quote();
         publishAccepted(q);
         bytes memory proof = proofOf(q);
-        for (uint256 mode = uint256(TestVerifier.Verify.RejectAll); mode <= uint256(type(TestVerifier.Verify).max); mode++) {
+        for (
+            uint256 mode = uint256(TestVerifier.Verify.RejectAll);
+            mode <= uint256(type(TestVerifier.Verify).max);
+            mode++
+        ) {
             verifier.setVerify(TestVerifier.Verify(mode));
             _proofRejected(q, proof);
         }

@@ -420,7 +420,6 @@ contract PublishTest is Fixture {
 
     // ---- when the slot is not available ----
 
-
     function test_DishonouredWhenOccupied() public {
         publishAccepted(quote());
         _dishonouredShared(_second());

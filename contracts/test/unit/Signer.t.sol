@@ -202,7 +202,10 @@ contract SignerTest is Fixture {
 
     // ---- helpers ----
 
-    function _assertSigner(address operator_, address signer_, address next_, uint256 changesAt, bool frozen) private view {
+    function _assertSigner(address operator_, address signer_, address next_, uint256 changesAt, bool frozen)
+        private
+        view
+    {
         (address actual, address actualNext, uint256 actualChangesAt, bool actualFrozen) = pool.signerOf(operator_);
         assertEq(actual, signer_, "signer");
         assertEq(actualNext, next_, "next");
