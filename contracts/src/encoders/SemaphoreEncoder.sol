@@ -23,6 +23,6 @@ contract SemaphoreEncoder is ICallEncoder {
         if (data.length != DATA_LENGTH) revert BadDataLength();
         if (proof.length != PROOF_LENGTH) revert BadProofLength();
         // `SemaphoreProof` has no dynamic part: its words stand where the call's do.
-        return abi.encodePacked(ISemaphore.validateProof.selector, data, proof[:POINTS_LENGTH]);
+        return bytes.concat(ISemaphore.validateProof.selector, data, proof[:POINTS_LENGTH]);
     }
 }

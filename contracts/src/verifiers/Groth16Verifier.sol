@@ -21,7 +21,7 @@ contract Groth16Verifier is IProofVerifier {
         uint256[4] beta;
         uint256[4] gamma;
         uint256[4] delta;
-        /// One more than there are public inputs.
+        /// One more than there are public inputs; at most 374, which is what the code of a contract holds.
         uint256[2][] ic;
     }
 
@@ -52,6 +52,8 @@ contract Groth16Verifier is IProofVerifier {
     /// future gas schedule: four pairs cost 181,000 today.
     uint256 private constant PRECOMPILE_GAS = 1_000_000;
     uint256 private constant POINTS_LENGTH = 256;
+    /// @dev Of the stored key, without its input points.
+    uint256 private constant HEAD_LENGTH = 576;
 
     constructor(Key memory key) {
         if (key.ic.length == 0) revert NoInputPoints();
@@ -121,38 +123,40 @@ contract Groth16Verifier is IProofVerifier {
 
     /// @notice The key as it was given to the constructor.
     function verifyingKey() external view returns (Key memory key) {
+        bytes memory packed = SSTORE2.read(KEY);
         uint256[2] memory gap;
-        bytes memory head = SSTORE2.read(KEY, 0, 576);
         (key.alpha, key.beta, gap, key.gamma, gap, key.delta) =
-            abi.decode(head, (uint256[2], uint256[4], uint256[2], uint256[4], uint256[2], uint256[4]));
+            abi.decode(packed, (uint256[2], uint256[4], uint256[2], uint256[4], uint256[2], uint256[4]));
         key.alpha[1] = Q - key.alpha[1];
-        _negate(key.gamma);
-        _negate(key.delta);
+        (key.gamma[2], key.gamma[3]) = (_negate(key.gamma[2]), _negate(key.gamma[3]));
+        (key.delta[2], key.delta[3]) = (_negate(key.delta[2]), _negate(key.delta[3]));
         key.ic = new uint256[2][](INPUTS + 1);
         for (uint256 i; i < key.ic.length; ++i) {
-            key.ic[i] = abi.decode(SSTORE2.read(KEY, 576 + 64 * i, 640 + 64 * i), (uint256[2]));
+            uint256 from = HEAD_LENGTH + 64 * i;
+            key.ic[i] = abi.decode(SSTORE2.read(KEY, from, from + 64), (uint256[2]));
         }
     }
 
     // ---- constructor ----
 
-    function _pack(Key memory key) private pure returns (bytes memory packed) {
-        uint256[4] memory gamma = [key.gamma[0], key.gamma[1], key.gamma[2], key.gamma[3]];
-        uint256[4] memory delta = [key.delta[0], key.delta[1], key.delta[2], key.delta[3]];
-        _negate(gamma);
-        _negate(delta);
-        uint256[2] memory gap;
-        packed = abi.encodePacked(key.alpha[0], Q - key.alpha[1], key.beta, gap, gamma, gap, delta);
-        for (uint256 i; i < key.ic.length; ++i) {
-            packed = bytes.concat(packed, abi.encodePacked(key.ic[i]));
+    function _pack(Key memory key) private pure returns (bytes memory) {
+        uint256[] memory words = new uint256[](HEAD_LENGTH / 32 + 2 * key.ic.length);
+        (words[0], words[1]) = (key.alpha[0], Q - key.alpha[1]);
+        for (uint256 i; i < 4; ++i) {
+            words[2 + i] = key.beta[i];
+            words[8 + i] = i < 2 ? key.gamma[i] : _negate(key.gamma[i]);
+            words[14 + i] = i < 2 ? key.delta[i] : _negate(key.delta[i]);
         }
+        for (uint256 i; i < key.ic.length; ++i) {
+            (words[18 + 2 * i], words[19 + 2 * i]) = (key.ic[i][0], key.ic[i][1]);
+        }
+        return abi.encodePacked(words);
     }
 
-    /// @dev The order of either group is an odd prime, so no checked point has a y of zero; but a G2 coordinate may have
-    /// one coefficient of zero.
-    function _negate(uint256[4] memory point) private pure {
-        point[2] = (Q - point[2]) % Q;
-        point[3] = (Q - point[3]) % Q;
+    /// @dev No checked point has a y of zero, since the order of either group is an odd prime; but in G2 one coefficient
+    /// of it may be zero.
+    function _negate(uint256 coefficient) private pure returns (uint256) {
+        return (Q - coefficient) % Q;
     }
 
     function _checkG1(uint256[2] memory point) private view {

@@ -55,6 +55,8 @@ abstract contract RouterFixture is Test {
             pool.openSlot(address(token), i, LIABILITY, HONOUR, address(0));
         }
         vm.stopPrank();
+        vm.prank(payer);
+        token.approve(address(permit2), type(uint256).max);
     }
 
     // ---- quotes ----
@@ -130,6 +132,31 @@ abstract contract RouterFixture is Test {
             deadline: permit.deadline
         });
         permit.signature = _sign(payerKey, permit2.digestOf(signed, address(router)));
+    }
+
+    // ---- deeds ----
+
+    function publishDirectly(Quote memory quote) internal {
+        bytes memory signature = sign(quote);
+        vm.startPrank(stranger);
+        weth.deposit{value: REWARD}();
+        weth.approve(address(pool), REWARD);
+        token.approve(address(pool), REWARD);
+        pool.publish(quote, signature);
+        vm.stopPrank();
+    }
+
+    function depositAndAuthorize(address account, uint256 amount) internal {
+        vm.startPrank(account);
+        router.depositEther{value: amount}(account);
+        pool.setAuthorization(address(router), true);
+        vm.stopPrank();
+    }
+
+    function assertAllActive(Terms memory terms, Task[] memory list) internal view {
+        for (uint32 i; i < list.length; ++i) {
+            assertActive(i, pool.digestOf(Quote({terms: terms, task: list[i]})));
+        }
     }
 
     // ---- assertions ----

@@ -51,11 +51,15 @@ contract RouterHandler is Test {
         (Router.Permit memory one, Router.Permit2 memory two) = world.signaturesOfTheVictim();
         Quote memory quote = Quote({terms: terms, task: list[0]});
         vm.prank(user);
-        if (permit2 && batch) try router.publishBatchWithPermit2(terms, list, signature, two) {}
-            catch {} else if (permit2) try router.publishWithPermit2(quote, signature, two) {} catch {} else if (batch) try router.publishBatchWithPermit(
-            terms, list, signature, one
-        ) {}
-            catch {} else try router.publishWithPermit(quote, signature, one) {} catch {}
+        if (permit2 && batch) {
+            try router.publishBatchWithPermit2(terms, list, signature, two) {} catch {}
+        } else if (permit2) {
+            try router.publishWithPermit2(quote, signature, two) {} catch {}
+        } else if (batch) {
+            try router.publishBatchWithPermit(terms, list, signature, one) {} catch {}
+        } else {
+            try router.publishWithPermit(quote, signature, one) {} catch {}
+        }
     }
 }
 

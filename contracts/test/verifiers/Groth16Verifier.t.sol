@@ -132,6 +132,21 @@ contract Groth16VerifierTest is Test {
         assertFalse(verifier.verify(keccak256(""), new bytes(256)));
     }
 
+    /// As many points as fit into the code of a contract.
+    function test_TakesTheLargestKey() public {
+        Groth16Verifier.Key memory key = Fixtures.productKey();
+        uint256[2] memory point = key.ic[0];
+        key.ic = new uint256[2][](374);
+        for (uint256 i; i < key.ic.length; ++i) {
+            key.ic[i] = point;
+        }
+        Groth16Verifier verifier = new Groth16Verifier(key);
+        assertEq(verifier.INPUTS(), 373);
+        assertEq(abi.encode(verifier.verifyingKey()), abi.encode(key));
+        bytes memory proof = new bytes(256 + 32 * 373);
+        assertFalse(verifier.verify(proof.statementOf(), proof));
+    }
+
     // ---- verify ----
 
     function test_AcceptsRealProofs() public view {
