@@ -7,7 +7,7 @@ use crate::{
 };
 use alloy::{
     consensus::TxEip1559,
-    eips::eip2718::Encodable2718,
+    eips::{BlockId, eip2718::Encodable2718},
     network::TransactionBuilder,
     primitives::{Bytes, TxKind, U256},
     providers::Provider,
@@ -116,8 +116,8 @@ impl Sender {
         Ok(())
     }
 
-    /// Finds the gas limit and checks that it would succeed and can be paid for. False: not now, or never; the record
-    /// says why.
+    /// Finds the gas limit and checks that it would succeed on the newest block and can be paid for. What is only in the
+    /// mempool does not count: it may never happen. False: not now, or never; the record says why.
     async fn prepare(
         &self,
         record: &mut TxRecord,
@@ -133,7 +133,7 @@ impl Sender {
                     .with_to(record.to)
                     .with_value(record.value)
                     .with_input(record.data.clone());
-                let estimate = self.rpc.provider().estimate_gas(request).await;
+                let estimate = self.rpc.provider().estimate_gas(request).block(BlockId::latest()).await;
                 match estimate.map_err(|error| ChainError::rpc("estimate the gas", error)) {
                     Ok(estimate) => estimate,
                     Err(ChainError::Reverted { revert, .. }) => {
