@@ -9,7 +9,10 @@ import {ISemaphoreVerifier} from "@semaphore-protocol/contracts/interfaces/ISema
 /// hash(x) = keccak256(x) >> 8. proof = points (8 words) ‖ the same four public inputs. Semaphore's `points` are in the
 /// order of the EVM's precompiles already, which is this pool's order: nothing is converted.
 ///
-/// Trust: Semaphore's verifier contract and, through it, Semaphore's ceremony.
+/// Trust: Semaphore's verifier contract and, through it, Semaphore's ceremony. That contract calls the precompiles with
+/// fixed amounts of gas, a third above today's prices (200 for an addition at 150, which drafts of EIP-7904 raise to 314):
+/// a fork that raises them further silences it, and Semaphore with it. `Groth16Verifier` with the same key and depth
+/// checks the same proofs, for less, and has no such limit.
 contract SemaphoreVerifierAdapter is IProofVerifier {
     error NotAContract();
     error BadDepth();

@@ -3,7 +3,17 @@ pragma solidity ^0.8.30;
 
 import {IZKPool} from "../../src/interfaces/IZKPool.sol";
 import {Router} from "../../src/periphery/Router.sol";
+import {TestWETH} from "../../src/testnet/TestWETH.sol";
 import {RouterFixture} from "./RouterFixture.sol";
+
+/// @dev Pays out with the stipend of 2,300 gas and no more, as the canonical WETH9.
+contract StingyWETH is TestWETH {
+    function withdraw(uint256 amount) public override {
+        _burn(msg.sender, amount);
+        (bool ok,) = msg.sender.call{value: amount, gas: 0}("");
+        require(ok);
+    }
+}
 
 contract RouterEtherTest is RouterFixture {
     // ---- ether in ----
@@ -32,6 +42,11 @@ contract RouterEtherTest is RouterFixture {
         assertEq(requester.balance, 400);
         assertEq(inPool(address(weth), payer), 600);
         assertRouterEmpty();
+    }
+
+    function test_WithdrawEtherWorksWithAStipendAlone() public {
+        vm.etch(address(weth), address(new StingyWETH()).code);
+        test_WithdrawEtherPaysTheCallersBalance();
     }
 
     function test_RevertWhen_CallerHasNotAuthorizedTheRouter() public {
