@@ -1,1 +1,14 @@
 //! Who proves what, when, and for how much: pure decisions over a snapshot.
+//!
+//! No clock, no randomness, no I/O: the same snapshot at the same moment gives the same actions, so that a decision can
+//! be replayed, simulated and tested. Times are unix milliseconds.
+
+mod decide;
+mod price;
+mod snapshot;
+mod standing;
+
+pub use decide::{Action, decide};
+pub use price::{PriceInput, PriceParts, price};
+pub use snapshot::{Candidate, Holder, Millis, OpenJob, Rules, Snapshot};
+pub use standing::{Standing, observed_speed};

@@ -1,0 +1,108 @@
+//! What a decision is made from.
+
+use crate::Standing;
+use std::collections::BTreeMap;
+use zkpool_protocol::{Address, JobId, ProofKind, WorkUnits};
+
+/// Unix milliseconds.
+pub type Millis = u64;
+
+/// Everything that a decision depends on, besides the time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// Jobs that are ready or held.
+    pub jobs: Vec<OpenJob>,
+    /// The provers that are members; others refer to them by index.
+    pub provers: Vec<Candidate>,
+}
+
+/// A job whose result is wanted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenJob {
+    /// Its id.
+    pub id: JobId,
+    /// The kind of proof.
+    pub kind: ProofKind,
+    /// How large it is.
+    pub units: WorkUnits,
+    /// Peak memory that it needs, in bytes.
+    pub memory: u64,
+    /// When it became ready.
+    pub ready_at: Millis,
+    /// Until when its task is on time.
+    pub proof_deadline: Millis,
+    /// Until when its task can be proven at all.
+    pub liability_deadline: Millis,
+    /// Who holds it.
+    pub holders: Vec<Holder>,
+    /// Whose result was wrong, or who gave it up: it never returns to them.
+    pub barred: Vec<Address>,
+}
+
+/// A prover at work on a job.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Holder {
+    /// Index in [`Snapshot::provers`]; absent if the prover has left.
+    pub prover: Option<usize>,
+    /// Fencing token of the lease.
+    pub token: u64,
+    /// When it was given out.
+    pub granted_at: Millis,
+    /// When it ends.
+    pub expires_at: Millis,
+    /// How far it is, 0 to 1.
+    pub progress: f64,
+}
+
+/// A prover.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// Whose device it is.
+    pub address: Address,
+    /// How many jobs it asks for at this moment.
+    pub waiting: u32,
+    /// The most jobs that it does at once.
+    pub concurrency: u32,
+    /// Memory for one job, in bytes.
+    pub memory: u64,
+    /// Work units per second, by kind.
+    pub speeds: BTreeMap<ProofKind, f64>,
+    /// How it stands after hits and misses.
+    pub standing: Standing,
+}
+
+/// How jobs are handed out. Times in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// A lease lasts at least this long without a sign of life.
+    pub min_lease: Millis,
+    /// And at most this long.
+    pub max_lease: Millis,
+    /// First exclusion after a miss; each further one doubles it.
+    pub exclusion: Millis,
+    /// Misses in a row that put a prover out.
+    pub strikes: u32,
+    /// Time between a job's result and its task's delivery on chain.
+    pub delivery: Millis,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { min_lease: 15_000, max_lease: 3_600_000, exclusion: 60_000, strikes: 3, delivery: 5_000 }
+    }
+}
+
+impl Candidate {
+    /// How long it would take for the job, if it can do it at all.
+    pub fn estimate(&self, job: &OpenJob) -> Option<Millis> {
+        let speed = *self.speeds.get(&job.kind)?;
+        let able = speed.is_finite() && speed > 0.0 && self.memory >= job.memory;
+        // Saturates: an absurdly slow prover is never the best.
+        able.then(|| (job.units.0 as f64 * 1_000.0 / speed).ceil() as Millis)
+    }
+
+    /// Whether it may be given anything now.
+    pub fn is_in(&self, now: Millis) -> bool {
+        !self.standing.out && self.standing.excluded_until <= now
+    }
+}

@@ -1,0 +1,209 @@
+//! Properties of the decision, and the cases that made them necessary.
+#![allow(missing_docs)]
+
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use zkpool_protocol::{Address, JobId, ProofKind, TaskId, WorkUnits};
+use zkpool_scheduler::*;
+
+const KIND: ProofKind = ProofKind::Groth16Bn254;
+
+fn job(n: u32) -> OpenJob {
+    OpenJob {
+        id: JobId { task: TaskId::with_last_byte(n as u8), index: n },
+        kind: KIND,
+        units: WorkUnits(1_000),
+        memory: 100,
+        ready_at: 0,
+        proof_deadline: 100_000,
+        liability_deadline: 200_000,
+        holders: vec![],
+        barred: vec![],
+    }
+}
+
+fn prover(n: u8, speed: f64) -> Candidate {
+    Candidate {
+        address: Address::repeat_byte(n),
+        waiting: 1,
+        concurrency: 1,
+        memory: 100,
+        speeds: BTreeMap::from([(KIND, speed)]),
+        standing: Standing::default(),
+    }
+}
+
+fn held(prover: usize, granted_at: Millis, expires_at: Millis, progress: f64) -> Holder {
+    Holder { prover: Some(prover), token: 1, granted_at, expires_at, progress }
+}
+
+fn leases(actions: &[Action]) -> Vec<(u32, usize)> {
+    let pick = |action: &Action| match action {
+        Action::Lease { job, prover, .. } => Some((job.index, *prover)),
+        Action::Expire { .. } => None,
+    };
+    actions.iter().filter_map(pick).collect()
+}
+
+fn run(jobs: Vec<OpenJob>, provers: Vec<Candidate>, now: Millis) -> Vec<Action> {
+    decide(&Snapshot { jobs, provers }, now, &Rules::default())
+}
+
+#[test]
+fn the_most_urgent_job_goes_to_the_fastest_prover() {
+    let mut urgent = job(1);
+    urgent.proof_deadline = 50_000;
+    let actions = run(vec![job(0), urgent], vec![prover(1, 10.0), prover(2, 1_000.0)], 0);
+    assert_eq!(leases(&actions), [(1, 1), (0, 0)]);
+}
+
+#[test]
+fn a_prover_that_cannot_is_not_asked() {
+    let mut small = prover(1, 1_000.0);
+    small.memory = 99;
+    let mut busy = prover(2, 1_000.0);
+    busy.waiting = 0;
+    let mut away = prover(3, 1_000.0);
+    away.standing.excluded_until = 1;
+    let mut out = prover(4, 1_000.0);
+    out.standing.out = true;
+    let mut other = prover(5, 1_000.0);
+    other.speeds.clear();
+    let broken = prover(6, 0.0);
+    let mut wrong = job(0);
+    wrong.barred = vec![Address::repeat_byte(7)];
+    let all = vec![small, busy, away, out, other, broken, prover(7, 1.0)];
+    assert_eq!(run(vec![wrong], all.clone(), 0), []);
+    assert_eq!(leases(&run(vec![job(0)], all, 0)), [(0, 6)]);
+}
+
+#[test]
+fn an_expired_lease_is_a_miss_and_the_job_goes_elsewhere_at_once() {
+    let mut late = job(0);
+    late.holders = vec![held(0, 0, 10, 0.5)];
+    let actions = run(vec![late], vec![prover(1, 1_000.0), prover(2, 1.0)], 10);
+    let missed = Standing::default().after_miss(10, &Rules::default());
+    assert_eq!(actions[0], Action::Expire { job: job(0).id, token: 1, prover: Some((0, missed)) });
+    assert_eq!(leases(&actions), [(0, 1)]);
+}
+
+#[test]
+fn a_holder_that_falls_behind_is_overtaken_by_somebody_else() {
+    let mut slow = job(0);
+    slow.holders = vec![held(0, 0, 90_000, 0.1)];
+    // At 50 s a tenth is done: it would take 500 s; due at 100 s.
+    let same_owner = prover(1, 1_000.0);
+    let other = prover(2, 1_000.0);
+    assert_eq!(leases(&run(vec![slow.clone()], vec![prover(1, 10.0), same_owner], 50_000)), []);
+    assert_eq!(leases(&run(vec![slow.clone()], vec![prover(1, 10.0), other.clone()], 50_000)), [(0, 1)]);
+    slow.holders[0].progress = 0.9;
+    assert_eq!(leases(&run(vec![slow.clone()], vec![prover(1, 10.0), other.clone()], 50_000)), [], "it will make it");
+    slow.holders = vec![held(0, 0, 90_000, 0.1), held(1, 0, 90_000, 0.1)];
+    assert_eq!(leases(&run(vec![slow], vec![prover(1, 1.0), prover(2, 1.0), prover(3, 9e9)], 50_000)), [], "one copy");
+}
+
+#[test]
+fn nothing_is_proven_that_cannot_be_paid() {
+    assert_eq!(run(vec![job(0)], vec![prover(1, 1.0)], 200_000), []);
+    assert_eq!(leases(&run(vec![job(0)], vec![prover(1, 1.0)], 150_000)), [(0, 0)], "late is better than never");
+}
+
+prop_compose! {
+    fn any_prover()(n in 0u8..12, speed in prop_oneof![Just(0.0), 0.1f64..1e6], waiting in 0u32..4, concurrency in 0u32..4,
+                    memory in 0u64..200, until in 0u64..300_000, out in prop::bool::weighted(0.1)) -> Candidate {
+        let standing = Standing { excluded_until: if until > 200_000 { until } else { 0 }, out, ..Standing::default() };
+        Candidate { waiting, concurrency, memory, standing, ..prover(n, speed) }
+    }
+}
+
+prop_compose! {
+    fn any_job(provers: usize)(units in 0u64..1 << 40, memory in 0u64..200, deadline in 0u64..300_000, grace in 0u64..100_000,
+               barred in prop::collection::vec(0u8..12, 0..3),
+               holders in prop::collection::vec((0..provers.max(1), 0u64..200_000, 0u64..300_000, 0.0f64..1.0), 0..3))
+               -> OpenJob {
+        OpenJob {
+            units: WorkUnits(units),
+            memory,
+            proof_deadline: deadline,
+            liability_deadline: deadline + grace,
+            barred: barred.into_iter().map(Address::repeat_byte).collect(),
+            holders: holders.into_iter().map(|(p, at, until, progress)| held(p, at, until, progress)).collect(),
+            ..job(0)
+        }
+    }
+}
+
+prop_compose! {
+    fn any_snapshot()(provers in prop::collection::vec(any_prover(), 0..8))
+                     (jobs in prop::collection::vec(any_job(provers.len()), 0..12), provers in Just(provers)) -> Snapshot {
+        let jobs = (0u32..).zip(jobs).map(|(n, j)| OpenJob { id: job(n).id, ..j }).collect();
+        Snapshot { jobs, provers }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn every_decision_keeps_the_rules(snapshot in any_snapshot(), now in 0u64..300_000) {
+        let rules = Rules::default();
+        let actions = decide(&snapshot, now, &rules);
+        prop_assert_eq!(&actions, &decide(&snapshot, now, &rules), "the same question has the same answer");
+        let given = leases(&actions);
+
+        // No job is given twice, and under `assign` no job has more than two holders.
+        prop_assert_eq!(given.iter().map(|(job, _)| job).collect::<BTreeSet<_>>().len(), given.len());
+        for job in &snapshot.jobs {
+            let live = job.holders.iter().filter(|h| h.expires_at > now).count();
+            if given.iter().any(|(index, _)| *index == job.id.index) {
+                prop_assert!(live <= 1);
+            }
+            // Every lease that is over is taken back, and no other.
+            let over: Vec<_> = actions.iter().filter(|a| matches!(a, Action::Expire { job: id, .. } if *id == job.id)).collect();
+            prop_assert_eq!(over.len(), job.holders.len() - live);
+        }
+        // Nobody gets more than it asked for, more than it can hold, or what it may not have.
+        for (index, prover) in snapshot.provers.iter().enumerate() {
+            let new = given.iter().filter(|(_, p)| *p == index).count() as u32;
+            let old = snapshot.jobs.iter().flat_map(|j| &j.holders)
+                .filter(|h| h.prover == Some(index) && h.expires_at > now).count() as u32;
+            prop_assert!(new <= prover.waiting);
+            prop_assert!(new == 0 || new + old <= prover.concurrency);
+            prop_assert!(new == 0 || prover.is_in(now));
+        }
+        for (index, prover) in &given {
+            let job = &snapshot.jobs[*index as usize];
+            let prover = &snapshot.provers[*prover];
+            prop_assert!(prover.estimate(job).is_some());
+            prop_assert!(!job.barred.contains(&prover.address));
+            prop_assert!(job.liability_deadline > now);
+        }
+    }
+
+    /// No job is lost and none starves: carried out over and over, with provers that do what they are given, every job
+    /// that somebody can do is done.
+    #[test]
+    fn every_job_that_can_be_done_gets_done(
+        jobs in prop::collection::vec((1u64..10_000, 0u64..150), 1..12),
+        provers in prop::collection::vec((1.0f64..1e4, 50u64..200), 1..5),
+    ) {
+        let rules = Rules::default();
+        let mut snapshot = Snapshot {
+            jobs: (0u32..).zip(&jobs).map(|(n, (units, memory))| OpenJob {
+                units: WorkUnits(*units), memory: *memory, proof_deadline: u64::MAX / 2, liability_deadline: u64::MAX, ..job(n)
+            }).collect(),
+            provers: (0u8..).zip(&provers).map(|(n, (speed, memory))| Candidate { memory: *memory, ..prover(n, *speed) }).collect(),
+        };
+        let most = provers.iter().map(|(_, memory)| *memory).max().unwrap_or(0);
+        let mut now = 0;
+        for _ in 0..jobs.len() {
+            for (index, prover) in leases(&decide(&snapshot, now, &rules)) {
+                let units = jobs[index as usize].0;
+                prop_assert!(snapshot.jobs.iter().any(|j| j.id.index == index));
+                now += (units as f64 * 1_000.0 / provers[prover].0) as u64;
+                snapshot.jobs.retain(|j| j.id.index != index);
+            }
+        }
+        prop_assert!(snapshot.jobs.iter().all(|j| j.memory > most), "left over: {:?}", snapshot.jobs);
+    }
+}
