@@ -10,7 +10,6 @@ use reqwest::{
 };
 use sha2::{Digest, Sha256};
 use std::{
-    io::SeekFrom,
     path::Path,
     sync::{
         Arc,
@@ -20,7 +19,7 @@ use std::{
 };
 use tokio::{
     fs::File,
-    io::{AsyncReadExt, AsyncSeekExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
 };
 use zkpool_protocol::{BlobId, ErrorCode};
 
@@ -44,9 +43,11 @@ impl Client {
     /// Uploads a file, in two passes: one to name it, one to send it. Nothing is sent if the service has it already.
     pub async fn upload_file(&self, path: &Path) -> Result<BlobReply, ClientError> {
         let (id, size) = hash_file(path).await?;
+        if self.has_blob(id).await? {
+            return Ok(BlobReply { id, size });
+        }
         self.put(id, size, || async {
-            let mut file = File::open(path).await.map_err(|e| io(path, e))?;
-            file.seek(SeekFrom::Start(0)).await.map_err(|e| io(path, e))?;
+            let file = File::open(path).await.map_err(|e| io(path, e))?;
             Ok(read_chunks(file))
         })
         .await
@@ -109,7 +110,7 @@ impl Client {
         }
         let started = tokio::time::Instant::now();
         let (mut hash, mut size) = (Sha256::new(), 0u64);
-        while let Some(chunk) = response.chunk().await.map_err(|e| self.unreachable(&route, &e))? {
+        while let Some(chunk) = self.chunk(&route, &mut response).await? {
             size += chunk.len() as u64;
             if size > cap {
                 return Err(too_large());

@@ -188,17 +188,15 @@ impl Client {
             .map(|seconds: u64| Duration::from_secs(seconds.min(24 * 3600)));
         let body = self.read(route, response, MAX_ERROR).await;
         if let Ok(body) = &body
-            && let Ok(mut error) = serde_json::from_slice::<ApiError>(body)
+            && let Ok(error) = serde_json::from_slice::<ApiError>(body)
         {
-            error.message = printable(&error.message);
-            return Err(ClientError::Api { host: self.host(), route: route.to_owned(), error, retry_after });
+            return Err(self.refused(route, error, retry_after));
         }
         // An answer to HEAD has no body.
         if body.as_ref().is_ok_and(Bytes::is_empty)
             && let Some(code) = code_of_status(status.as_u16())
         {
-            let error = ApiError::new(code, format!("HTTP status {status}"));
-            return Err(ClientError::Api { host: self.host(), route: route.to_owned(), error, retry_after });
+            return Err(self.refused(route, ApiError::new(code, format!("HTTP status {status}")), retry_after));
         }
         // Not this API's errors: a proxy in front of it, most likely.
         if matches!(status.as_u16(), 502..=504) {
@@ -217,13 +215,20 @@ impl Client {
     /// The whole body, if it is not larger than `cap`.
     pub(super) async fn read(&self, route: &str, mut response: Response, cap: usize) -> Result<Bytes, ClientError> {
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| self.unreachable(route, &e))? {
+        while let Some(chunk) = self.chunk(route, &mut response).await? {
             if body.len() + chunk.len() > cap {
                 return Err(self.bad_answer(route, format!("the answer is larger than {cap} bytes")));
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body.into())
+    }
+
+    /// The next part of a body, within the bound on silence.
+    pub(super) async fn chunk(&self, route: &str, response: &mut Response) -> Result<Option<Bytes>, ClientError> {
+        let bound = self.inner.options.idle_timeout;
+        let chunk = async { response.chunk().await.map_err(|e| self.unreachable(route, &e)) };
+        self.within(route, bound, chunk).await
     }
 
     /// The bound on a wait.
@@ -258,6 +263,11 @@ impl Client {
             source = inner.source();
         }
         ClientError::Unreachable { host: self.host(), route: route.to_owned(), reason, timed_out: error.is_timeout() }
+    }
+
+    pub(super) fn refused(&self, route: &str, mut error: ApiError, retry_after: Option<Duration>) -> ClientError {
+        error.message = printable(&error.message);
+        ClientError::Api { host: self.host(), route: route.to_owned(), error, retry_after }
     }
 
     pub(super) fn bad_answer(&self, route: &str, reason: String) -> ClientError {

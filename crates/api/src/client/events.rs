@@ -51,13 +51,12 @@ impl TaskEvents {
         }
         loop {
             match self.step().await {
-                Ok(Some(event)) => {
+                Ok(event) => {
                     self.failures = 0;
                     self.last = Some(event.seq);
                     self.ended = event.kind == EventKind::Final;
                     return Some(Ok(event));
                 }
-                Ok(None) => {}
                 Err(error) => {
                     self.connection = None;
                     let options = &self.client.inner.options;
@@ -80,7 +79,7 @@ impl TaskEvents {
     }
 
     /// Reads until there is an event, or the stream has to be opened again.
-    async fn step(&mut self) -> Result<Option<TaskEvent>, ClientError> {
+    async fn step(&mut self) -> Result<TaskEvent, ClientError> {
         let route = self.route();
         let connection = match &mut self.connection {
             Some(connection) => connection,
@@ -91,18 +90,14 @@ impl TaskEvents {
         };
         loop {
             if let Some(message) = connection.ready.pop_front() {
-                let Some(event) = read_event(&message).map_err(|reason| self.client.bad_answer(&route, reason))? else {
-                    continue;
-                };
+                let event = self.client.read_event(&route, &message)?;
                 // A service may repeat the event at which the stream is resumed.
                 if self.last.is_some_and(|last| event.seq <= last) && event.kind != EventKind::Final {
                     continue;
                 }
-                return Ok(Some(event));
+                return Ok(event);
             }
-            // The client's idle bound applies to each read.
-            let chunk = connection.response.chunk().await.map_err(|e| self.client.unreachable(&route, &e))?;
-            let Some(chunk) = chunk else {
+            let Some(chunk) = self.client.chunk(&route, &mut connection.response).await? else {
                 return Err(ClientError::Unreachable {
                     host: self.client.host(),
                     route,
@@ -130,18 +125,23 @@ impl TaskEvents {
     }
 }
 
-fn read_event(message: &Message) -> Result<Option<TaskEvent>, String> {
-    if message.data.is_empty() {
-        return Ok(None);
+impl Client {
+    fn read_event(&self, route: &str, message: &Message) -> Result<TaskEvent, ClientError> {
+        let bad = |error: serde_json::Error| {
+            self.bad_answer(route, format!("an event's data is not JSON of a task: {:?} error", error.classify()))
+        };
+        if message.event == "error" {
+            let error = serde_json::from_str(&message.data).map_err(bad)?;
+            return Err(self.refused(route, error, None));
+        }
+        serde_json::from_str(&message.data).map_err(bad)
     }
-    serde_json::from_str(&message.data)
-        .map(Some)
-        .map_err(|error| format!("event is not a task's: {:?} error", error.classify()))
 }
 
 /// A server-sent event as it arrives.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Message {
+    event: String,
     data: String,
 }
 
@@ -150,6 +150,7 @@ struct Message {
 #[derive(Debug, Default)]
 struct Parser {
     line: Vec<u8>,
+    event: String,
     data: String,
     has_data: bool,
     after_cr: bool,
@@ -177,17 +178,22 @@ impl Parser {
 
     fn end_line(&mut self, line: &[u8]) -> Result<Option<Message>, String> {
         if line.is_empty() {
-            let data = std::mem::take(&mut self.data);
-            return Ok(std::mem::take(&mut self.has_data).then_some(Message { data }));
+            let (event, data) = (std::mem::take(&mut self.event), std::mem::take(&mut self.data));
+            return Ok(std::mem::take(&mut self.has_data).then_some(Message { event, data }));
         }
         let line = std::str::from_utf8(line).map_err(|_| "an event is not UTF-8".to_owned())?;
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
-        if field == "data" {
-            if self.has_data {
-                self.data.push('\n');
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "data" => {
+                if self.has_data {
+                    self.data.push('\n');
+                }
+                self.data.push_str(value);
+                self.has_data = true;
             }
-            self.data.push_str(value.strip_prefix(' ').unwrap_or(value));
-            self.has_data = true;
+            "event" => value.clone_into(&mut self.event),
+            _ => {}
         }
         Ok(None)
     }

@@ -109,7 +109,6 @@ impl Client {
         let http = reqwest::Client::builder()
             .user_agent(concat!("zkpool/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(options.connect_timeout)
-            .read_timeout(options.idle_timeout)
             .pool_idle_timeout(Duration::from_secs(30))
             // A redirect could carry the token elsewhere.
             .redirect(reqwest::redirect::Policy::none())

@@ -59,7 +59,7 @@ impl Token {
 impl Client {
     /// Signs in now, so that a wrong key or host shows before work begins. Calls sign in by themselves when they need to.
     pub async fn sign_in(&self) -> Result<(), ClientError> {
-        self.token(None).await.map(drop)
+        self.repeat(true, || self.token(None)).await.map(drop)
     }
 
     /// A token that is good now; `stale` is one that the service has just refused.
@@ -76,12 +76,13 @@ impl Client {
         Ok(slot.insert(token).clone())
     }
 
+    /// Nothing in here is repeated: the call that needs the token is.
     async fn new_token(&self) -> Result<Token, ClientError> {
         let error = |reason: String| ClientError::SignIn { host: self.host(), reason };
         let Some(identity) = &self.inner.identity else {
             return Err(error("this call needs a key and the client was made without one".into()));
         };
-        let nonce: NonceReply = self.send(&Call::post("/v1/auth/nonce").anonymous()).await?;
+        let nonce: NonceReply = self.send(&Call::post("/v1/auth/nonce").anonymous().once()).await?;
         if let Some(ours) = self.inner.options.chain_id
             && ours != nonce.chain_id
         {
@@ -94,7 +95,6 @@ impl Client {
             .await
             .map_err(|_| error(format!("the key gave no signature within {} s", bound.as_secs())))?
             .map_err(|e| error(format!("the key refused to sign: {e}")))?;
-        // Not retried: the nonce is used up by the first attempt.
         let login = Call::post("/v1/auth/login").anonymous().once().json(&LoginRequest { message, signature });
         let reply: LoginReply = self.send(&login).await?;
         if reply.address != identity.address {
