@@ -1,1 +1,25 @@
-//! What the service must not forget: the store trait, SQLite, blobs.
+//! What the service must not forget: the [`Store`] trait, its SQLite implementation, and [`Blobs`].
+//!
+//! [`conformance`] (feature `conformance`) is the suite that every implementation runs.
+
+mod blobs;
+
+mod error;
+mod facts;
+#[cfg(feature = "faults")]
+pub mod faults;
+mod lock;
+mod sqlite;
+mod store;
+mod types;
+
+pub use blobs::{BlobReader, Blobs};
+pub use error::{StoreError, StoreResult};
+pub use facts::{Advance, Advanced, Fact, Said};
+pub use sqlite::{Owner, SqliteStore};
+pub use store::Store;
+pub use types::{
+    AnnouncedRescue, Ask, Completion, End, InputRecord, JobRecord, LeaseEnd, LeaseOutcome, LeaseRecord, LogEntry,
+    Measured, Meta, Millis, NewResult, NewTask, NewWatch, OnChain, Price, ProgramRecord, ProverDescription, ProverId,
+    ProverRecord, Refusal, Renewal, RequestId, Role, Standing, TaskKey, TaskRecord, WorkItem, Workload,
+};

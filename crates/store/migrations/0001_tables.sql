@@ -1,0 +1,313 @@
+-- Hashes and addresses are blobs of 32 and 20 bytes, amounts decimal text, local times milliseconds, chain times seconds.
+-- States carry the names of zkpool_protocol::TaskState and JobState.
+
+-- One row: whose database this is.
+CREATE TABLE meta (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    chain_id INTEGER NOT NULL,
+    pool BLOB NOT NULL,
+    operator BLOB NOT NULL,
+    -- where the follower stands, as it writes it; and the last block it has seen
+    cursor BLOB,
+    head_number INTEGER NOT NULL DEFAULT 0,
+    head_timestamp INTEGER NOT NULL DEFAULT 0,
+    -- misses before this time do not count for the circuit breaker
+    breaker_reset_at INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE uploads (
+    who BLOB NOT NULL,
+    blob BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (who, blob)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE programs (
+    id BLOB PRIMARY KEY,
+    kind TEXT NOT NULL,
+    zkey BLOB NOT NULL,
+    witness_generator BLOB,
+    verifying_key BLOB NOT NULL,
+    units INTEGER NOT NULL,
+    memory INTEGER NOT NULL,
+    public_inputs INTEGER NOT NULL,
+    registered_by BLOB NOT NULL,
+    at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Pairs of verifier and program that were seen to belong together: a proof was accepted.
+CREATE TABLE verified_programs (
+    verifier BLOB NOT NULL,
+    program BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (verifier, program)
+) STRICT, WITHOUT ROWID;
+
+-- Inputs that passed the preflight.
+CREATE TABLE inputs (
+    blob BLOB PRIMARY KEY,
+    program BLOB NOT NULL REFERENCES programs (id),
+    witness BLOB,
+    units INTEGER NOT NULL,
+    memory INTEGER NOT NULL,
+    statement BLOB NOT NULL,
+    -- words of 32 bytes
+    public_inputs BLOB NOT NULL,
+    -- a trial proof was made and verified
+    tried INTEGER NOT NULL,
+    at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tasks (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    role TEXT NOT NULL,
+    state TEXT NOT NULL,
+    -- grows with every change of the task, its jobs and leases
+    version INTEGER NOT NULL DEFAULT 1,
+    request BLOB NOT NULL,
+    attempt INTEGER NOT NULL,
+    payer BLOB NOT NULL,
+    program BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    -- what was asked for
+    requester BLOB NOT NULL,
+    target BLOB NOT NULL,
+    encoder BLOB NOT NULL,
+    verifier BLOB NOT NULL,
+    call_prefix BLOB NOT NULL,
+    call_suffix BLOB NOT NULL,
+    call_done_check BLOB NOT NULL,
+    call_gas INTEGER NOT NULL,
+    wanted_statement BLOB,
+    input BLOB NOT NULL,
+    proof_window INTEGER NOT NULL,
+    liability_window INTEGER NOT NULL,
+    reward_token BLOB NOT NULL,
+    max_reward TEXT,
+    liability_token BLOB NOT NULL,
+    liability TEXT NOT NULL,
+    bond TEXT NOT NULL,
+    burn TEXT NOT NULL,
+    -- what it would cost
+    price_work TEXT,
+    price_gas TEXT,
+    price_premium TEXT,
+    expected_ms INTEGER,
+    -- why it was not quoted
+    refusal_code TEXT,
+    refusal_message TEXT,
+    -- the quote: what the operator added to the wish
+    id BLOB UNIQUE,
+    operator BLOB,
+    slot INTEGER,
+    valid_until INTEGER,
+    reward TEXT,
+    advance TEXT,
+    honour TEXT,
+    statement BLOB,
+    salt BLOB,
+    signature BLOB,
+    -- the slot of this operator that is taken up by it
+    own_slot INTEGER,
+    -- on chain; each fact with the height that said it
+    published_block INTEGER,
+    published_at INTEGER,
+    proof_deadline INTEGER,
+    liability_deadline INTEGER,
+    rescue_block INTEGER,
+    rescuer BLOB,
+    rescuer_slot INTEGER,
+    rescue_at INTEGER,
+    novated_block INTEGER,
+    ended_block INTEGER,
+    ended TEXT,
+    -- the work
+    proof BLOB,
+    failed_submissions INTEGER NOT NULL DEFAULT 0,
+    retry_at INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    UNIQUE (request, attempt),
+    CHECK ((id IS NULL) = (salt IS NULL))
+) STRICT;
+
+CREATE INDEX tasks_by_state ON tasks (state);
+CREATE INDEX tasks_by_payer ON tasks (payer, state);
+-- One live quote per slot, whatever the code above believes.
+CREATE UNIQUE INDEX one_quote_per_slot ON tasks (liability_token, own_slot) WHERE state IN ('quoted', 'announcing');
+
+-- Who takes up which slot of this operator.
+CREATE VIEW slot_holders AS
+SELECT
+    key,
+    liability_token AS token,
+    own_slot,
+    ended_block,
+    state IN ('quoted', 'announcing', 'published', 'proving', 'proven', 'submitting', 'missed') AS holds
+FROM tasks
+WHERE own_slot IS NOT NULL;
+
+CREATE TABLE task_log (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    task INTEGER NOT NULL REFERENCES tasks (key),
+    at INTEGER NOT NULL,
+    from_state TEXT,
+    to_state TEXT NOT NULL,
+    note TEXT
+) STRICT;
+
+CREATE INDEX task_log_by_task ON task_log (task, seq);
+
+CREATE TABLE jobs (
+    task INTEGER NOT NULL REFERENCES tasks (key),
+    idx INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    program BLOB NOT NULL,
+    input BLOB NOT NULL,
+    units INTEGER NOT NULL,
+    memory INTEGER NOT NULL,
+    -- the newest fencing token
+    last_token INTEGER NOT NULL DEFAULT 0,
+    ready_at INTEGER,
+    result BLOB,
+    done_by BLOB,
+    done_by_device TEXT,
+    proving_ms INTEGER,
+    PRIMARY KEY (task, idx)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX jobs_by_state ON jobs (state);
+
+CREATE TABLE job_needs (
+    task INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    needs INTEGER NOT NULL,
+    PRIMARY KEY (task, idx, needs),
+    FOREIGN KEY (task, idx) REFERENCES jobs (task, idx)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE leases (
+    task INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    token INTEGER NOT NULL,
+    prover BLOB NOT NULL,
+    device TEXT NOT NULL,
+    granted_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL,
+    progress REAL NOT NULL DEFAULT 0,
+    stage TEXT NOT NULL DEFAULT '',
+    ended TEXT,
+    ended_at INTEGER,
+    note TEXT,
+    PRIMARY KEY (task, idx, token),
+    FOREIGN KEY (task, idx) REFERENCES jobs (task, idx)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX leases_by_prover ON leases (prover, device) WHERE ended IS NULL;
+
+-- Jobs and leases as the outside names them: by the task's id.
+CREATE VIEW job_rows AS
+SELECT
+    jobs.*,
+    tasks.id AS task_id,
+    tasks.state AS task_state,
+    tasks.proof_deadline AS proof_deadline,
+    tasks.liability_deadline AS liability_deadline,
+    (SELECT group_concat(n.needs) FROM job_needs AS n WHERE n.task = jobs.task AND n.idx = jobs.idx) AS needs
+FROM jobs JOIN tasks ON tasks.key = jobs.task;
+
+CREATE VIEW lease_rows AS
+SELECT leases.*, tasks.id AS task_id FROM leases JOIN tasks ON tasks.key = leases.task;
+
+-- A job never returns to a prover that failed at it.
+CREATE TABLE job_exclusions (
+    task INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    prover BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (task, idx, prover),
+    FOREIGN KEY (task, idx) REFERENCES jobs (task, idx)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE provers (
+    address BLOB NOT NULL,
+    device TEXT NOT NULL,
+    cpus INTEGER NOT NULL,
+    memory INTEGER NOT NULL,
+    concurrency INTEGER NOT NULL,
+    joined INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL,
+    misses INTEGER NOT NULL DEFAULT 0,
+    excluded_until INTEGER NOT NULL DEFAULT 0,
+    window_ms INTEGER NOT NULL DEFAULT 0,
+    is_out INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (address, device)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE prover_speeds (
+    address BLOB NOT NULL,
+    device TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    units_per_second REAL NOT NULL,
+    PRIMARY KEY (address, device, kind),
+    FOREIGN KEY (address, device) REFERENCES provers (address, device)
+) STRICT, WITHOUT ROWID;
+
+-- Slots of this operator, as far as the chain does not say it itself: when each was opened.
+CREATE TABLE slots (
+    token BLOB NOT NULL,
+    idx INTEGER NOT NULL,
+    opened_block INTEGER NOT NULL,
+    opened_at INTEGER NOT NULL,
+    PRIMARY KEY (token, idx)
+) STRICT, WITHOUT ROWID;
+
+-- What the senders must not forget; states as zkpool_chain::TxState names them.
+CREATE TABLE transactions (
+    purpose TEXT PRIMARY KEY,
+    -- the task that the purpose names, if it names one
+    task BLOB,
+    position INTEGER NOT NULL,
+    sender BLOB NOT NULL,
+    recipient BLOB NOT NULL,
+    value TEXT NOT NULL,
+    data BLOB NOT NULL,
+    gas INTEGER,
+    -- when set, the deadline that makes it urgent
+    urgent_by INTEGER,
+    not_after INTEGER,
+    nonce INTEGER,
+    state TEXT NOT NULL,
+    receipt_hash BLOB,
+    receipt_block INTEGER,
+    receipt_block_hash BLOB,
+    receipt_success INTEGER,
+    receipt_gas_used INTEGER,
+    receipt_gas_price TEXT,
+    failure_kind TEXT,
+    failure_reason TEXT,
+    failure_error TEXT,
+    complaint TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX transactions_open ON transactions (sender, state);
+CREATE INDEX transactions_by_nonce ON transactions (sender, nonce);
+CREATE INDEX transactions_by_task ON transactions (task) WHERE task IS NOT NULL;
+
+CREATE TABLE transaction_attempts (
+    purpose TEXT NOT NULL REFERENCES transactions (purpose),
+    idx INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    nonce INTEGER NOT NULL,
+    raw BLOB NOT NULL,
+    max_fee TEXT NOT NULL,
+    priority_fee TEXT NOT NULL,
+    signed_at INTEGER NOT NULL,
+    cancels INTEGER NOT NULL,
+    PRIMARY KEY (purpose, idx)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,319 @@
+//! Leases: granted, renewed, ended. The fencing token is the job's, and only ever grows.
+
+use super::{
+    SqliteStore, Write,
+    row::{Fields, int},
+    work,
+};
+use crate::{
+    Completion, JobRecord, LeaseEnd, LeaseOutcome, LeaseRecord, Millis, NewResult, ProverId, Renewal, StoreError,
+    StoreResult, TaskKey,
+};
+use zkpool_protocol::{Address, BlobId, JobId, JobState, TaskState};
+
+pub(super) async fn grant(
+    store: &SqliteStore,
+    id: JobId,
+    prover: &ProverId,
+    second: bool,
+    expires_at: Millis,
+    now: Millis,
+) -> StoreResult<LeaseRecord> {
+    let mut write = store.write("give a job to a prover").await?;
+    let (task, job) = write.job(id).await?;
+    let state = write.task(task).await?.state;
+    if state != TaskState::Proving {
+        return Err(StoreError::Moved { thing: "task", expected: "proving", found: state.as_str() });
+    }
+    if second {
+        if job.state != JobState::Leased {
+            return Err(StoreError::Moved { thing: "job", expected: "leased", found: job.state.as_str() });
+        }
+    } else {
+        write.job_step(task, id.index, JobState::Ready, JobState::Leased, now).await?;
+    }
+    let token = job.last_token + 1;
+    sqlx::query("UPDATE jobs SET last_token = ? WHERE task = ? AND idx = ?")
+        .bind(int(token)?)
+        .bind(task)
+        .bind(i64::from(id.index))
+        .execute(&mut *write.tx)
+        .await
+        .map_err(write.fault())?;
+    sqlx::query(
+        "INSERT INTO leases (task, idx, token, prover, device, granted_at, expires_at, seen_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(task)
+    .bind(i64::from(id.index))
+    .bind(int(token)?)
+    .bind(prover.address.as_slice())
+    .bind(prover.device.as_str())
+    .bind(int(now)?)
+    .bind(int(expires_at)?)
+    .bind(int(now)?)
+    .execute(&mut *write.tx)
+    .await
+    .map_err(write.fault())?;
+    write.touch(task).await?;
+    let lease = write.lease(task, id, token).await?;
+    write.commit().await?;
+    Ok(lease)
+}
+
+pub(super) async fn one(store: &SqliteStore, id: JobId, token: u64) -> StoreResult<Option<LeaseRecord>> {
+    Ok(of_job(store, id).await?.into_iter().find(|lease| lease.token == token))
+}
+
+pub(super) async fn of_job(store: &SqliteStore, id: JobId) -> StoreResult<Vec<LeaseRecord>> {
+    let rows = sqlx::query("SELECT * FROM lease_rows WHERE task_id = ? AND idx = ? ORDER BY token")
+        .bind(id.task.as_slice())
+        .bind(i64::from(id.index))
+        .fetch_all(store.read()?)
+        .await
+        .map_err(|error| StoreError::database("read a job's leases", error))?;
+    rows.into_iter().map(|row| read(&Fields::of(row))).collect()
+}
+
+pub(super) async fn held_by(store: &SqliteStore, prover: &ProverId) -> StoreResult<Vec<LeaseRecord>> {
+    let rows = sqlx::query(
+        "SELECT * FROM lease_rows WHERE prover = ? AND device = ? AND ended IS NULL ORDER BY granted_at, task, idx",
+    )
+    .bind(prover.address.as_slice())
+    .bind(prover.device.as_str())
+    .fetch_all(store.read()?)
+    .await
+    .map_err(|error| StoreError::database("read a prover's leases", error))?;
+    rows.into_iter().map(|row| read(&Fields::of(row))).collect()
+}
+
+pub(super) async fn holds_input(store: &SqliteStore, who: Address, blob: BlobId) -> StoreResult<bool> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (
+            SELECT 1 FROM leases JOIN jobs USING (task, idx) LEFT JOIN inputs ON inputs.blob = jobs.input
+            WHERE leases.prover = ?1 AND leases.ended IS NULL AND (jobs.input = ?2 OR inputs.witness = ?2))",
+    )
+    .bind(who.as_slice())
+    .bind(blob.as_bytes().as_slice())
+    .fetch_one(store.read()?)
+    .await
+    .map_err(|error| StoreError::database("look for a lease on an input", error))
+}
+
+pub(super) async fn renew(
+    store: &SqliteStore,
+    id: JobId,
+    token: u64,
+    expires_at: Millis,
+    progress: f64,
+    stage: &str,
+    now: Millis,
+) -> StoreResult<Renewal> {
+    let mut write = store.write("renew a lease").await?;
+    let (task, job) = write.job(id).await?;
+    let lease = write.lease(task, id, token).await?;
+    if matches!(job.state, JobState::Done | JobState::Cancelled) {
+        return Ok(Renewal::Cancelled);
+    }
+    if lease.ended.is_some() {
+        return Err(StoreError::LeaseLost);
+    }
+    sqlx::query(
+        "UPDATE leases SET expires_at = MAX(expires_at, ?), seen_at = ?, progress = ?, stage = ?
+         WHERE task = ? AND idx = ? AND token = ?",
+    )
+    .bind(int(expires_at)?)
+    .bind(int(now)?)
+    .bind(progress)
+    .bind(stage)
+    .bind(task)
+    .bind(i64::from(id.index))
+    .bind(int(token)?)
+    .execute(&mut *write.tx)
+    .await
+    .map_err(write.fault())?;
+    write.touch(task).await?;
+    write.commit().await?;
+    Ok(Renewal::Renewed)
+}
+
+pub(super) async fn end(
+    store: &SqliteStore,
+    id: JobId,
+    token: u64,
+    outcome: &LeaseOutcome,
+    now: Millis,
+) -> StoreResult<()> {
+    let mut write = store.write("end a lease").await?;
+    let (task, job) = write.job(id).await?;
+    let lease = write.lease(task, id, token).await?;
+    // A wrong result can come after the lease has expired: it still bars the prover from the job.
+    let late = lease.ended == Some(LeaseEnd::Expired) && outcome.end.bars_return();
+    if lease.ended.is_some() && !late {
+        return Err(StoreError::LeaseLost);
+    }
+    write.end_lease(task, id.index, token, outcome.end, outcome.note.as_deref(), now).await?;
+    if outcome.end.bars_return() {
+        sqlx::query("INSERT OR IGNORE INTO job_exclusions (task, idx, prover, reason, at) VALUES (?, ?, ?, ?, ?)")
+            .bind(task)
+            .bind(i64::from(id.index))
+            .bind(lease.prover.address.as_slice())
+            .bind(outcome.end.as_str())
+            .bind(int(now)?)
+            .execute(&mut *write.tx)
+            .await
+            .map_err(write.fault())?;
+    }
+    if let Some(standing) = &outcome.standing {
+        write.set_standing(&lease.prover, standing).await?;
+    }
+    if job.state == JobState::Leased && !write.is_held(task, id.index).await? {
+        write.job_step(task, id.index, JobState::Leased, JobState::Ready, now).await?;
+    }
+    write.touch(task).await?;
+    write.commit().await
+}
+
+pub(super) async fn complete(store: &SqliteStore, result: &NewResult, now: Millis) -> StoreResult<Completion> {
+    let mut write = store.write("accept a result").await?;
+    let id = result.job;
+    let (task, job) = write.job(id).await?;
+    let lease = write.lease(task, id, result.token).await?;
+    if lease.prover != result.prover {
+        return Err(StoreError::LeaseLost);
+    }
+    if job.state == JobState::Done && lease.ended == Some(LeaseEnd::Done) {
+        return Ok(Completion { job: JobState::Done, task: write.task(task).await?.state });
+    }
+    // An expired lease will do while nobody else was given the job.
+    let holds = lease.ended.is_none() || (lease.ended == Some(LeaseEnd::Expired) && job.last_token == result.token);
+    if !holds || !job.state.may_become(JobState::Done) {
+        return Err(StoreError::LeaseLost);
+    }
+    write.job_step(task, id.index, job.state, JobState::Done, now).await?;
+    sqlx::query(
+        "UPDATE jobs SET result = ?, done_by = ?, done_by_device = ?, proving_ms = ? WHERE task = ? AND idx = ?",
+    )
+    .bind(result.result.as_bytes().as_slice())
+    .bind(result.prover.address.as_slice())
+    .bind(result.prover.device.as_str())
+    .bind(result.proving_ms.map(int).transpose()?)
+    .bind(task)
+    .bind(i64::from(id.index))
+    .execute(&mut *write.tx)
+    .await
+    .map_err(write.fault())?;
+    write.end_lease(task, id.index, result.token, LeaseEnd::Done, None, now).await?;
+    sqlx::query("UPDATE leases SET ended = 'cancelled', ended_at = ? WHERE task = ? AND idx = ? AND ended IS NULL")
+        .bind(int(now)?)
+        .bind(task)
+        .bind(i64::from(id.index))
+        .execute(&mut *write.tx)
+        .await
+        .map_err(write.fault())?;
+    write.set_standing(&result.prover, &result.standing).await?;
+    if let Some(speed) = result.speed {
+        write.set_speed(&result.prover, job.job.kind, speed).await?;
+    }
+    write.ready_jobs(task, now).await?;
+    let state = write.finish(task, id.index, result.result, now).await?;
+    write.touch(task).await?;
+    write.commit().await?;
+    Ok(Completion { job: JobState::Done, task: state })
+}
+
+/// A row of `lease_rows`.
+pub(super) fn read(row: &Fields) -> StoreResult<LeaseRecord> {
+    Ok(LeaseRecord {
+        job: JobId { task: row.word("task_id")?, index: row.u32("idx")? },
+        token: row.u64("token")?,
+        prover: ProverId { address: row.address("prover")?, device: row.text("device")? },
+        granted_at: row.u64("granted_at")?,
+        expires_at: row.u64("expires_at")?,
+        seen_at: row.u64("seen_at")?,
+        progress: row.f64("progress")?,
+        stage: row.text("stage")?,
+        ended: row.optional("ended", |row, column| row.name(column, LeaseEnd::from_name))?,
+    })
+}
+
+impl Write {
+    async fn job(&mut self, id: JobId) -> StoreResult<(TaskKey, JobRecord)> {
+        let row = sqlx::query("SELECT * FROM job_rows WHERE task_id = ? AND idx = ?")
+            .bind(id.task.as_slice())
+            .bind(i64::from(id.index))
+            .fetch_optional(&mut *self.tx)
+            .await
+            .map_err(self.fault())?
+            .ok_or(StoreError::Missing("job"))?;
+        let row = Fields::of(row);
+        Ok((row.i64("task")?, work::read(&row)?))
+    }
+
+    async fn lease(&mut self, task: TaskKey, id: JobId, token: u64) -> StoreResult<LeaseRecord> {
+        let row = sqlx::query("SELECT * FROM lease_rows WHERE task = ? AND idx = ? AND token = ?")
+            .bind(task)
+            .bind(i64::from(id.index))
+            // A token beyond what was ever given is no damage but a stranger's.
+            .bind(i64::try_from(token).unwrap_or(-1))
+            .fetch_optional(&mut *self.tx)
+            .await
+            .map_err(self.fault())?
+            .ok_or(StoreError::LeaseLost)?;
+        read(&Fields::of(row))
+    }
+
+    pub(super) async fn end_lease(
+        &mut self,
+        task: TaskKey,
+        index: u32,
+        token: u64,
+        end: LeaseEnd,
+        note: Option<&str>,
+        now: Millis,
+    ) -> StoreResult<()> {
+        sqlx::query("UPDATE leases SET ended = ?, ended_at = ?, note = ? WHERE task = ? AND idx = ? AND token = ?")
+            .bind(end.as_str())
+            .bind(int(now)?)
+            .bind(note)
+            .bind(task)
+            .bind(i64::from(index))
+            .bind(int(token)?)
+            .execute(&mut *self.tx)
+            .await
+            .map_err(self.fault())?;
+        Ok(())
+    }
+
+    pub(super) async fn is_held(&mut self, task: TaskKey, index: u32) -> StoreResult<bool> {
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM leases WHERE task = ? AND idx = ? AND ended IS NULL)")
+            .bind(task)
+            .bind(i64::from(index))
+            .fetch_one(&mut *self.tx)
+            .await
+            .map_err(self.fault())
+    }
+
+    /// With the last job the task is proven, if it is still being proven; otherwise the proof is kept for when it is
+    /// again. Returns the task's state.
+    async fn finish(&mut self, task: TaskKey, index: u32, proof: BlobId, now: Millis) -> StoreResult<TaskState> {
+        let states = self.job_states(task).await?;
+        let state = self.task(task).await?.state;
+        // The last job's result is the task's.
+        let is_last = states.last().is_some_and(|(last, _)| *last == index);
+        if !is_last {
+            return Ok(state);
+        }
+        sqlx::query("UPDATE tasks SET proof = ? WHERE key = ?")
+            .bind(proof.as_bytes().as_slice())
+            .bind(task)
+            .execute(&mut *self.tx)
+            .await
+            .map_err(self.fault())?;
+        if state != TaskState::Proving {
+            return Ok(state);
+        }
+        self.step(task, TaskState::Proving, TaskState::Proven, None, now).await?;
+        Ok(TaskState::Proven)
+    }
+}

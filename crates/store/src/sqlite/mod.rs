@@ -1,0 +1,466 @@
+//! SQLite: one file, one writer, as many readers as need be.
+//!
+//! All writes go through one connection, so "database is locked" cannot happen; readers see the last commit (WAL). Every
+//! commit reaches the disk before it returns (`synchronous=FULL`).
+
+mod catalogue;
+mod chain;
+mod journal;
+mod leases;
+mod provers;
+mod row;
+mod tasks;
+mod work;
+
+use crate::{
+    Advance, Advanced, Completion, InputRecord, JobRecord, LeaseOutcome, LeaseRecord, LogEntry, Meta, Millis,
+    NewResult, NewTask, NewWatch, Price, ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal,
+    RequestId, Store, StoreError, StoreResult, TaskKey, TaskRecord, Workload, lock::DatabaseLock,
+};
+use async_trait::async_trait;
+use row::{Fields, int};
+use sqlx::{
+    Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{fmt, path::Path, time::Duration};
+use zkpool_chain::TxRecord;
+use zkpool_protocol::{Address, BlobId, Domain, JobGraph, JobId, JobState, ProgramId, Quote, TaskId, TaskState};
+
+/// Whose database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Chain and contract.
+    pub domain: Domain,
+    /// Owner of the slots.
+    pub operator: Address,
+}
+
+/// The store on SQLite.
+pub struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    owner: Owner,
+    #[cfg(feature = "faults")]
+    faults: crate::faults::Faults,
+    _lock: DatabaseLock,
+}
+
+/// A write on its way: nothing counts before `commit`.
+pub(super) struct Write {
+    tx: Transaction<'static, Sqlite>,
+    what: &'static str,
+    #[cfg(feature = "faults")]
+    steps: Vec<crate::faults::Move>,
+    #[cfg(feature = "faults")]
+    faults: crate::faults::Faults,
+}
+
+impl SqliteStore {
+    /// Opens, or makes, the database at `path` for `owner`; fails if it is another's or another process works on it.
+    pub async fn open(path: &Path, owner: Owner) -> StoreResult<Self> {
+        Self::open_inner(
+            path,
+            owner,
+            #[cfg(feature = "faults")]
+            crate::faults::Faults::default(),
+        )
+        .await
+    }
+
+    /// As [`Self::open`]; fails on demand.
+    #[cfg(feature = "faults")]
+    pub async fn open_with_faults(path: &Path, owner: Owner, faults: crate::faults::Faults) -> StoreResult<Self> {
+        Self::open_inner(path, owner, faults).await
+    }
+
+    async fn open_inner(
+        path: &Path,
+        owner: Owner,
+        #[cfg(feature = "faults")] faults: crate::faults::Faults,
+    ) -> StoreResult<Self> {
+        const WHAT: &str = "open the database";
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory).map_err(|error| StoreError::io(WHAT, error))?;
+        }
+        let lock = DatabaseLock::take(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10));
+        let pool = |connections| SqlitePoolOptions::new().max_connections(connections).min_connections(1);
+        let opened = pool(1).connect_with(options.clone()).await;
+        let writer = opened.map_err(|error| StoreError::database(WHAT, error))?;
+        sqlx::migrate!("./migrations").run(&writer).await.map_err(|error| match error {
+            sqlx::migrate::MigrateError::Execute(error) => StoreError::database("make the database's tables", error),
+            other => StoreError::Migration(other),
+        })?;
+        let opened = pool(4).connect_with(options.read_only(true)).await;
+        let readers = opened.map_err(|error| StoreError::database(WHAT, error))?;
+        let store = Self {
+            writer,
+            readers,
+            owner,
+            #[cfg(feature = "faults")]
+            faults,
+            _lock: lock,
+        };
+        store.claim().await?;
+        Ok(store)
+    }
+
+    /// Writes the owner into a new database, compares it in an old one.
+    async fn claim(&self) -> StoreResult<()> {
+        let mut write = self.write("claim the database").await?;
+        let owner = self.owner;
+        let claimed = sqlx::query("INSERT OR IGNORE INTO meta (only, chain_id, pool, operator) VALUES (1, ?, ?, ?)")
+            .bind(int(owner.domain.chain_id)?)
+            .bind(owner.domain.pool.as_slice())
+            .bind(owner.operator.as_slice())
+            .execute(&mut *write.tx);
+        claimed.await.map_err(write.fault())?;
+        write.commit().await?;
+        let meta = self.meta().await?;
+        if (meta.chain_id, meta.pool, meta.operator) != (owner.domain.chain_id, owner.domain.pool, owner.operator) {
+            return Err(StoreError::OtherDomain {
+                found_chain: meta.chain_id,
+                found_pool: meta.pool,
+                found_operator: meta.operator,
+            });
+        }
+        Ok(())
+    }
+
+    /// Writes everything back into the one file and closes it.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// Begins a write. Waits for the one before it.
+    pub(super) async fn write(&self, what: &'static str) -> StoreResult<Write> {
+        self.alive()?;
+        let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
+        let tx = begun.map_err(|error| StoreError::database(what, error))?;
+        Ok(Write {
+            tx,
+            what,
+            #[cfg(feature = "faults")]
+            steps: Vec::new(),
+            #[cfg(feature = "faults")]
+            faults: self.faults.clone(),
+        })
+    }
+
+    /// Where reads go.
+    pub(super) fn read(&self) -> StoreResult<&SqlitePool> {
+        self.alive()?;
+        Ok(&self.readers)
+    }
+
+    #[cfg(feature = "faults")]
+    fn alive(&self) -> StoreResult<()> {
+        self.faults.alive().map_err(StoreError::Injected)
+    }
+
+    #[cfg(not(feature = "faults"))]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps)]
+    fn alive(&self) -> StoreResult<()> {
+        Ok(())
+    }
+}
+
+impl Write {
+    /// Makes it durable.
+    pub(super) async fn commit(self) -> StoreResult<()> {
+        #[cfg(feature = "faults")]
+        {
+            use crate::faults::Side;
+            self.faults.pass(&self.steps, Side::Before).map_err(StoreError::Injected)?;
+            self.tx.commit().await.map_err(|error| StoreError::database(self.what, error))?;
+            self.faults.pass(&self.steps, Side::After).map_err(StoreError::Injected)
+        }
+        #[cfg(not(feature = "faults"))]
+        self.tx.commit().await.map_err(|error| StoreError::database(self.what, error))
+    }
+
+    /// Names what was attempted.
+    pub(super) fn fault(&self) -> impl Fn(sqlx::Error) -> StoreError + use<> {
+        let what = self.what;
+        move |error| StoreError::database(what, error)
+    }
+
+    #[allow(unused_variables)]
+    pub(super) fn task_moves(&mut self, from: Option<TaskState>, to: TaskState) {
+        #[cfg(feature = "faults")]
+        self.steps.push(crate::faults::Move::Task(from, to));
+    }
+
+    #[allow(unused_variables)]
+    pub(super) fn job_moves(&mut self, from: Option<JobState>, to: JobState) {
+        #[cfg(feature = "faults")]
+        self.steps.push(crate::faults::Move::Job(from, to));
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn meta(&self) -> StoreResult<Meta> {
+        const WHAT: &str = "read whose database this is";
+        let row = sqlx::query("SELECT * FROM meta").fetch_one(self.read()?).await;
+        let row = Fields::of(row.map_err(|error| StoreError::database(WHAT, error))?);
+        Ok(Meta {
+            chain_id: row.u64("chain_id")?,
+            pool: row.address("pool")?,
+            operator: row.address("operator")?,
+            cursor: row.optional_bytes("cursor")?,
+            head: (row.u64("head_number")?, row.u64("head_timestamp")?),
+            breaker_reset_at: row.u64("breaker_reset_at")?,
+        })
+    }
+
+    async fn reset_breaker(&self, now: Millis) -> StoreResult<()> {
+        let mut write = self.write("reset the circuit breaker").await?;
+        let done = sqlx::query("UPDATE meta SET breaker_reset_at = ?").bind(int(now)?).execute(&mut *write.tx);
+        done.await.map_err(write.fault())?;
+        write.commit().await
+    }
+
+    async fn note_upload(&self, who: Address, blob: BlobId, size: u64, limit: u64, now: Millis) -> StoreResult<()> {
+        catalogue::note_upload(self, who, blob, size, limit, now).await
+    }
+
+    async fn uploaded_bytes(&self, who: Address) -> StoreResult<u64> {
+        catalogue::uploaded_bytes(self, who).await
+    }
+
+    async fn has_uploaded(&self, who: Address, blob: BlobId) -> StoreResult<bool> {
+        catalogue::has_uploaded(self, who, blob).await
+    }
+
+    async fn put_program(&self, program: &ProgramRecord, now: Millis) -> StoreResult<()> {
+        catalogue::put_program(self, program, now).await
+    }
+
+    async fn program(&self, id: ProgramId) -> StoreResult<Option<ProgramRecord>> {
+        catalogue::program(self, id).await
+    }
+
+    async fn is_program_part(&self, blob: BlobId) -> StoreResult<bool> {
+        catalogue::is_program_part(self, blob).await
+    }
+
+    async fn note_verified_program(&self, verifier: Address, program: ProgramId, now: Millis) -> StoreResult<()> {
+        catalogue::note_verified_program(self, verifier, program, now).await
+    }
+
+    async fn is_verified_program(&self, verifier: Address, program: ProgramId) -> StoreResult<bool> {
+        catalogue::is_verified_program(self, verifier, program).await
+    }
+
+    async fn put_input(&self, input: &InputRecord, now: Millis) -> StoreResult<()> {
+        catalogue::put_input(self, input, now).await
+    }
+
+    async fn input(&self, blob: BlobId) -> StoreResult<Option<InputRecord>> {
+        catalogue::input(self, blob).await
+    }
+
+    async fn create_task(&self, task: &NewTask, pending: u32, now: Millis) -> StoreResult<TaskRecord> {
+        tasks::create(self, task, pending, now).await
+    }
+
+    async fn latest_task(&self, request: RequestId) -> StoreResult<Option<TaskRecord>> {
+        tasks::latest(self, request).await
+    }
+
+    async fn task(&self, id: TaskId) -> StoreResult<Option<TaskRecord>> {
+        tasks::by_id(self, id).await
+    }
+
+    async fn task_by_key(&self, key: TaskKey) -> StoreResult<Option<TaskRecord>> {
+        tasks::by_key(self, key).await
+    }
+
+    async fn tasks_in(&self, states: &[TaskState]) -> StoreResult<Vec<TaskRecord>> {
+        tasks::in_states(self, states).await
+    }
+
+    async fn live_quotes_of(&self, payer: Address) -> StoreResult<Vec<TaskRecord>> {
+        tasks::live_quotes_of(self, payer).await
+    }
+
+    async fn task_log(&self, key: TaskKey) -> StoreResult<Vec<LogEntry>> {
+        tasks::log(self, key).await
+    }
+
+    async fn refuse_task(&self, key: TaskKey, refusal: &Refusal, price: Option<Price>, now: Millis) -> StoreResult<()> {
+        tasks::refuse(self, key, refusal, price, now).await
+    }
+
+    async fn quote_task(
+        &self,
+        key: TaskKey,
+        id: TaskId,
+        quote: &Quote,
+        price: Price,
+        live_limit: u32,
+        now: Millis,
+    ) -> StoreResult<()> {
+        tasks::quote(self, key, id, quote, price, live_limit, now).await
+    }
+
+    async fn sign_task(&self, key: TaskKey, signature: &[u8]) -> StoreResult<()> {
+        tasks::sign(self, key, signature).await
+    }
+
+    async fn slots_taken(&self, token: Address, settled: u64) -> StoreResult<Vec<u32>> {
+        tasks::slots_taken(self, token, settled).await
+    }
+
+    async fn slot_opened_at(&self, token: Address, slot: u32) -> StoreResult<Option<u64>> {
+        chain::slot_opened_at(self, token, slot).await
+    }
+
+    async fn misses_since(&self, since: Millis) -> StoreResult<u32> {
+        tasks::misses_since(self, since).await
+    }
+
+    async fn advance(&self, step: &Advance, now: Millis) -> StoreResult<Advanced> {
+        chain::advance(self, step, now).await
+    }
+
+    async fn watch_task(
+        &self,
+        watch: &NewWatch,
+        published: (u64, u64),
+        deadlines: (u64, u64),
+        now: Millis,
+    ) -> StoreResult<TaskRecord> {
+        tasks::watch(self, watch, published, deadlines, now).await
+    }
+
+    async fn announce_task(&self, key: TaskKey, slot: u32, now: Millis) -> StoreResult<()> {
+        tasks::announce(self, key, slot, now).await
+    }
+
+    async fn move_task(
+        &self,
+        key: TaskKey,
+        from: TaskState,
+        to: TaskState,
+        note: Option<&str>,
+        now: Millis,
+    ) -> StoreResult<()> {
+        tasks::move_on(self, key, from, to, note, now).await
+    }
+
+    async fn fail_submission(
+        &self,
+        key: TaskKey,
+        from: TaskState,
+        to: TaskState,
+        note: &str,
+        retry_at: Millis,
+        now: Millis,
+    ) -> StoreResult<()> {
+        tasks::fail_submission(self, key, from, to, note, retry_at, now).await
+    }
+
+    async fn transactions_of(&self, task: TaskId) -> StoreResult<Vec<TxRecord>> {
+        journal::of_task(self, task).await
+    }
+
+    async fn plan_task(&self, key: TaskKey, graph: &JobGraph, now: Millis) -> StoreResult<()> {
+        work::plan(self, key, graph, now).await
+    }
+
+    async fn jobs_of(&self, key: TaskKey) -> StoreResult<Vec<JobRecord>> {
+        work::jobs_of(self, key).await
+    }
+
+    async fn job(&self, id: JobId) -> StoreResult<Option<JobRecord>> {
+        work::job(self, id).await
+    }
+
+    async fn workload(&self) -> StoreResult<Workload> {
+        work::workload(self).await
+    }
+
+    async fn grant_lease(
+        &self,
+        job: JobId,
+        prover: &ProverId,
+        second: bool,
+        expires_at: Millis,
+        now: Millis,
+    ) -> StoreResult<LeaseRecord> {
+        leases::grant(self, job, prover, second, expires_at, now).await
+    }
+
+    async fn lease(&self, job: JobId, token: u64) -> StoreResult<Option<LeaseRecord>> {
+        leases::one(self, job, token).await
+    }
+
+    async fn leases_of(&self, job: JobId) -> StoreResult<Vec<LeaseRecord>> {
+        leases::of_job(self, job).await
+    }
+
+    async fn held_by(&self, prover: &ProverId) -> StoreResult<Vec<LeaseRecord>> {
+        leases::held_by(self, prover).await
+    }
+
+    async fn holds_input(&self, who: Address, blob: BlobId) -> StoreResult<bool> {
+        leases::holds_input(self, who, blob).await
+    }
+
+    async fn renew_lease(
+        &self,
+        job: JobId,
+        token: u64,
+        expires_at: Millis,
+        progress: f64,
+        stage: &str,
+        now: Millis,
+    ) -> StoreResult<Renewal> {
+        leases::renew(self, job, token, expires_at, progress, stage, now).await
+    }
+
+    async fn end_lease(&self, job: JobId, token: u64, outcome: &LeaseOutcome, now: Millis) -> StoreResult<()> {
+        leases::end(self, job, token, outcome, now).await
+    }
+
+    async fn complete_job(&self, result: &NewResult, now: Millis) -> StoreResult<Completion> {
+        leases::complete(self, result, now).await
+    }
+
+    async fn join_prover(
+        &self,
+        id: &ProverId,
+        description: &ProverDescription,
+        now: Millis,
+    ) -> StoreResult<ProverRecord> {
+        provers::join(self, id, description, now).await
+    }
+
+    async fn leave_prover(&self, id: &ProverId, now: Millis) -> StoreResult<()> {
+        provers::leave(self, id, now).await
+    }
+
+    async fn prover(&self, id: &ProverId) -> StoreResult<Option<ProverRecord>> {
+        provers::one(self, id).await
+    }
+
+    async fn provers(&self) -> StoreResult<Vec<ProverRecord>> {
+        provers::joined(self).await
+    }
+}

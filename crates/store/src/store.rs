@@ -1,0 +1,183 @@
+//! The store: what the service must not forget, as typed operations.
+//!
+//! Every operation is one transaction: when it returns, its effect is durable; when it fails, nothing has changed. A
+//! task or a job only ever moves along [`TaskState`] and `JobState`, and only from the state that the caller saw.
+
+use crate::{
+    Advance, Advanced, Completion, InputRecord, JobRecord, LeaseOutcome, LeaseRecord, LogEntry, Meta, Millis,
+    NewResult, NewTask, NewWatch, Price, ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal,
+    RequestId, StoreResult, TaskKey, TaskRecord, Workload,
+};
+use async_trait::async_trait;
+use std::fmt::Debug;
+use zkpool_chain::{TxJournal, TxRecord};
+use zkpool_protocol::{Address, BlobId, JobGraph, JobId, ProgramId, Quote, TaskId, TaskState};
+
+/// One service's memory.
+#[async_trait]
+pub trait Store: TxJournal + Debug {
+    /// Whose database this is, and where it stands.
+    async fn meta(&self) -> StoreResult<Meta>;
+    /// Lets the circuit breaker forget the misses before now.
+    async fn reset_breaker(&self, now: Millis) -> StoreResult<()>;
+
+    // ---- uploads, programs, inputs ----
+
+    /// Notes that `who` uploaded a blob, unless that makes it more than `limit` bytes in all (`TooLarge`).
+    async fn note_upload(&self, who: Address, blob: BlobId, size: u64, limit: u64, now: Millis) -> StoreResult<()>;
+    /// Bytes that `who` has uploaded.
+    async fn uploaded_bytes(&self, who: Address) -> StoreResult<u64>;
+    /// Whether `who` has uploaded this blob.
+    async fn has_uploaded(&self, who: Address, blob: BlobId) -> StoreResult<bool>;
+    /// Registers a program; again is no change.
+    async fn put_program(&self, program: &ProgramRecord, now: Millis) -> StoreResult<()>;
+    /// A registered program.
+    async fn program(&self, id: ProgramId) -> StoreResult<Option<ProgramRecord>>;
+    /// Whether the blob is a part of a registered program.
+    async fn is_program_part(&self, blob: BlobId) -> StoreResult<bool>;
+    /// Notes that the verifier has accepted a proof of the program.
+    async fn note_verified_program(&self, verifier: Address, program: ProgramId, now: Millis) -> StoreResult<()>;
+    /// Whether the verifier has accepted a proof of the program.
+    async fn is_verified_program(&self, verifier: Address, program: ProgramId) -> StoreResult<bool>;
+    /// Notes an input that passed the preflight; `tried` is never taken back.
+    async fn put_input(&self, input: &InputRecord, now: Millis) -> StoreResult<()>;
+    /// An input that passed the preflight.
+    async fn input(&self, blob: BlobId) -> StoreResult<Option<InputRecord>>;
+
+    // ---- tasks: asked for, quoted ----
+
+    /// Stores a request as `preflight`, or returns what is stored under its request and attempt.
+    /// `TooManyQuotes` if `pending` requests wait for their preflight already.
+    async fn create_task(&self, task: &NewTask, pending: u32, now: Millis) -> StoreResult<TaskRecord>;
+    /// The newest attempt of a request.
+    async fn latest_task(&self, request: RequestId) -> StoreResult<Option<TaskRecord>>;
+    /// A task by its id on chain.
+    async fn task(&self, id: TaskId) -> StoreResult<Option<TaskRecord>>;
+    /// A task by its key.
+    async fn task_by_key(&self, key: TaskKey) -> StoreResult<Option<TaskRecord>>;
+    /// All tasks in these states, oldest first.
+    async fn tasks_in(&self, states: &[TaskState]) -> StoreResult<Vec<TaskRecord>>;
+    /// Quotes of a payer that can still be published.
+    async fn live_quotes_of(&self, payer: Address) -> StoreResult<Vec<TaskRecord>>;
+    /// A task's life so far.
+    async fn task_log(&self, key: TaskKey) -> StoreResult<Vec<LogEntry>>;
+    /// `preflight` → `refused`.
+    async fn refuse_task(&self, key: TaskKey, refusal: &Refusal, price: Option<Price>, now: Millis) -> StoreResult<()>;
+    /// `preflight` → `quoted`, before anything is signed. `SlotTaken` if another live quote or task of this operator
+    /// takes up the slot; `TooManyQuotes` if the payer has `live_limit` of them.
+    async fn quote_task(
+        &self,
+        key: TaskKey,
+        id: TaskId,
+        quote: &Quote,
+        price: Price,
+        live_limit: u32,
+        now: Millis,
+    ) -> StoreResult<()>;
+    /// Keeps the signature of a quoted task; the first one stays.
+    async fn sign_task(&self, key: TaskKey, signature: &[u8]) -> StoreResult<()>;
+    /// Slots of this operator in `token` that must not be quoted: taken up by a live quote or task, or by one whose end
+    /// lies above height `settled` and could be taken back.
+    async fn slots_taken(&self, token: Address, settled: u64) -> StoreResult<Vec<u32>>;
+    /// When a slot of this operator was opened, in the chain's seconds.
+    async fn slot_opened_at(&self, token: Address, slot: u32) -> StoreResult<Option<u64>>;
+    /// Own tasks that since then were not delivered on time, and were not forgotten by the breaker.
+    async fn misses_since(&self, since: Millis) -> StoreResult<u32>;
+
+    // ---- tasks: on chain ----
+
+    /// Takes in what the chain says, with the follower's cursor.
+    async fn advance(&self, step: &Advance, now: Millis) -> StoreResult<Advanced>;
+    /// Stores a task of another operator as `watched`, published at height and time `published`, or returns what is
+    /// stored under its id.
+    async fn watch_task(
+        &self,
+        watch: &NewWatch,
+        published: (u64, u64),
+        deadlines: (u64, u64),
+        now: Millis,
+    ) -> StoreResult<TaskRecord>;
+    /// `watched` → `announcing`, with a slot of this operator. `SlotTaken` as for a quote.
+    async fn announce_task(&self, key: TaskKey, slot: u32, now: Millis) -> StoreResult<()>;
+    /// Moves a task on.
+    async fn move_task(
+        &self,
+        key: TaskKey,
+        from: TaskState,
+        to: TaskState,
+        note: Option<&str>,
+        now: Millis,
+    ) -> StoreResult<()>;
+    /// Moves a task back after a transaction of it has failed: counts it, and sets when to try again.
+    async fn fail_submission(
+        &self,
+        key: TaskKey,
+        from: TaskState,
+        to: TaskState,
+        note: &str,
+        retry_at: Millis,
+        now: Millis,
+    ) -> StoreResult<()>;
+    /// The transactions whose purpose names the task, oldest first.
+    async fn transactions_of(&self, task: TaskId) -> StoreResult<Vec<TxRecord>>;
+
+    // ---- work ----
+
+    /// `published` → `proving`, with its jobs.
+    async fn plan_task(&self, key: TaskKey, graph: &JobGraph, now: Millis) -> StoreResult<()>;
+    /// A task's jobs, by index.
+    async fn jobs_of(&self, key: TaskKey) -> StoreResult<Vec<JobRecord>>;
+    /// A job.
+    async fn job(&self, id: JobId) -> StoreResult<Option<JobRecord>>;
+    /// What the dispatcher decides over.
+    async fn workload(&self) -> StoreResult<Workload>;
+    /// Gives a job to a prover: `ready` → `leased`, or a `second` lease on a leased one.
+    async fn grant_lease(
+        &self,
+        job: JobId,
+        prover: &ProverId,
+        second: bool,
+        expires_at: Millis,
+        now: Millis,
+    ) -> StoreResult<LeaseRecord>;
+    /// A lease.
+    async fn lease(&self, job: JobId, token: u64) -> StoreResult<Option<LeaseRecord>>;
+    /// Every lease that a job ever had, by token.
+    async fn leases_of(&self, job: JobId) -> StoreResult<Vec<LeaseRecord>>;
+    /// A prover's leases that have not ended.
+    async fn held_by(&self, prover: &ProverId) -> StoreResult<Vec<LeaseRecord>>;
+    /// Whether `who` holds a lease on a task whose input or witness is this blob.
+    async fn holds_input(&self, who: Address, blob: BlobId) -> StoreResult<bool>;
+    /// A heartbeat. `LeaseLost` if the lease has ended otherwise than by the job's end.
+    async fn renew_lease(
+        &self,
+        job: JobId,
+        token: u64,
+        expires_at: Millis,
+        progress: f64,
+        stage: &str,
+        now: Millis,
+    ) -> StoreResult<Renewal>;
+    /// Ends a lease without a result: the job is `ready` again unless somebody else holds it too.
+    async fn end_lease(&self, job: JobId, token: u64, outcome: &LeaseOutcome, now: Millis) -> StoreResult<()>;
+    /// Stores a verified result: the job is `done`, its other leases are cancelled, jobs that waited for it may become
+    /// `ready`; with the last job the task is `proven`. A lease that has expired will do while no newer one was given.
+    /// The same result again changes nothing. `LeaseLost` otherwise.
+    async fn complete_job(&self, result: &NewResult, now: Millis) -> StoreResult<Completion>;
+
+    // ---- provers ----
+
+    /// A prover joins or describes itself anew. One that is out is let in again; an exclusion that runs goes on.
+    async fn join_prover(
+        &self,
+        id: &ProverId,
+        description: &ProverDescription,
+        now: Millis,
+    ) -> StoreResult<ProverRecord>;
+    /// A prover leaves; its leases end as released.
+    async fn leave_prover(&self, id: &ProverId, now: Millis) -> StoreResult<()>;
+    /// A prover, joined or not.
+    async fn prover(&self, id: &ProverId) -> StoreResult<Option<ProverRecord>>;
+    /// The provers that have joined.
+    async fn provers(&self) -> StoreResult<Vec<ProverRecord>>;
+}

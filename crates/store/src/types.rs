@@ -1,0 +1,550 @@
+//! What the store keeps, as the rest of the service sees it.
+
+pub use zkpool_scheduler::Standing;
+
+use std::{collections::BTreeMap, fmt};
+use zkpool_protocol::{
+    Address, B256, BlobId, Call, ErrorCode, Job, JobId, JobState, ProgramId, ProgramManifest, ProofKind, Quote,
+    SignedQuote, TaskId, TaskState, U256, WorkUnits,
+};
+
+/// Milliseconds since the Unix epoch, by the service's clock. Seconds are the chain's.
+pub type Millis = u64;
+
+/// Names a request for a quote: a hash of who asks for what, so that a retry names the same one. For a task of another
+/// operator, the task's id.
+pub type RequestId = BlobId;
+
+/// A task's key in the database: it exists before there is a quote to hash.
+pub type TaskKey = i64;
+
+/// What this operator is to a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It was asked for the quote.
+    Own,
+    /// It may take the task over from another operator, or has done so.
+    Rescue,
+}
+
+impl Role {
+    /// The name in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Rescue => "rescue",
+        }
+    }
+
+    /// The role with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Own, Self::Rescue].into_iter().find(|role| role.as_str() == name)
+    }
+}
+
+/// What a requester asks a quote for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ask {
+    /// The program that proves it.
+    pub program: ProgramId,
+    /// The kind of proof.
+    pub kind: ProofKind,
+    /// The envelope.
+    pub input: BlobId,
+    /// The statement that the requester expects, if it says so.
+    pub statement: Option<B256>,
+    /// Receives refunds, liability and honour.
+    pub requester: Address,
+    /// The requester's own contract.
+    pub target: Address,
+    /// Builds the call; zero: template.
+    pub encoder: Address,
+    /// Verifier mode; zero: target mode.
+    pub verifier: Address,
+    /// How the target's call is built.
+    pub call: Call,
+    /// Gas that the target's call is given.
+    pub call_gas: u32,
+    /// On time means within so many seconds of the publication.
+    pub proof_window: u32,
+    /// After so many seconds nothing can be proven.
+    pub liability_window: u32,
+    /// Token of the reward.
+    pub reward_token: Address,
+    /// The most that the requester would pay, if it says so.
+    pub max_reward: Option<u128>,
+    /// Token of liability, bond, burn and honour.
+    pub liability_token: Address,
+    /// All of it the requester's when the task is never delivered.
+    pub liability: u128,
+    /// Lost when the delivery is late.
+    pub bond: u128,
+    /// Destroyed when the task is never delivered.
+    pub burn: u128,
+}
+
+/// A request for a quote, to be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTask {
+    /// Its name.
+    pub request: RequestId,
+    /// Which try this is: one more than the last, or zero.
+    pub attempt: u32,
+    /// Who asks, pays and publishes.
+    pub payer: Address,
+    /// For what.
+    pub ask: Ask,
+}
+
+/// A task of another operator, to be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewWatch {
+    /// Its id.
+    pub id: TaskId,
+    /// Its quote.
+    pub quote: Quote,
+    /// The call that it commits to.
+    pub call: Call,
+    /// The program that proves it.
+    pub program: ProgramId,
+    /// The kind of proof.
+    pub kind: ProofKind,
+    /// Who told of it.
+    pub told_by: Address,
+    /// How large the proof is to make.
+    pub measured: Measured,
+    /// What delivering it should cost, and how long that should take.
+    pub price: Price,
+}
+
+/// Why a request was not quoted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The stable code.
+    pub code: ErrorCode,
+    /// What was wrong and what to do.
+    pub message: String,
+}
+
+/// How a price is made up, in the reward token, and how long the task should take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// For proving.
+    pub work: u128,
+    /// For the transaction that delivers.
+    pub gas: u128,
+    /// For the liability.
+    pub premium: u128,
+    /// Milliseconds from publication to delivery.
+    pub expected_ms: u64,
+}
+
+impl Price {
+    /// All of it.
+    pub const fn reward(&self) -> u128 {
+        self.work.saturating_add(self.gas).saturating_add(self.premium)
+    }
+}
+
+/// How large a proof is to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// In units of its kind.
+    pub units: WorkUnits,
+    /// Peak memory of proving, in bytes.
+    pub memory: u64,
+}
+
+/// A registered program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramRecord {
+    /// What it is made of; its id follows.
+    pub manifest: ProgramManifest,
+    /// As `zkpool-verifiers` takes it.
+    pub verifying_key: Vec<u8>,
+    /// How large a proof is to make.
+    pub measured: Measured,
+    /// How many public inputs a proof has.
+    pub public_inputs: u32,
+    /// Who registered it.
+    pub registered_by: Address,
+}
+
+/// An input that passed the preflight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputRecord {
+    /// The envelope.
+    pub blob: BlobId,
+    /// The program that it names.
+    pub program: ProgramId,
+    /// The witness that it names, if it does.
+    pub witness: Option<BlobId>,
+    /// How large the proof is to make.
+    pub measured: Measured,
+    /// The statement that it proves.
+    pub statement: B256,
+    /// The public inputs behind the statement.
+    pub public_inputs: Vec<U256>,
+    /// Whether a proof of it was made and verified.
+    pub tried: bool,
+}
+
+/// How a task stands on chain. Everything here is taken back when the block that said it is removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OnChain {
+    /// Height and time of the publication.
+    pub published: Option<(u64, u64)>,
+    /// Last second on time, halts included.
+    pub proof_deadline: u64,
+    /// Last second at which it can be proven, halts included.
+    pub liability_deadline: u64,
+    /// The rescue that was announced, if any.
+    pub rescue: Option<AnnouncedRescue>,
+    /// Height at which the rescue was carried out.
+    pub novated: Option<u64>,
+    /// Height and kind of the end.
+    pub ended: Option<(u64, End)>,
+}
+
+/// A rescue as announced on chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnnouncedRescue {
+    /// Who takes the task over.
+    pub rescuer: Address,
+    /// With which of its slots.
+    pub slot: u32,
+    /// When it takes effect, in seconds.
+    pub effective_at: u64,
+    /// Height of the announcement.
+    pub block: u64,
+}
+
+/// How a task ended on chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// Proven within the proof window.
+    DeliveredOnTime,
+    /// Proven after it.
+    DeliveredLate,
+    /// Published without backing.
+    Dishonoured,
+    /// Refunded, with the liability.
+    Defaulted,
+    /// Ended without fault.
+    Unwound,
+}
+
+impl End {
+    const ALL: [Self; 5] =
+        [Self::DeliveredOnTime, Self::DeliveredLate, Self::Dishonoured, Self::Defaulted, Self::Unwound];
+
+    /// The name in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DeliveredOnTime => "on-time",
+            Self::DeliveredLate => "late",
+            Self::Dishonoured => "dishonoured",
+            Self::Defaulted => "defaulted",
+            Self::Unwound => "unwound",
+        }
+    }
+
+    /// The end with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|end| end.as_str() == name)
+    }
+}
+
+/// A task with all that is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskRecord {
+    /// Key in the database.
+    pub key: TaskKey,
+    /// What this operator is to it.
+    pub role: Role,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Grows with every change of the task, its jobs and leases.
+    pub version: u64,
+    /// The request.
+    pub request: RequestId,
+    /// Which try of that request this is.
+    pub attempt: u32,
+    /// Who asked, pays and publishes.
+    pub payer: Address,
+    /// What was asked for.
+    pub ask: Ask,
+    /// The quote, once there is one, and its id.
+    pub quote: Option<(TaskId, Quote)>,
+    /// The operator's signature over it.
+    pub signature: Option<Vec<u8>>,
+    /// What it costs, or would cost.
+    pub price: Option<Price>,
+    /// Why there is no quote.
+    pub refusal: Option<Refusal>,
+    /// Slot of this operator that backs it, or with which it is rescued.
+    pub own_slot: Option<u32>,
+    /// How it stands on chain.
+    pub chain: OnChain,
+    /// The verified proof.
+    pub proof: Option<BlobId>,
+    /// How often its transactions have failed.
+    pub failed_submissions: u32,
+    /// Not tried again before, in milliseconds.
+    pub retry_at: Millis,
+    /// When it was asked for.
+    pub created_at: Millis,
+    /// When its state last changed.
+    pub changed_at: Millis,
+}
+
+impl TaskRecord {
+    /// The id on chain, once there is a quote.
+    pub fn id(&self) -> Option<TaskId> {
+        self.quote.as_ref().map(|(id, _)| *id)
+    }
+
+    /// The signed quote, once it is signed.
+    pub fn signed(&self) -> Option<SignedQuote> {
+        let (_, quote) = self.quote.clone()?;
+        Some(SignedQuote { quote, signature: self.signature.clone()?.into() })
+    }
+}
+
+/// A step in a task's life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// When.
+    pub at: Millis,
+    /// Before; absent for the first.
+    pub from: Option<TaskState>,
+    /// After.
+    pub to: TaskState,
+    /// A word on why.
+    pub note: Option<String>,
+}
+
+/// A job with its present state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRecord {
+    /// Id.
+    pub id: JobId,
+    /// Where it stands.
+    pub state: JobState,
+    /// What it is.
+    pub job: Job,
+    /// How often it was given out; the newest fencing token.
+    pub last_token: u64,
+    /// When it became ready.
+    pub ready_at: Option<Millis>,
+    /// Its verified result.
+    pub result: Option<BlobId>,
+    /// Who produced it.
+    pub done_by: Option<ProverId>,
+    /// How long that took, as the prover measured it, in milliseconds.
+    pub proving_ms: Option<u64>,
+}
+
+/// A prover: a device of an address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProverId {
+    /// Whose device.
+    pub address: Address,
+    /// Its name.
+    pub device: String,
+}
+
+impl fmt::Display for ProverId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.device)
+    }
+}
+
+/// A lease: a prover's right to a job until it ends. The token grows with every lease of the job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeaseRecord {
+    /// The job.
+    pub job: JobId,
+    /// Fencing token.
+    pub token: u64,
+    /// The holder.
+    pub prover: ProverId,
+    /// When it was given.
+    pub granted_at: Millis,
+    /// When it ends unless renewed.
+    pub expires_at: Millis,
+    /// Last heartbeat.
+    pub seen_at: Millis,
+    /// How far it is, 0 to 1, as the prover says.
+    pub progress: f64,
+    /// What it is at, as the prover says.
+    pub stage: String,
+    /// How it ended.
+    pub ended: Option<LeaseEnd>,
+}
+
+/// How a lease ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LeaseEnd {
+    /// Its result was accepted.
+    Done,
+    /// Nothing came in time.
+    Expired,
+    /// Its result did not verify.
+    Wrong,
+    /// The prover said that it cannot do it.
+    GivenUp,
+    /// The prover stopped in good order before it was done.
+    Released,
+    /// The job is not needed any more.
+    Cancelled,
+}
+
+impl LeaseEnd {
+    /// Every end.
+    pub const ALL: [Self; 6] = [Self::Done, Self::Expired, Self::Wrong, Self::GivenUp, Self::Released, Self::Cancelled];
+
+    /// The name in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Expired => "expired",
+            Self::Wrong => "wrong",
+            Self::GivenUp => "given-up",
+            Self::Released => "released",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The end with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|end| end.as_str() == name)
+    }
+
+    /// Whether the job never returns to the prover.
+    pub const fn bars_return(self) -> bool {
+        matches!(self, Self::Wrong | Self::GivenUp)
+    }
+
+    /// Whether it counts against the prover.
+    pub const fn is_miss(self) -> bool {
+        matches!(self, Self::Expired | Self::Wrong | Self::GivenUp)
+    }
+}
+
+/// What a prover says of itself on joining.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProverDescription {
+    /// Processor threads.
+    pub cpus: u32,
+    /// Memory that jobs may use, in bytes.
+    pub memory: u64,
+    /// Jobs at once.
+    pub concurrency: u32,
+    /// What it can prove, with work units per second.
+    pub speeds: BTreeMap<ProofKind, f64>,
+}
+
+/// A prover.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProverRecord {
+    /// Who it is.
+    pub id: ProverId,
+    /// What it said of itself; speeds follow what it delivers.
+    pub description: ProverDescription,
+    /// Whether it is a member now.
+    pub joined: bool,
+    /// When it was last heard of.
+    pub seen_at: Millis,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+/// Whose database this is, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// EIP-155 id.
+    pub chain_id: u64,
+    /// The ZKPool contract.
+    pub pool: Address,
+    /// Owner of the slots.
+    pub operator: Address,
+    /// The follower's cursor, as it writes it.
+    pub cursor: Option<Vec<u8>>,
+    /// Height and time of the last block seen.
+    pub head: (u64, u64),
+    /// Misses before this do not count for the circuit breaker.
+    pub breaker_reset_at: Millis,
+}
+
+/// What the dispatcher decides over: the tasks that are being proven, their jobs and leases, and the provers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Workload {
+    /// Jobs of tasks that are being proven, with the task's deadlines.
+    pub jobs: Vec<WorkItem>,
+    /// Every lease that has not ended, of whatever task.
+    pub leases: Vec<LeaseRecord>,
+    /// The provers that have joined.
+    pub provers: Vec<ProverRecord>,
+}
+
+/// A job that is being waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkItem {
+    /// The job.
+    pub job: JobRecord,
+    /// Last second at which its task is on time.
+    pub proof_deadline: u64,
+    /// Last second at which its task can be proven.
+    pub liability_deadline: u64,
+    /// Who failed at it and does not get it again.
+    pub excluded: Vec<Address>,
+}
+
+/// What became of a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// The lease goes on.
+    Renewed,
+    /// The job is done or not needed any more.
+    Cancelled,
+}
+
+/// What became of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// Where the job stands.
+    pub job: JobState,
+    /// Where the task stands.
+    pub task: TaskState,
+}
+
+/// A verified result, to be stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewResult {
+    /// The job.
+    pub job: JobId,
+    /// Fencing token.
+    pub token: u64,
+    /// Who brings it.
+    pub prover: ProverId,
+    /// The proof, stored already.
+    pub result: BlobId,
+    /// How long it took, as the prover measured it, in milliseconds.
+    pub proving_ms: Option<u64>,
+    /// How the prover stands now.
+    pub standing: Standing,
+    /// How fast it is at this kind of proof, seen from what it delivers; work units per second.
+    pub speed: Option<f64>,
+}
+
+/// How a lease ends without a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseOutcome {
+    /// How.
+    pub end: LeaseEnd,
+    /// A word on why.
+    pub note: Option<String>,
+    /// How the prover stands after it, if that changes.
+    pub standing: Option<Standing>,
+}
