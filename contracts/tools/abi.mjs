@@ -13,6 +13,7 @@ const WANTED = [
   ["src/interfaces/IZKPool.sol", "IZKPool"],
   ["src/interfaces/IProofVerifier.sol", "IProofVerifier"],
   ["src/interfaces/ICallEncoder.sol", "ICallEncoder"],
+  ["src/periphery/Router.sol", "Router"],
   ["node_modules/@openzeppelin/contracts/token/ERC20/IERC20.sol", "IERC20"],
 ];
 

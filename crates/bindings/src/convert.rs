@@ -1,33 +1,58 @@
 //! Conversions between `zkpool_protocol`'s words and the contract's.
 
-use crate::IZKPool;
+use crate::{IZKPool, Router};
 use alloy::primitives::aliases::U40;
 use zkpool_protocol::{BatchQuote, Call, Quote, Task, Terms};
 
-/// A validity beyond uint40 becomes the largest, which the contract refuses as too long (`Terms::check` refuses it first).
-impl From<&Terms> for IZKPool::Terms {
-    fn from(terms: &Terms) -> Self {
-        Self {
-            requester: terms.requester,
-            operator: terms.operator,
-            target: terms.target,
-            encoder: terms.encoder,
-            verifier: terms.verifier,
-            callGas: terms.call_gas,
-            proofWindow: terms.proof_window,
-            liabilityWindow: terms.liability_window,
-            validUntil: U40::try_from(terms.valid_until).unwrap_or(U40::MAX),
-            rewardToken: terms.reward_token,
-            reward: terms.reward,
-            advance: terms.advance,
-            liabilityToken: terms.liability_token,
-            liability: terms.liability,
-            bond: terms.bond,
-            burn: terms.burn,
-            honour: terms.honour,
+/// The same structs are in the interface of every contract that takes quotes.
+macro_rules! quote_types {
+    ($($contract:ident),*) => {$(
+        /// A validity beyond uint40 becomes the largest, which the contract refuses as too long (`Terms::check` refuses it first).
+        impl From<&Terms> for $contract::Terms {
+            fn from(terms: &Terms) -> Self {
+                Self {
+                    requester: terms.requester,
+                    operator: terms.operator,
+                    target: terms.target,
+                    encoder: terms.encoder,
+                    verifier: terms.verifier,
+                    callGas: terms.call_gas,
+                    proofWindow: terms.proof_window,
+                    liabilityWindow: terms.liability_window,
+                    validUntil: U40::try_from(terms.valid_until).unwrap_or(U40::MAX),
+                    rewardToken: terms.reward_token,
+                    reward: terms.reward,
+                    advance: terms.advance,
+                    liabilityToken: terms.liability_token,
+                    liability: terms.liability,
+                    bond: terms.bond,
+                    burn: terms.burn,
+                    honour: terms.honour,
+                }
+            }
         }
-    }
+
+        impl From<&Task> for $contract::Task {
+            fn from(task: &Task) -> Self {
+                Self {
+                    slot: task.slot,
+                    statement: task.statement,
+                    callHash: task.call_hash,
+                    inputHash: task.input_hash,
+                    salt: task.salt,
+                }
+            }
+        }
+
+        impl From<&Quote> for $contract::Quote {
+            fn from(quote: &Quote) -> Self {
+                Self { terms: (&quote.terms).into(), task: (&quote.task).into() }
+            }
+        }
+    )*};
 }
+
+quote_types!(IZKPool, Router);
 
 impl From<IZKPool::Terms> for Terms {
     fn from(terms: IZKPool::Terms) -> Self {
@@ -53,18 +78,6 @@ impl From<IZKPool::Terms> for Terms {
     }
 }
 
-impl From<&Task> for IZKPool::Task {
-    fn from(task: &Task) -> Self {
-        Self {
-            slot: task.slot,
-            statement: task.statement,
-            callHash: task.call_hash,
-            inputHash: task.input_hash,
-            salt: task.salt,
-        }
-    }
-}
-
 impl From<IZKPool::Task> for Task {
     fn from(task: IZKPool::Task) -> Self {
         Self {
@@ -74,12 +87,6 @@ impl From<IZKPool::Task> for Task {
             input_hash: task.inputHash,
             salt: task.salt,
         }
-    }
-}
-
-impl From<&Quote> for IZKPool::Quote {
-    fn from(quote: &Quote) -> Self {
-        Self { terms: (&quote.terms).into(), task: (&quote.task).into() }
     }
 }
 

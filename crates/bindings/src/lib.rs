@@ -25,6 +25,12 @@ mod generated {
         "../../abi/ICallEncoder.json"
     );
 
+    sol!(
+        #[sol(rpc, all_derives)]
+        Router,
+        "../../abi/Router.json"
+    );
+
     sol! {
         /// ERC-20 with its metadata and ERC-2612 permits. `approve`, `transfer` and `transferFrom` are declared without
         /// a result, because well-known tokens return none.
@@ -60,5 +66,5 @@ mod convert;
 mod revert;
 
 pub use convert::batch_tasks;
-pub use generated::{ICallEncoder, IERC20, IProofVerifier, IWETH, IZKPool};
+pub use generated::{ICallEncoder, IERC20, IProofVerifier, IWETH, IZKPool, Router};
 pub use revert::Revert;

@@ -1,6 +1,6 @@
 //! Reverts, in words.
 
-use crate::IZKPool::IZKPoolErrors;
+use crate::{IZKPool::IZKPoolErrors, Router::RouterErrors};
 use alloy::{
     primitives::{Bytes, hex},
     sol,
@@ -72,6 +72,9 @@ fn read(data: &[u8]) -> (String, String) {
     }
     if let Ok(error) = TokenErrorsErrors::abi_decode(data) {
         return token_error(&error);
+    }
+    if let Ok(error) = RouterErrors::abi_decode(data) {
+        return router_error(&error);
     }
     if let Ok(error) = ErrorString::abi_decode(data) {
         // Foreign text: bounded, on one line.
@@ -148,6 +151,23 @@ fn token_error(error: &TokenErrorsErrors) -> (String, String) {
     }
 }
 
+fn router_error(error: &RouterErrors) -> (String, String) {
+    use RouterErrors as E;
+    let (name, text) = match error {
+        E::Reentrancy(_) => ("Reentrancy", "the router was entered while it was at work"),
+        E::ZeroAddress(_) => ("ZeroAddress", "an address must not be zero"),
+        E::UnexpectedEther(_) => ("UnexpectedEther", "ether was sent without saying what for"),
+        E::RewardNotInWeth(_) => ("RewardNotInWeth", "ether pays only for rewards in WETH"),
+        E::InsufficientEther(_) => ("InsufficientEther", "the ether sent does not cover the reward"),
+        E::InsufficientAllowance(_) => {
+            ("InsufficientAllowance", "the permit or approval for the router does not cover the reward")
+        }
+        #[allow(unreachable_patterns)]
+        other => return (hex::encode_prefixed(other.selector()), "refused by the router".into()),
+    };
+    (name.into(), text.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +181,14 @@ mod tests {
                 data = IZKPool::TargetReverted { reason: Bytes::new() }.abi_encode();
             }
             let revert = Revert::decode(&data);
+            assert!(!revert.name.is_empty() && !revert.name.starts_with("0x"), "no text for {revert:?}");
+        }
+    }
+
+    #[test]
+    fn every_error_of_the_router_has_a_text() {
+        for i in 0..RouterErrors::COUNT {
+            let revert = Revert::decode(&RouterErrors::selector_at(i).unwrap());
             assert!(!revert.name.is_empty() && !revert.name.starts_with("0x"), "no text for {revert:?}");
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! - [`Rpc`]: a handle on a JSON-RPC endpoint with bounded requests and retries. Everything else takes one.
 //! - [`Follower`]: the pool's events, block by block, resumable and aware of reorganisations.
+//! - [`TaskHistory`]: one task's events, for those who care about a single task.
 //! - [`Sender`]: one key's transactions, driven from a durable [`TxJournal`]: call [`Sender::enqueue`] and then
 //!   [`Sender::tick`] again and again; nothing is sent that was not recorded, nothing recorded is sent twice.
 //! - [`PoolView`]: typed reads of the pool, its slots and tokens; simulations at the head of the chain.
@@ -13,6 +14,7 @@
 mod error;
 mod event;
 mod follower;
+mod history;
 mod journal;
 mod keys;
 mod rpc;
@@ -25,6 +27,7 @@ mod view;
 pub use error::{ChainError, JournalError};
 pub use event::{ChainEvent, PoolEvent};
 pub use follower::{Block, BlockRef, Cursor, Follower, FollowerOptions, Polled, Step};
+pub use history::{TaskEvent, TaskHistory};
 pub use journal::{
     Attempt, DirJournal, Failure, FailureKind, MemoryJournal, Receipt, TxJournal, TxRecord, TxState, write_durably,
 };
