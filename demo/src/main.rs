@@ -1,1 +1,205 @@
-fn main() {}
+//! The whole road on one machine: a local chain, two operators' services, provers and requesters as separate processes
+//! that talk only over HTTP and the chain. Four tasks: one delivered, one whose provers are killed, one whose operator
+//! stalls, one whose operator has signed its slot twice.
+//!
+//! The requester's contract is Semaphore, exactly as its authors publish it; key and witness generator are those of its
+//! ceremony. A Semaphore witness is an identity's secret: whoever proves it could use it.
+
+mod actors;
+mod chainlog;
+mod error;
+mod money;
+mod process;
+mod report;
+mod scenes;
+mod semaphore;
+mod stage;
+
+use actors::{Actor, Character, Operator, SLOTS, Scenery};
+use clap::Parser;
+use error::{Attempt, DemoError, Result};
+use money::{Ledger, SlotOf};
+use process::Process;
+use report::{BeforeAfter, Outcome, Report, Timeline};
+use scenes::{Play, start_provers};
+use semaphore::Circuit;
+use stage::{Stage, ether};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+/// Runs the whole road on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "zkpool-demo", version)]
+struct Args {
+    /// Write the summary as JSON to this file, too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Keep data and logs in this directory (default: a temporary one that is removed)
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The zkpool binary (default: the one beside this program)
+    #[arg(long, value_name = "FILE")]
+    zkpool: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let played = tokio::select! {
+        played = run(&args) => played,
+        _ = interrupted() => Err(DemoError::new("running the demo", "it was interrupted; everything is stopped")),
+    };
+    match played {
+        Ok(report) => {
+            report.print();
+            if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("\nthe demo failed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Dropping what runs kills the processes: nothing is left.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () },
+        _ => std::future::pending().await,
+    }
+}
+
+async fn run(args: &Args) -> Result<Report> {
+    let timeline = Timeline::new();
+    let temporary = tempfile::tempdir().attempt("making a directory")?;
+    let dir = args.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
+    std::fs::create_dir_all(&dir).attempt(format!("making {}", dir.display()))?;
+    let dir = dir.canonicalize().attempt("finding the directory")?;
+    let zkpool = match &args.zkpool {
+        Some(path) => path.clone(),
+        None => std::env::current_exe().attempt("finding this program")?.with_file_name("zkpool"),
+    };
+    timeline.title("Setting up");
+    let circuit = Circuit::find(&zkpool)?;
+    let stage = Stage::set().await?;
+    timeline.say("chain", format!("anvil at {}, ZKPool at {}", stage.anvil.url(), stage.domain.pool));
+    timeline.say("chain", format!("Semaphore as published, at {}", stage.semaphore.semaphore));
+    let scenery = Scenery { zkpool, dir, stage, circuit, timeline };
+    let report = play(&scenery).await?;
+    if let Some(path) = &args.json {
+        let text = serde_json::to_string_pretty(&report).attempt("writing the summary")?;
+        std::fs::write(path, text).attempt(format!("writing {}", path.display()))?;
+    }
+    Ok(report)
+}
+
+async fn play(scenery: &Scenery) -> Result<Report> {
+    let (timeline, stage) = (scenery.timeline, &scenery.stage);
+    let cheap = Character { name: "operator A", wei_per_million_units: 2_000_000_000_000_000, premium_bps: 50 };
+    let dear = Character { name: "operator B", wei_per_million_units: 4_000_000_000_000_000, premium_bps: 100 };
+    let (a, b) = (Operator::new(scenery, &cheap)?, Operator::new(scenery, &dear)?);
+    let [requester, other, crook] = ["requester", "requester 2", "operator C"].map(Actor::new);
+    let provers = ["prover 1", "prover 2"].map(Actor::new);
+    let helper = [Actor::new("prover 3")];
+
+    let member = scenery.circuit.member(&scenery.dir)?;
+    let group = stage.group(&member).await?;
+    timeline.say("requester", "is a member of a Semaphore group; whoever proves its signal sees its identity's secret");
+    for party in [&a.owner, &b.owner, &requester, &other, &crook] {
+        stage.fund(party.address(), ether(100)).await?;
+    }
+    for hot in [&a.hot, &b.hot] {
+        stage.anvil.set_ether(hot.address(), ether(10)).await.attempt("funding a signer")?;
+    }
+    let ledger = Ledger {
+        parties: [&a.owner, &b.owner, &crook, &requester, &other].map(|p| (p.name.clone(), p.address())).into(),
+        tokens: vec![("WETH".into(), stage.weth), ("TEST".into(), stage.token)],
+        slots: [&a.owner, &b.owner, &crook]
+            .iter()
+            .flat_map(|owner| [stage.weth, stage.token].map(|token| (owner.address(), token)))
+            .flat_map(|(operator, token)| (0..SLOTS).map(move |index| SlotOf { operator, token, index }))
+            .collect(),
+    };
+    let before = ledger.count(stage).await?;
+
+    stage.mine_by_the_second().await?;
+    let (mut serving_a, mut serving_b) = (a.serve(scenery)?, b.serve(scenery)?);
+    let mut working = start_provers(scenery, &provers, &a)?;
+    let mut helping = start_provers(scenery, &helper, &b)?;
+    for (operator, process, agents) in [(&a, &mut serving_a, 2), (&b, &mut serving_b, 1)] {
+        ready(scenery, operator, process, agents).await?;
+    }
+
+    let play = Play { scenery, member, group, requester };
+    let mut tasks = Vec::new();
+    {
+        let mut all: Vec<&mut Process> = [&mut serving_a, &mut serving_b].into_iter().collect();
+        all.extend(working.iter_mut().chain(&mut helping));
+        tasks.push(play.delivered(&[&a, &b], &mut all).await?);
+    }
+    tasks.push(play.defaulted(&a, working).await?);
+    let working = start_provers(scenery, &provers, &a)?;
+    ready(scenery, &a, &mut serving_a, 2).await?;
+    tasks.push(play.rescued((&a, &mut serving_a), (&b, &mut serving_b)).await?);
+    tasks.extend(play.dishonoured(&crook, &other).await?);
+
+    timeline.title("Everybody takes home what is theirs");
+    for (party, group) in [(&play.requester, "request"), (&other, "request"), (&a.owner, "operator"), (&b.owner, "operator")] {
+        withdraw(scenery, party, group).await?;
+    }
+    for process in working.into_iter().chain(helping).chain([serving_a, serving_b]) {
+        let name = process.name().to_owned();
+        let status = process.stop(Duration::from_secs(90)).attempt(format!("stopping {name}"))?;
+        timeline.say(&name, format!("stopped ({status})"));
+    }
+    let after = ledger.count(stage).await?;
+    let mut faults = after.conserved_since(&before);
+    let conserved = faults.is_empty();
+    let expected = [Outcome::Done, Outcome::Defaulted, Outcome::Rescued, Outcome::Dishonoured, Outcome::Defaulted];
+    if tasks.iter().map(|task| task.outcome).ne(expected) {
+        faults.push("a task ended otherwise than it should".into());
+    }
+    Ok(Report {
+        ok: faults.is_empty(),
+        conserved,
+        faults,
+        chain_id: stage.domain.chain_id,
+        pool: stage.domain.pool,
+        tasks,
+        balances: BeforeAfter { before, after },
+        seconds: timeline.seconds(),
+    })
+}
+
+/// Waits until a service answers, has its slots open and its provers present.
+async fn ready(scenery: &Scenery, operator: &Operator, process: &mut Process, provers: u32) -> Result<()> {
+    let name = operator.owner.name.clone();
+    let stage = &scenery.stage;
+    let look = async || {
+        for token in [stage.weth, stage.token] {
+            let slot = stage.view().slot(operator.owner.address(), token, SLOTS - 1).await.ok()?;
+            slot.closes_at.is_none().then_some(())?;
+        }
+        let metrics = reqwest::get(format!("{}/metrics", operator.url)).await.ok()?.text().await.ok()?;
+        let present = metrics.lines().find_map(|line| line.strip_prefix("zkpool_provers ")?.parse::<f64>().ok())?;
+        (present >= f64::from(provers)).then_some(())
+    };
+    scenery.wait(&format!("{name} to be ready"), Duration::from_secs(90), &mut [process], look).await?;
+    scenery.timeline.say(&name, format!("serves at {}, with {provers} prover(s) and open slots", operator.url));
+    Ok(())
+}
+
+/// Moves what a party has in the pool to its wallet.
+async fn withdraw(scenery: &Scenery, party: &Actor, group: &str) -> Result<()> {
+    let view = scenery.stage.view();
+    for (symbol, token) in [("WETH", scenery.stage.weth), ("TEST", scenery.stage.token)] {
+        let balance = view.balance(token, party.address()).await.attempt("reading a balance")?;
+        if balance.is_zero() {
+            continue;
+        }
+        let (balance, token) = (balance.to_string(), token.to_string());
+        scenery.run(party, &[group, "withdraw", &balance, "--token", &token], Duration::from_secs(60)).await?;
+        scenery.timeline.say(&party.name, format!("withdrew its {symbol}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! The parties: keys of their own, made afresh, and the processes that act for them.
+
+use crate::{
+    error::{Attempt, DemoError, Result},
+    process::Process,
+    report::Timeline,
+    semaphore::Circuit,
+    stage::Stage,
+};
+use alloy::{
+    primitives::{Address, hex},
+    signers::local::PrivateKeySigner,
+};
+use serde_json::Value;
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+/// Somebody with a key.
+#[derive(Clone)]
+pub(crate) struct Actor {
+    /// What the timeline calls it.
+    pub(crate) name: String,
+    /// Its key.
+    pub(crate) signer: PrivateKeySigner,
+}
+
+impl Actor {
+    /// With a fresh key.
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), signer: PrivateKeySigner::random() }
+    }
+
+    /// Its address.
+    pub(crate) fn address(&self) -> Address {
+        self.signer.address()
+    }
+
+    /// For a child's environment.
+    fn secret(&self) -> String {
+        hex::encode(self.signer.to_bytes())
+    }
+}
+
+/// Where everything of one run is.
+pub(crate) struct Scenery {
+    /// The `zkpool` binary.
+    pub(crate) zkpool: PathBuf,
+    /// Keys never are in it; data, states and logs are.
+    pub(crate) dir: PathBuf,
+    /// The chain.
+    pub(crate) stage: Stage,
+    /// The circuit.
+    pub(crate) circuit: Circuit,
+    /// The account of what happens.
+    pub(crate) timeline: Timeline,
+}
+
+/// An operator: a cold key that owns, a hot one that signs, and a service.
+pub(crate) struct Operator {
+    /// Owns slots and earnings.
+    pub(crate) owner: Actor,
+    /// Signs quotes and proves.
+    pub(crate) hot: Actor,
+    /// Where its service listens.
+    pub(crate) url: String,
+    config: PathBuf,
+}
+
+/// What makes one operator different from another.
+pub(crate) struct Character {
+    /// What it calls itself.
+    pub(crate) name: &'static str,
+    /// For a million constraints, in wei.
+    pub(crate) wei_per_million_units: u64,
+    /// In hundredths of a percent of what is at stake.
+    pub(crate) premium_bps: u32,
+}
+
+/// Slots of each token that an operator has.
+pub(crate) const SLOTS: u32 = 4;
+/// Collateral of a slot, in wei.
+pub(crate) const COLLATERAL: u64 = 5_000_000_000_000_000_000;
+/// Honour reserve of a slot, in wei.
+pub(crate) const HONOUR: u64 = 100_000_000_000_000_000;
+
+impl Operator {
+    /// Writes its configuration.
+    pub(crate) fn new(scenery: &Scenery, character: &Character) -> Result<Self> {
+        let owner = Actor::new(character.name);
+        let hot = Actor::new(character.name);
+        let listen = free_address()?;
+        let dir = scenery.dir.join(character.name.replace(' ', "-"));
+        fs::create_dir_all(&dir).attempt(format!("making {}", dir.display()))?;
+        let (stage, program) = (&scenery.stage, scenery.circuit.manifest.id());
+        let slots = |token: Address| {
+            format!(
+                "[[service.tokens]]\naddress = \"{token}\"\nper_ether = \"1000000000000000000\"\n\
+                 [[service.slots]]\ntoken = \"{token}\"\ncount = {SLOTS}\ncollateral = \"{COLLATERAL}\"\nhonour = \"{HONOUR}\"\n"
+            )
+        };
+        let text = format!(
+            "rpc = \"{rpc}\"\nchain_id = {chain}\npool = \"{pool}\"\n\n\
+             [service]\noperator = \"{operator}\"\ndata = \"{data}\"\nlisten = \"{listen}\"\n\
+             keys = {{ signer = \"env:SIGNER_KEY\", owner = \"env:OWNER_KEY\" }}\n\
+             trusted_programs = [\"{program}\"]\n\
+             {weth}{token}\
+             [[service.verifiers]]\naddress = \"{verifier}\"\nkind = \"groth16-bn254\"\nprogram = \"{program}\"\n\
+             [service.pricing]\nwei_per_million_units = \"{units}\"\npremium_bps = {premium}\n\
+             [service.quotes]\nvalidity = 60\n\
+             [service.dispatch]\nmin_lease = 5\n\
+             [service.chain]\npoll_ms = 200\nconfirmations = 1\n",
+            rpc = stage.anvil.url(),
+            chain = stage.domain.chain_id,
+            pool = stage.domain.pool,
+            operator = owner.address(),
+            data = dir.join("data").display(),
+            weth = slots(stage.weth),
+            token = slots(stage.token),
+            verifier = stage.semaphore.verifier,
+            units = character.wei_per_million_units,
+            premium = character.premium_bps,
+        );
+        let config = dir.join("zkpool.toml");
+        fs::write(&config, text).attempt(format!("writing {}", config.display()))?;
+        Ok(Self { owner, hot, url: format!("http://{listen}"), config })
+    }
+
+    /// Starts its service.
+    pub(crate) fn serve(&self, scenery: &Scenery) -> Result<Process> {
+        let mut command = Command::new(&scenery.zkpool);
+        command.args(["service", "run", "--config"]).arg(&self.config);
+        command.env("SIGNER_KEY", self.hot.secret()).env("OWNER_KEY", self.owner.secret());
+        Process::start(&self.owner.name.replace(' ', "-"), &scenery.dir, command).attempt("starting a service")
+    }
+}
+
+/// Starts a prover agent for one operator.
+pub(crate) fn start_prover(scenery: &Scenery, prover: &Actor, operator: &Operator) -> Result<Process> {
+    let name = prover.name.replace(' ', "-");
+    let mut command = Command::new(&scenery.zkpool);
+    command
+        .args(["prover", "run", "--key", "env:PROVER_KEY", "--jobs", "1", "--operator", &operator.url])
+        .args(["--device", &name, "--state"])
+        .arg(scenery.dir.join(&name))
+        .env("PROVER_KEY", prover.secret());
+    Process::start(&name, &scenery.dir, command).attempt("starting a prover")
+}
+
+/// How a command of a party ended.
+pub(crate) struct Ran {
+    /// What it wrote on standard output, if that is JSON.
+    pub(crate) value: Value,
+    /// Its exit status.
+    pub(crate) code: i32,
+}
+
+impl Scenery {
+    /// Runs `zkpool … --json` for `actor`, whose key goes along in the environment; what it says on the way goes to the
+    /// timeline. At most `bound`.
+    pub(crate) async fn run(&self, actor: &Actor, args: &[&str], bound: Duration) -> Result<Ran> {
+        let what = format!("{}: zkpool {}", actor.name, args[..args.len().min(2)].join(" "));
+        let mut child = tokio::process::Command::new(&self.zkpool)
+            .args(args)
+            .arg("--json")
+            .args(["--key", "env:ACTOR_KEY"])
+            .env("ACTOR_KEY", actor.secret())
+            .env("ZKPOOL_RPC", self.stage.anvil.url())
+            .env("ZKPOOL_POOL", self.stage.domain.pool.to_string())
+            .env("ZKPOOL_CHAIN_ID", self.stage.domain.chain_id.to_string())
+            .env("ZKPOOL_REQUEST__STATE", self.dir.join(actor.name.replace(' ', "-")))
+            .env("RUST_LOG", "warn")
+            .current_dir(&self.dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .attempt(&what)?;
+        let mut lines = BufReader::new(child.stderr.take().attempt(&what)?).lines();
+        let (timeline, name) = (self.timeline, actor.name.clone());
+        let telling = tokio::spawn(async move {
+            let mut last = String::new();
+            while let Ok(Some(line)) = lines.next_line().await {
+                timeline.say(&name, &line);
+                last = line;
+            }
+            last
+        });
+        let output = tokio::time::timeout(bound, child.wait_with_output())
+            .await
+            .map_err(|_| DemoError::new(&what, format!("it did not end within {bound:?}")))?
+            .attempt(&what)?;
+        let last = telling.await.unwrap_or_default();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let code = output.status.code().unwrap_or(-1);
+        if code != 0 && code != 6 {
+            return Err(DemoError::new(what, format!("exit status {code}: {last} {text}")));
+        }
+        Ok(Ran { value: serde_json::from_str(&text).unwrap_or(Value::Null), code })
+    }
+
+    /// Waits until `check` gives something, looking ten times a second; the processes must stay alive.
+    pub(crate) async fn wait<T>(
+        &self,
+        what: &str,
+        bound: Duration,
+        processes: &mut [&mut Process],
+        mut check: impl AsyncFnMut() -> Option<T>,
+    ) -> Result<T> {
+        let start = Instant::now();
+        while start.elapsed() < bound {
+            if let Some(value) = check().await {
+                return Ok(value);
+            }
+            for process in processes.iter_mut() {
+                process.check().attempt(format!("waiting for {what}"))?;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let tails: Vec<_> = processes.iter().map(|p| format!("--- {}:\n{}", p.name(), p.tail())).collect();
+        Err(DemoError::new(format!("waiting for {what}"), format!("not within {bound:?}\n{}", tails.join("\n"))))
+    }
+}
+
+fn free_address() -> Result<std::net::SocketAddr> {
+    let what = "finding a free port";
+    TcpListener::bind("127.0.0.1:0").attempt(what)?.local_addr().attempt(what)
+}
+
+/// `path` as a command-line argument.
+pub(crate) fn text(path: &Path) -> Result<&str> {
+    path.to_str().attempt("using a path that is not UTF-8")
+}
