@@ -86,7 +86,7 @@ states! {
         /// Published, but the slot could not back it.
         Dishonoured = "dishonoured" => [] | [Quoted],
         /// Somebody else's published task that this operator could take over when it is late.
-        Watched = "watched" => [Announcing, Released] | [],
+        Watched = "watched" => [Announcing, Published, Released] | [],
         /// The rescue's transaction is recorded and on its way.
         Announcing = "announcing" => [Published, Watched, Released] | [],
         /// On chain and backed by a slot of this operator; not planned yet.

@@ -3,7 +3,8 @@
 //! [`conformance`] (feature `conformance`) is the suite that every implementation runs.
 
 mod blobs;
-
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod facts;
 #[cfg(feature = "faults")]

@@ -88,12 +88,13 @@ impl Write {
         row.map(|row| read(&Fields::of(row))).transpose()
     }
 
-    /// Forgets what was said above a height. Returns the tasks that it was said of.
+    /// Forgets what was said above a height. Returns the tasks that it was said of, and those that only the clock of the
+    /// removed blocks had ended.
     async fn rewind(&mut self, to: u64) -> StoreResult<Vec<TaskKey>> {
         let to = int(to)?;
         let keys: Vec<TaskKey> = sqlx::query_scalar(
             "SELECT key FROM tasks WHERE published_block > ?1 OR rescue_block > ?1 OR novated_block > ?1
-                OR ended_block > ?1",
+                OR ended_block > ?1 OR (state IN ('missed', 'rescued') AND ended_block IS NULL)",
         )
         .bind(to)
         .fetch_all(&mut *self.tx)
@@ -187,7 +188,15 @@ impl Write {
         if to == task.state {
             return Ok(false);
         }
-        self.step(key, task.state, to, None, now).await?;
+        let mut from = task.state;
+        // What was published again, with work from before, takes the ordinary way.
+        for via in [TaskState::Published, TaskState::Proving] {
+            if !from.may_become(to) && from.may_become(via) {
+                self.step(key, from, via, None, now).await?;
+                from = via;
+            }
+        }
+        self.step(key, from, to, None, now).await?;
         if task.own_slot.is_none()
             && let Some(rescue) = task.chain.rescue
             && rescue.rescuer == operator

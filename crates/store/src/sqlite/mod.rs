@@ -68,6 +68,15 @@ impl SqliteStore {
         .await
     }
 
+    /// As [`Self::open`], with a file of at most so many pages: a disk that is full, for tests.
+    #[cfg(feature = "faults")]
+    pub async fn open_with_page_limit(path: &Path, owner: Owner, pages: u32) -> StoreResult<Self> {
+        let store = Self::open(path, owner).await?;
+        let limited = sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}")));
+        limited.execute(&store.writer).await.map_err(|error| StoreError::database("limit the database", error))?;
+        Ok(store)
+    }
+
     /// As [`Self::open`]; fails on demand.
     #[cfg(feature = "faults")]
     pub async fn open_with_faults(path: &Path, owner: Owner, faults: crate::faults::Faults) -> StoreResult<Self> {
