@@ -1,0 +1,60 @@
+//! What the owner can set.
+
+use crate::{Backoff, Capacity};
+use std::{path::PathBuf, time::Duration};
+use zkpool_protocol::Address;
+
+/// The agent's settings.
+#[derive(Debug, Clone)]
+pub struct ProverConfig {
+    /// URLs of the operators to work for.
+    pub operators: Vec<String>,
+    /// The chain that they must be on, if the owner cares.
+    pub chain_id: Option<u64>,
+    /// The pool that they must work for, if the owner cares.
+    pub pool: Option<Address>,
+    /// Where jobs in hand, finished proofs, programs and the benchmark are kept.
+    pub state_dir: PathBuf,
+    /// Name of the device among those of the same address.
+    pub device: String,
+    /// What jobs may use.
+    pub capacity: Capacity,
+    /// Bytes of programs to keep on disk.
+    pub cache_bytes: u64,
+    /// Largest input or program part to accept, in bytes.
+    pub max_blob_bytes: u64,
+    /// How long jobs in hand are waited for when the agent is told to stop.
+    pub grace: Duration,
+    /// Waits after failures.
+    pub backoff: Backoff,
+}
+
+impl ProverConfig {
+    /// Default bytes of programs to keep on disk.
+    pub const CACHE_BYTES: u64 = 20 << 30;
+    /// Default largest input or program part.
+    pub const MAX_BLOB_BYTES: u64 = 2 << 30;
+    /// Default wait for jobs in hand when stopping.
+    pub const GRACE: Duration = Duration::from_secs(60);
+
+    /// Settings for `operators`, everything else by default.
+    pub fn new(operators: Vec<String>, state_dir: PathBuf, device: String, capacity: Capacity) -> Self {
+        Self {
+            operators,
+            chain_id: None,
+            pool: None,
+            state_dir,
+            device,
+            capacity,
+            cache_bytes: Self::CACHE_BYTES,
+            max_blob_bytes: Self::MAX_BLOB_BYTES,
+            grace: Self::GRACE,
+            backoff: Backoff::default(),
+        }
+    }
+
+    /// The memory of one job: every job that is taken at the same time has the same share.
+    pub fn memory_per_job(&self) -> u64 {
+        self.capacity.memory / self.capacity.jobs.max(1) as u64
+    }
+}

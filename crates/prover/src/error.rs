@@ -1,0 +1,75 @@
+//! Why the agent cannot start, or stops.
+
+use std::path::PathBuf;
+use zkpool_api::ClientError;
+use zkpool_protocol::ErrorCode;
+
+/// The agent cannot work at all. Everything that time can heal is retried instead.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProverError {
+    /// Nobody to work for.
+    #[error("no operator is configured: name at least one operator's URL")]
+    NoOperator,
+    /// The device's name is not one that the API takes.
+    #[error("the device name {0:?} is not usable: letters, digits, '.', '_' and '-', at most 64 of them")]
+    DeviceName(String),
+    /// A directory or file of the agent cannot be used.
+    #[error("cannot use the state directory {}: {source}", path.display())]
+    State {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another agent works in the same directory.
+    #[error("another prover works in {}: stop it, or give this one a state directory of its own", .0.display())]
+    StateInUse(PathBuf),
+    /// An operator's address is none.
+    #[error(transparent)]
+    Url(ClientError),
+    /// An operator refuses this prover, or is not the one that is meant.
+    #[error("operator {operator} cannot be worked for: {source}")]
+    Refused {
+        /// Its URL.
+        operator: String,
+        /// Why.
+        #[source]
+        source: ClientError,
+    },
+    /// The operator is for another pool.
+    #[error("operator {operator} works for the pool {theirs}, not for {ours}: check the pool's address")]
+    WrongPool {
+        /// Its URL.
+        operator: String,
+        /// The operator's.
+        theirs: zkpool_protocol::Address,
+        /// Configured.
+        ours: zkpool_protocol::Address,
+    },
+    /// The operator offers nothing that this machine can prove.
+    #[error("operator {operator} takes none of the kinds of proof that this prover makes ({kinds})")]
+    NoCommonKind {
+        /// Its URL.
+        operator: String,
+        /// What this prover makes.
+        kinds: String,
+    },
+    /// The machine failed its own benchmark.
+    #[error("the benchmark failed: {0}")]
+    Benchmark(String),
+}
+
+impl ProverError {
+    /// The stable code of this fault.
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::NoOperator | Self::DeviceName(_) | Self::Url(_) | Self::NoCommonKind { .. } => ErrorCode::BadRequest,
+            Self::State { .. } | Self::StateInUse(_) => ErrorCode::Storage,
+            Self::Refused { source, .. } => source.code(),
+            Self::WrongPool { .. } => ErrorCode::WrongChain,
+            Self::Benchmark(_) => ErrorCode::Internal,
+        }
+    }
+}

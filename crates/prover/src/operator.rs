@@ -1,0 +1,328 @@
+//! Working for one operator: signing in, joining, claiming one job at a time, handing back.
+
+use crate::{ProverError, agent::Shared, journal::Record, report::Event, work};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::{sync::Notify, task::JoinSet};
+use zkpool_api::{
+    ClaimRequest, ClaimedJob, Client, ClientError, ClientOptions, Identity, JoinRequest, KindSpeed, LeaveRequest,
+    MAX_CLAIM_WAIT,
+};
+use zkpool_protocol::{ErrorCode, JobId};
+
+/// How long a claim waits when several operators share the machine: each gets its turn.
+const SHARED_CLAIM_WAIT: u32 = 3;
+/// The longest wait before an exclusion is looked at again.
+const MAX_EXCLUSION_WAIT: Duration = Duration::from_secs(300);
+/// Bound on handing jobs back when stopping.
+const LEAVE_BOUND: Duration = Duration::from_secs(5);
+
+/// What a job that this machine holds is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    Working,
+    Returning,
+}
+
+/// One operator, and the jobs that are held for it.
+pub(crate) struct Operator {
+    pub(crate) url: String,
+    pub(crate) client: Client,
+    pub(crate) shared: Arc<Shared>,
+    held: Mutex<BTreeMap<JobId, Held>>,
+    changed: Notify,
+}
+
+/// Why claiming stopped.
+enum Pause {
+    /// The agent is told to stop.
+    Stop,
+    /// The operator must be asked anew, after this time.
+    Rejoin(Duration),
+}
+
+impl Operator {
+    pub(crate) fn new(url: &str, identity: Identity, shared: Arc<Shared>) -> Result<Arc<Self>, ProverError> {
+        let options = ClientOptions {
+            chain_id: shared.config.chain_id,
+            request_timeout: Duration::from_secs(15),
+            // What fails is tried again here, where the owner hears of it.
+            retries: 0,
+            ..ClientOptions::default()
+        };
+        let client = Client::new(url, identity, options).map_err(ProverError::Url)?;
+        let url = client.url().to_owned();
+        Ok(Arc::new(Self { url, client, shared, held: Mutex::default(), changed: Notify::new() }))
+    }
+
+    /// Works until told to stop. Fails only if the operator refuses from the first: what worked once is waited for.
+    pub(crate) async fn run(self: Arc<Self>, speeds: Vec<KindSpeed>, left: Vec<Record>) -> Result<(), ProverError> {
+        let mut jobs = JoinSet::new();
+        self.resume(left, &mut jobs);
+        let outcome = self.work(&speeds, &mut jobs).await;
+        if outcome.is_err() {
+            // Finished proofs stay on disk.
+            jobs.abort_all();
+        } else {
+            self.wind_down(&mut jobs).await;
+        }
+        outcome
+    }
+
+    /// Takes up what an earlier run left.
+    fn resume(self: &Arc<Self>, left: Vec<Record>, jobs: &mut JoinSet<()>) {
+        for record in left {
+            let state = if record.finished.is_some() { Held::Returning } else { Held::Working };
+            self.lock().insert(record.job.id, state);
+            self.shared.observer.on(&Event::Resumed {
+                job: record.job.id,
+                operator: self.url.clone(),
+                finished: record.finished.is_some(),
+            });
+            jobs.spawn(work::carry_out(Arc::clone(self), record, true, None));
+        }
+    }
+
+    async fn work(self: &Arc<Self>, speeds: &[KindSpeed], jobs: &mut JoinSet<()>) -> Result<(), ProverError> {
+        let mut attempts = self.shared.config.backoff.start();
+        let mut known = false;
+        while !self.shared.stop.is_winding_down() {
+            let wait = match self.unless_stopping(self.join(speeds)).await {
+                None => break,
+                Some(Ok(excluded_for)) => {
+                    attempts.succeeded();
+                    known = true;
+                    match excluded_for {
+                        Some(time) => time.min(MAX_EXCLUSION_WAIT),
+                        None => match self.claim_jobs(jobs).await {
+                            Pause::Stop => break,
+                            Pause::Rejoin(wait) => wait,
+                        },
+                    }
+                }
+                Some(Err(error)) if !known && is_hopeless(&error) => return Err(error),
+                Some(Err(error)) => {
+                    let asked = match &error {
+                        ProverError::Refused { source, .. } => source.retry_after(),
+                        _ => None,
+                    };
+                    let wait = attempts.failed().max(asked.unwrap_or_default());
+                    self.shared.observer.on(&Event::OperatorTrouble {
+                        operator: self.url.clone(),
+                        error: error.to_string(),
+                        code: error.code(),
+                        retry_in: wait,
+                    });
+                    wait
+                }
+            };
+            if self.unless_stopping(tokio::time::sleep(wait)).await.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks who the operator is, and offers the machine. Returns for how long it is excluded, if it is.
+    async fn join(&self, speeds: &[KindSpeed]) -> Result<Option<Duration>, ProverError> {
+        let refused = |source| ProverError::Refused { operator: self.url.clone(), source };
+        let config = &self.shared.config;
+        let info = self.client.info().await.map_err(refused)?;
+        if let Some(ours) = config.chain_id
+            && ours != info.chain_id
+        {
+            let host = self.url.clone();
+            return Err(refused(ClientError::WrongChain { host, theirs: info.chain_id, ours }));
+        }
+        if let Some(ours) = config.pool
+            && ours != info.pool
+        {
+            return Err(ProverError::WrongPool { operator: self.url.clone(), theirs: info.pool, ours });
+        }
+        let kinds: Vec<_> = speeds.iter().filter(|speed| info.kinds.contains(&speed.kind)).cloned().collect();
+        if kinds.is_empty() {
+            let kinds = speeds.iter().map(|speed| speed.kind.to_string()).collect::<Vec<_>>().join(", ");
+            return Err(ProverError::NoCommonKind { operator: self.url.clone(), kinds });
+        }
+        let request = JoinRequest {
+            device: config.device.clone(),
+            cpus: u32::try_from(config.capacity.threads).unwrap_or(u32::MAX),
+            memory: config.memory_per_job(),
+            kinds,
+            concurrency: u32::try_from(config.capacity.jobs).unwrap_or(u32::MAX),
+        };
+        let reply = self.client.join(&request).await.map_err(refused)?;
+        let excluded_for = reply.excluded_until_ms.and_then(|until| {
+            let wait = Duration::from_millis(until).saturating_sub(Duration::from_secs(crate::unix_now()));
+            (!wait.is_zero()).then_some(wait)
+        });
+        let (operator, prover) = (self.url.clone(), reply.prover);
+        self.shared.observer.on(&Event::Joined { operator, prover, excluded_for });
+        Ok(excluded_for)
+    }
+
+    /// Claims jobs, one claim at a time: what is named as held must never be older than the claim before.
+    async fn claim_jobs(self: &Arc<Self>, jobs: &mut JoinSet<()>) -> Pause {
+        loop {
+            while jobs.try_join_next().is_some() {}
+            let Some(()) = self.unless_stopping(self.room()).await else { return Pause::Stop };
+            let acquired = self.unless_stopping(Arc::clone(&self.shared.slots).acquire_owned()).await;
+            let Some(Ok(permit)) = acquired else { return Pause::Stop };
+            let request = ClaimRequest {
+                device: self.shared.config.device.clone(),
+                holding: self.lock().keys().copied().collect(),
+                wait: if self.shared.config.operators.len() > 1 { SHARED_CLAIM_WAIT } else { MAX_CLAIM_WAIT },
+            };
+            let asked_at = Instant::now();
+            match self.unless_stopping(self.client.claim(&request)).await {
+                // A job that was given out in this moment is handed back by leaving.
+                None => return Pause::Stop,
+                Some(Ok(reply)) => match reply.job {
+                    Some(job) => {
+                        if let Some(record) = self.take(job).await {
+                            jobs.spawn(work::carry_out(Arc::clone(self), record, false, Some(permit)));
+                        }
+                    }
+                    None => {
+                        drop(permit);
+                        // An operator that does not wait must not be asked without a pause.
+                        let pause = self.shared.config.backoff.first.saturating_sub(asked_at.elapsed());
+                        if self.unless_stopping(tokio::time::sleep(pause)).await.is_none() {
+                            return Pause::Stop;
+                        }
+                    }
+                },
+                Some(Err(error)) => {
+                    drop(permit);
+                    // `Forbidden`: the operator does not know the device (any more); joining says what is the matter.
+                    let wait = match error.code() {
+                        ErrorCode::Forbidden | ErrorCode::Excluded => error.retry_after().unwrap_or_default(),
+                        _ => error.retry_after().unwrap_or_default().max(self.shared.config.backoff.start().failed()),
+                    };
+                    let wait = wait.max(self.shared.config.backoff.first / 2);
+                    self.trouble(&error, wait);
+                    return Pause::Rejoin(wait);
+                }
+            }
+        }
+    }
+
+    /// Notes a job before working on it. One that cannot be noted is not taken: the operator gives it out again.
+    async fn take(&self, job: ClaimedJob) -> Option<Record> {
+        let id = job.id;
+        if self.lock().contains_key(&id) {
+            tracing::warn!(job.id = %id, operator = self.url, "the operator gave out a job that is in hand already");
+            return None;
+        }
+        let units = job.units;
+        let record = Record { operator: self.url.clone(), job, claimed_at: crate::unix_now(), finished: None };
+        if let Err(error) = self.save(&record).await {
+            tracing::error!(job.id = %id, %error, "cannot write to the state directory: the job is not taken");
+            tokio::time::sleep(self.shared.config.backoff.start().failed()).await;
+            return None;
+        }
+        self.lock().insert(id, Held::Working);
+        self.shared.observer.on(&Event::Claimed { job: id, operator: self.url.clone(), units });
+        Some(record)
+    }
+
+    /// Waits while as many proofs wait to be returned as jobs may run: an operator that takes no results gets no work.
+    async fn room(&self) {
+        loop {
+            let changed = self.changed.notified();
+            let returning = self.lock().values().filter(|held| **held == Held::Returning).count();
+            if returning < self.shared.config.capacity.jobs.max(2) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits for the jobs in hand, within the bound, and hands the rest back.
+    async fn wind_down(&self, jobs: &mut JoinSet<()>) {
+        while jobs.try_join_next().is_some() {}
+        let (stop, grace) = (&self.shared.stop, self.shared.config.grace);
+        if !jobs.is_empty() {
+            self.shared.observer.on(&Event::Stopping { jobs: jobs.len(), grace });
+            tokio::select! {
+                () = async { while jobs.join_next().await.is_some() {} } => {}
+                () = tokio::time::sleep(grace) => {}
+                () = stop.now() => return jobs.abort_all(),
+            }
+        }
+        jobs.shutdown().await;
+        let request = LeaveRequest { device: self.shared.config.device.clone() };
+        let left = tokio::select! {
+            left = tokio::time::timeout(LEAVE_BOUND, self.client.leave(&request)) => matches!(left, Ok(Ok(()))),
+            () = stop.now() => false,
+        };
+        if left {
+            // Handed back. Finished proofs stay: they may still be wanted.
+            let unfinished: Vec<_> =
+                self.lock().iter().filter(|(_, held)| **held == Held::Working).map(|(job, _)| *job).collect();
+            for job in unfinished {
+                let _ = self.shared.journal.remove(&self.url, job);
+            }
+        }
+    }
+
+    async fn unless_stopping<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = wait => Some(done),
+            () = self.shared.stop.winding_down() => None,
+        }
+    }
+
+    /// Writes a record, durably.
+    pub(crate) async fn save(&self, record: &Record) -> std::io::Result<()> {
+        let (shared, record) = (Arc::clone(&self.shared), record.clone());
+        tokio::task::spawn_blocking(move || shared.journal.save(&record)).await.map_err(std::io::Error::other)?
+    }
+
+    /// The proof is made and on its way.
+    pub(crate) fn returning(&self, job: JobId) {
+        self.lock().insert(job, Held::Returning);
+        self.changed.notify_waiters();
+    }
+
+    /// The job has come to its end.
+    pub(crate) async fn forget(&self, record: &Record) {
+        let (shared, operator, job) = (Arc::clone(&self.shared), self.url.clone(), record.job.id);
+        let removed = tokio::task::spawn_blocking(move || shared.journal.remove(&operator, job)).await;
+        if let Ok(Err(error)) = removed {
+            tracing::warn!(job.id = %job, %error, "cannot remove a job's record; it will be asked about again");
+        }
+        self.lock().remove(&job);
+        self.changed.notify_waiters();
+    }
+
+    /// Tells the owner.
+    pub(crate) fn trouble(&self, error: &ClientError, retry_in: Duration) {
+        self.shared.observer.on(&Event::OperatorTrouble {
+            operator: self.url.clone(),
+            error: error.to_string(),
+            code: error.code(),
+            retry_in,
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<JobId, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether nothing but a change of the settings can help.
+fn is_hopeless(error: &ProverError) -> bool {
+    match error {
+        ProverError::Refused { source: ClientError::WrongChain { .. } | ClientError::BadUrl { .. }, .. } => true,
+        ProverError::Refused { source: ClientError::Api { error, .. }, .. } => matches!(
+            error.code,
+            ErrorCode::BadRequest | ErrorCode::Forbidden | ErrorCode::Unauthorized | ErrorCode::WrongChain
+        ),
+        ProverError::Refused { .. } => false,
+        _ => true,
+    }
+}

@@ -1,0 +1,360 @@
+//! One job, from the claim to the answer: fetch, prove, keep, return.
+
+use crate::{
+    cache::Pinned,
+    disk,
+    engine::EngineError,
+    journal::{Finished, Record},
+    lease::{Holder, Progress, printable},
+    operator::Operator,
+    report::Event,
+};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{fs::File, sync::OwnedSemaphorePermit};
+use zkpool_api::{ClaimedJob, ClientError, FailRequest, MAX_FAIL_MESSAGE, ResultRequest};
+use zkpool_backends::{Control, Input, ProgramFiles};
+use zkpool_protocol::{BlobId, Bytes, ErrorCode, TaskInput};
+
+/// How often bytes that do not have their hash are asked for again.
+const WRONG_BLOB_TRIES: u32 = 3;
+/// The largest envelope, which is read into memory.
+const MAX_ENVELOPE: u64 = 256 << 20;
+/// An answer that was not delivered for so long is of no use to anybody.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// Why a job is given up.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: ErrorCode,
+    message: String,
+}
+
+impl Failure {
+    fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+/// A file that is removed when it is not needed any more: an input.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = disk::remove(&self.0);
+    }
+}
+
+/// How a job came to its end, as far as this machine is concerned.
+enum End {
+    Returned,
+    Lost(String),
+    Failed(Failure),
+}
+
+/// Works on a job until it is returned, lost or given up. `permit`: the share of the machine, if it is already held.
+pub(crate) async fn carry_out(
+    operator: Arc<Operator>,
+    mut record: Record,
+    resumed: bool,
+    permit: Option<OwnedSemaphorePermit>,
+) {
+    let job = record.job.id;
+    let progress = Progress::new(job, Arc::clone(&operator.shared.observer));
+    let holder = Holder::start(
+        operator.client.clone(),
+        job,
+        record.job.lease,
+        Arc::clone(&progress),
+        operator.shared.config.backoff,
+        resumed,
+    );
+    let end = match see_through(&operator, &mut record, &holder, &progress, permit).await {
+        End::Failed(failure) => {
+            give_up(&operator, &record, &holder, &failure).await;
+            End::Failed(failure)
+        }
+        end => end,
+    };
+    operator.forget(&record).await;
+    let observer = &operator.shared.observer;
+    match end {
+        End::Returned => observer.on(&Event::Returned { job }),
+        End::Lost(reason) => observer.on(&Event::Lost { job, reason }),
+        End::Failed(Failure { code, message }) => observer.on(&Event::Failed { job, code, message }),
+    }
+}
+
+async fn see_through(
+    operator: &Arc<Operator>,
+    record: &mut Record,
+    holder: &Holder,
+    progress: &Arc<Progress>,
+    permit: Option<OwnedSemaphorePermit>,
+) -> End {
+    if record.finished.is_none() {
+        let proven = tokio::select! {
+            proven = prove(operator, &record.job, progress, permit) => proven,
+            reason = holder.lost() => return End::Lost(reason),
+        };
+        let finished = match proven {
+            Ok(finished) => finished,
+            Err(failure) => return End::Failed(failure),
+        };
+        let took = Duration::from_millis(finished.proving_ms);
+        record.finished = Some(finished);
+        // Durable before anything else happens. A disk that refuses is no reason to throw the proof away.
+        if let Err(error) = operator.save(record).await {
+            tracing::error!(job.id = %record.job.id, %error, "cannot keep the proof on disk; returning it from memory");
+        }
+        operator.shared.observer.on(&Event::Proven { job: record.job.id, took });
+    }
+    operator.returning(record.job.id);
+    progress.set("returning", 1.0);
+    let Some(finished) = &record.finished else { return End::Lost("no proof".into()) };
+    deliver(operator, record, finished).await
+}
+
+/// Makes the proof. Holds its share of the machine until the computation has ended.
+async fn prove(
+    operator: &Arc<Operator>,
+    job: &ClaimedJob,
+    progress: &Arc<Progress>,
+    permit: Option<OwnedSemaphorePermit>,
+) -> Result<Finished, Failure> {
+    let shared = &operator.shared;
+    let permit = match permit {
+        Some(permit) => permit,
+        None => {
+            progress.set("waiting", 0.0);
+            let permit = Arc::clone(&shared.slots).acquire_owned().await;
+            permit.map_err(|_| Failure::new(ErrorCode::Internal, "the agent is stopping"))?
+        }
+    };
+    let share = shared.config.memory_per_job();
+    if job.memory > share {
+        return Err(too_much_memory(job.memory, share));
+    }
+    let Some(backend) = shared.engine.backend(job.kind) else {
+        return Err(Failure::new(ErrorCode::BadRequest, format!("this prover does not make {} proofs", job.kind)));
+    };
+    progress.set("fetching", 0.0);
+    let parts = fetch_program(operator, job).await?;
+    let (input, temporary) = fetch_input(operator, job).await?;
+    let files = parts.iter().map(|part| (part.id(), part.path())).collect();
+    let program = ProgramFiles { manifest: job.program.clone(), files };
+
+    let shown = Arc::clone(progress);
+    let report = move |p: zkpool_backends::Progress| shown.set(p.stage.as_str(), p.fraction as f32);
+    let control = Control::with(None, Some(Box::new(report)));
+    let statement = job.statement;
+    let started = Instant::now();
+    let proven = shared
+        .engine
+        .run(control, (permit, parts, temporary), move |control| {
+            let needed = backend.inspect(&program, control)?.memory;
+            if needed > share {
+                return Ok(Err(too_much_memory(needed, share)));
+            }
+            backend.prove(&program, &input, control).map(Ok)
+        })
+        .await??;
+    if proven.statement != statement {
+        return Err(Failure::new(
+            ErrorCode::WrongPublicInputs,
+            format!("the input proves statement {}, not {statement}", proven.statement),
+        ));
+    }
+    let proving_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(Finished { proof: Bytes::from(proven.proof), proving_ms })
+}
+
+fn too_much_memory(needed: u64, share: u64) -> Failure {
+    let message =
+        format!("the job needs {} MiB of memory, this prover gives each job {} MiB", needed >> 20, share >> 20);
+    Failure::new(ErrorCode::TooLarge, message)
+}
+
+async fn fetch_program(operator: &Operator, job: &ClaimedJob) -> Result<Arc<[Pinned]>, Failure> {
+    let mut parts = Vec::new();
+    for id in job.program.blobs() {
+        parts.push(operator.program_part(id).await?);
+    }
+    Ok(parts.into())
+}
+
+/// The input. Signals stay in memory; a ready witness, which can be as large as the memory, goes to a file that only this
+/// process knows, and that is gone when the job is.
+async fn fetch_input(operator: &Operator, job: &ClaimedJob) -> Result<(Input, Option<Temporary>), Failure> {
+    if let Some(witness) = job.witness {
+        let temporary = Temporary(operator.shared.input_path());
+        let cap = operator.shared.config.max_blob_bytes;
+        operator.fetch(witness, cap, &temporary.0, ErrorCode::UnknownInput).await?;
+        return Ok((Input::Witness(temporary.0.clone()), Some(temporary)));
+    }
+    let bytes = operator.envelope(job.input).await?;
+    let envelope =
+        TaskInput::from_bytes(&bytes).map_err(|error| Failure::new(ErrorCode::BadInput, error.to_string()))?;
+    if envelope.program != job.program.id() {
+        return Err(Failure::new(ErrorCode::BadInput, "the input is for another program than the job"));
+    }
+    Input::from_envelope(envelope, &BTreeMap::new())
+        .map(|input| (input, None))
+        .map_err(|_| Failure::new(ErrorCode::UnknownInput, "the input names a witness that the job does not come with"))
+}
+
+impl Operator {
+    /// A part of a program: from the cache, or fetched into it. Two jobs that need the same part fetch it once.
+    async fn program_part(&self, id: BlobId) -> Result<Pinned, Failure> {
+        let fetching = self.shared.fetching(id);
+        let _alone = fetching.lock().await;
+        let cache = Arc::clone(&self.shared.cache);
+        let cached = tokio::task::spawn_blocking(move || cache.get(id)).await;
+        if let Ok(Some(part)) = cached {
+            return Ok(part);
+        }
+        let temporary = Temporary(self.shared.cache.incoming(id));
+        self.fetch(id, self.shared.config.max_blob_bytes, &temporary.0, ErrorCode::UnknownProgram).await?;
+        let (cache, path) = (Arc::clone(&self.shared.cache), temporary.0.clone());
+        let committed = tokio::task::spawn_blocking(move || cache.commit(id, &path)).await;
+        match committed {
+            Ok(Ok(part)) => Ok(part),
+            Ok(Err(error)) => Err(storage(&error)),
+            Err(error) => Err(Failure::new(ErrorCode::Internal, error.to_string())),
+        }
+    }
+
+    /// Writes a blob to a private file, trying again for as long as the job is held.
+    async fn fetch(&self, id: BlobId, cap: u64, path: &Path, missing: ErrorCode) -> Result<(), Failure> {
+        self.persist(id, missing, || async {
+            let file =
+                disk::private_file(path).map_err(|source| ClientError::Io { what: "writing a blob".into(), source })?;
+            self.client.download_to(id, cap, &mut File::from_std(file)).await.map(drop)
+        })
+        .await
+    }
+
+    /// Reads an envelope, trying again for as long as the job is held.
+    async fn envelope(&self, id: BlobId) -> Result<Vec<u8>, Failure> {
+        let cap = MAX_ENVELOPE.min(self.shared.config.max_blob_bytes);
+        self.persist(id, ErrorCode::UnknownInput, || self.client.download(id, cap)).await
+    }
+
+    async fn persist<T, F, Fut>(&self, id: BlobId, missing: ErrorCode, attempt: F) -> Result<T, Failure>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<T, ClientError>>,
+    {
+        let mut attempts = self.shared.config.backoff.start();
+        let mut wrong = 0;
+        loop {
+            let error = match attempt().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            match &error {
+                ClientError::Io { source, .. } => return Err(storage(source)),
+                ClientError::BlobTooLarge { .. } => return Err(Failure::new(ErrorCode::TooLarge, error.to_string())),
+                ClientError::WrongBlob { .. } => {
+                    wrong += 1;
+                    if wrong == WRONG_BLOB_TRIES {
+                        let message = format!("blob {id} came with another hash {wrong} times");
+                        return Err(Failure::new(ErrorCode::HashMismatch, message));
+                    }
+                }
+                ClientError::Api { error: api, .. } if !api.is_transient() => {
+                    let code = if api.code == ErrorCode::NotFound { missing } else { api.code };
+                    return Err(Failure::new(code, printable(&error.to_string())));
+                }
+                // The network, or something in between that does not speak the API: it passes, or the lease ends.
+                _ => {}
+            }
+            let wait = attempts.failed().max(error.retry_after().unwrap_or_default());
+            tracing::debug!(blob = %id, %error, "cannot fetch a blob; trying again");
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+fn storage(error: &std::io::Error) -> Failure {
+    Failure::new(ErrorCode::Storage, format!("the prover cannot write to its disk: {error}"))
+}
+
+/// Returns the proof until the operator has given an answer that is final. Only the operator knows whether a lease that
+/// has run out matters, so it is asked.
+async fn deliver(operator: &Operator, record: &Record, finished: &Finished) -> End {
+    let request = ResultRequest {
+        fence: record.job.lease.fence,
+        proof: finished.proof.clone(),
+        proving_ms: Some(finished.proving_ms),
+    };
+    let mut attempts = operator.shared.config.backoff.start();
+    loop {
+        let error = match operator.client.result(record.job.id, &request).await {
+            Ok(_) => return End::Returned,
+            Err(error) => error,
+        };
+        if is_final(&error) {
+            return match error.code() {
+                ErrorCode::LeaseLost | ErrorCode::NotFound => End::Lost(error.to_string()),
+                code => End::Failed(Failure::new(code, error.to_string())),
+            };
+        }
+        if crate::unix_now().saturating_sub(record.claimed_at) > GIVE_UP_AFTER.as_secs() {
+            return End::Lost(format!("the proof could not be returned within a day: {error}"));
+        }
+        let wait = attempts.failed().max(error.retry_after().unwrap_or_default());
+        operator.trouble(&error, wait);
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Tells the operator that the job is given up; it goes to somebody else.
+async fn give_up(operator: &Operator, record: &Record, holder: &Holder, failure: &Failure) {
+    if record.finished.is_some() {
+        // The operator has refused the proof: it knows.
+        return;
+    }
+    let mut message = printable(&failure.message);
+    let mut end = message.len().min(MAX_FAIL_MESSAGE);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    message.truncate(end);
+    let request = FailRequest { fence: record.job.lease.fence, code: failure.code, message };
+    let mut attempts = operator.shared.config.backoff.start();
+    loop {
+        let answer = tokio::select! {
+            answer = operator.client.fail(record.job.id, &request) => answer,
+            _ = holder.lost() => return,
+        };
+        match answer {
+            Ok(_) => return,
+            Err(error) if is_final(&error) => return,
+            Err(error) => {
+                if crate::unix_now().saturating_sub(record.claimed_at) > GIVE_UP_AFTER.as_secs() {
+                    return;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(attempts.failed().max(error.retry_after().unwrap_or_default())) => {}
+                    _ = holder.lost() => return,
+                }
+            }
+        }
+    }
+}
+
+/// Whether the operator itself has said no, for good.
+fn is_final(error: &ClientError) -> bool {
+    matches!(error, ClientError::Api { error, .. } if !error.is_transient() && error.code != ErrorCode::Unauthorized)
+}

@@ -1,0 +1,13 @@
+//! The agent against an operator that is made up: it speaks the API's types and misbehaves as a test tells it to.
+//!
+//! Tests wait for signals of agent, operator and backend, never for time to pass.
+
+mod backend;
+mod basics;
+mod crash;
+mod faults;
+mod kit;
+mod lease;
+mod operator;
+mod several;
+mod stop;
