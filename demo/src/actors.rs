@@ -23,21 +23,21 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 /// Somebody with a key.
 #[derive(Clone)]
-pub(crate) struct Actor {
+pub struct Actor {
     /// What the timeline calls it.
-    pub(crate) name: String,
+    pub name: String,
     /// Its key.
-    pub(crate) signer: PrivateKeySigner,
+    pub signer: PrivateKeySigner,
 }
 
 impl Actor {
     /// With a fresh key.
-    pub(crate) fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         Self { name: name.to_owned(), signer: PrivateKeySigner::random() }
     }
 
     /// Its address.
-    pub(crate) fn address(&self) -> Address {
+    pub fn address(&self) -> Address {
         self.signer.address()
     }
 
@@ -48,60 +48,71 @@ impl Actor {
 }
 
 /// Where everything of one run is.
-pub(crate) struct Scenery {
+pub struct Scenery {
     /// The `zkpool` binary.
-    pub(crate) zkpool: PathBuf,
+    pub zkpool: PathBuf,
     /// Keys never are in it; data, states and logs are.
-    pub(crate) dir: PathBuf,
+    pub dir: PathBuf,
     /// The chain.
-    pub(crate) stage: Stage,
+    pub stage: Stage,
     /// The circuit.
-    pub(crate) circuit: Circuit,
+    pub circuit: Circuit,
     /// The account of what happens.
-    pub(crate) timeline: Timeline,
+    pub timeline: Timeline,
 }
 
 /// An operator: a cold key that owns, a hot one that signs, and a service.
-pub(crate) struct Operator {
+pub struct Operator {
     /// Owns slots and earnings.
-    pub(crate) owner: Actor,
+    pub owner: Actor,
     /// Signs quotes and proves.
-    pub(crate) hot: Actor,
+    pub hot: Actor,
     /// Where its service listens.
-    pub(crate) url: String,
+    pub url: String,
+    slots: u32,
     config: PathBuf,
 }
 
 /// What makes one operator different from another.
-pub(crate) struct Character {
+pub struct Character {
     /// What it calls itself.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// For a million constraints, in wei.
-    pub(crate) wei_per_million_units: u64,
+    pub wei_per_million_units: u64,
     /// In hundredths of a percent of what is at stake.
-    pub(crate) premium_bps: u32,
+    pub premium_bps: u32,
+    /// Slots of each token.
+    pub slots: u32,
+}
+
+impl Character {
+    /// Nothing special.
+    pub const fn plain(name: &'static str) -> Self {
+        Self { name, wei_per_million_units: 2_000_000_000_000_000, premium_bps: 50, slots: SLOTS }
+    }
 }
 
 /// Slots of each token that an operator has.
-pub(crate) const SLOTS: u32 = 4;
+pub const SLOTS: u32 = 4;
 /// Collateral of a slot, in wei.
-pub(crate) const COLLATERAL: u64 = 5_000_000_000_000_000_000;
+pub const COLLATERAL: u64 = 5_000_000_000_000_000_000;
 /// Honour reserve of a slot, in wei.
-pub(crate) const HONOUR: u64 = 100_000_000_000_000_000;
+pub const HONOUR: u64 = 100_000_000_000_000_000;
 
 impl Operator {
     /// Writes its configuration.
-    pub(crate) fn new(scenery: &Scenery, character: &Character) -> Result<Self> {
+    pub fn new(scenery: &Scenery, character: &Character) -> Result<Self> {
         let owner = Actor::new(character.name);
         let hot = Actor::new(character.name);
         let listen = free_address()?;
         let dir = scenery.dir.join(character.name.replace(' ', "-"));
         fs::create_dir_all(&dir).attempt(format!("making {}", dir.display()))?;
         let (stage, program) = (&scenery.stage, scenery.circuit.manifest.id());
+        let count = character.slots;
         let slots = |token: Address| {
             format!(
                 "[[service.tokens]]\naddress = \"{token}\"\nper_ether = \"1000000000000000000\"\n\
-                 [[service.slots]]\ntoken = \"{token}\"\ncount = {SLOTS}\ncollateral = \"{COLLATERAL}\"\nhonour = \"{HONOUR}\"\n"
+                 [[service.slots]]\ntoken = \"{token}\"\ncount = {count}\ncollateral = \"{COLLATERAL}\"\nhonour = \"{HONOUR}\"\n"
             )
         };
         let text = format!(
@@ -112,7 +123,7 @@ impl Operator {
              {weth}{token}\
              [[service.verifiers]]\naddress = \"{verifier}\"\nkind = \"groth16-bn254\"\nprogram = \"{program}\"\n\
              [service.pricing]\nwei_per_million_units = \"{units}\"\npremium_bps = {premium}\n\
-             [service.quotes]\nvalidity = 60\n\
+             [service.quotes]\nvalidity = 60\nlive_per_payer = 256\n[service.limits]\nrequests_per_second = 5000\n\
              [service.dispatch]\nmin_lease = 5\n\
              [service.chain]\npoll_ms = 200\nconfirmations = 1\n",
             rpc = stage.anvil.url(),
@@ -128,20 +139,36 @@ impl Operator {
         );
         let config = dir.join("zkpool.toml");
         fs::write(&config, text).attempt(format!("writing {}", config.display()))?;
-        Ok(Self { owner, hot, url: format!("http://{listen}"), config })
+        Ok(Self { owner, hot, url: format!("http://{listen}"), slots: count, config })
     }
 
     /// Starts its service.
-    pub(crate) fn serve(&self, scenery: &Scenery) -> Result<Process> {
+    pub fn serve(&self, scenery: &Scenery) -> Result<Process> {
         let mut command = Command::new(&scenery.zkpool);
         command.args(["service", "run", "--config"]).arg(&self.config);
         command.env("SIGNER_KEY", self.hot.secret()).env("OWNER_KEY", self.owner.secret());
         Process::start(&self.owner.name.replace(' ', "-"), &scenery.dir, command).attempt("starting a service")
     }
+
+    /// Waits until its service answers, `provers` are present and the slots are open.
+    pub async fn ready(&self, scenery: &Scenery, process: &mut Process, provers: u32) -> Result<()> {
+        let stage = &scenery.stage;
+        let look = async || {
+            for token in [stage.weth, stage.token] {
+                let slot = stage.view().slot(self.owner.address(), token, self.slots - 1).await.ok()?;
+                (slot.closes_at.is_none() && slot.collateral > 0).then_some(())?;
+            }
+            let metrics = reqwest::get(format!("{}/metrics", self.url)).await.ok()?.text().await.ok()?;
+            let present = metrics.lines().find_map(|line| line.strip_prefix("zkpool_provers ")?.parse::<f64>().ok())?;
+            (present >= f64::from(provers)).then_some(())
+        };
+        let what = format!("{} to be ready", self.owner.name);
+        scenery.wait(&what, Duration::from_secs(120), &mut [process], look).await
+    }
 }
 
 /// Starts a prover agent for one operator.
-pub(crate) fn start_prover(scenery: &Scenery, prover: &Actor, operator: &Operator) -> Result<Process> {
+pub fn start_prover(scenery: &Scenery, prover: &Actor, operator: &Operator) -> Result<Process> {
     let name = prover.name.replace(' ', "-");
     let mut command = Command::new(&scenery.zkpool);
     command
@@ -153,17 +180,17 @@ pub(crate) fn start_prover(scenery: &Scenery, prover: &Actor, operator: &Operato
 }
 
 /// How a command of a party ended.
-pub(crate) struct Ran {
+pub struct Ran {
     /// What it wrote on standard output, if that is JSON.
-    pub(crate) value: Value,
+    pub value: Value,
     /// Its exit status.
-    pub(crate) code: i32,
+    pub code: i32,
 }
 
 impl Scenery {
     /// Runs `zkpool … --json` for `actor`, whose key goes along in the environment; what it says on the way goes to the
     /// timeline. At most `bound`.
-    pub(crate) async fn run(&self, actor: &Actor, args: &[&str], bound: Duration) -> Result<Ran> {
+    pub async fn run(&self, actor: &Actor, args: &[&str], bound: Duration) -> Result<Ran> {
         let what = format!("{}: zkpool {}", actor.name, args[..args.len().min(2)].join(" "));
         let mut child = tokio::process::Command::new(&self.zkpool)
             .args(args)
@@ -206,7 +233,7 @@ impl Scenery {
     }
 
     /// Waits until `check` gives something, looking ten times a second; the processes must stay alive.
-    pub(crate) async fn wait<T>(
+    pub async fn wait<T>(
         &self,
         what: &str,
         bound: Duration,
@@ -234,6 +261,6 @@ fn free_address() -> Result<std::net::SocketAddr> {
 }
 
 /// `path` as a command-line argument.
-pub(crate) fn text(path: &Path) -> Result<&str> {
+pub fn text(path: &Path) -> Result<&str> {
     path.to_str().attempt("using a path that is not UTF-8")
 }

@@ -16,13 +16,13 @@ use zkpool_protocol::TaskId;
 
 /// An event of a task.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// The event's name.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// The transaction that caused it.
-    pub(crate) tx: B256,
+    pub tx: B256,
     /// The event as it was logged.
-    pub(crate) log: Log,
+    pub log: Log,
 }
 
 const EVENTS: [(B256, &str); 8] = [
@@ -37,7 +37,7 @@ const EVENTS: [(B256, &str); 8] = [
 ];
 
 /// The task's events so far, oldest first.
-pub(crate) async fn of(stage: &Stage, task: TaskId) -> Result<Vec<Entry>> {
+pub async fn of(stage: &Stage, task: TaskId) -> Result<Vec<Entry>> {
     let what = "reading the pool's events";
     let filter = json!([{ "address": stage.domain.pool, "fromBlock": "0x0", "topics": [null, task] }]);
     let logs: Vec<Log> = stage.anvil.request("eth_getLogs", filter).await.attempt(what)?;
@@ -50,7 +50,7 @@ pub(crate) async fn of(stage: &Stage, task: TaskId) -> Result<Vec<Entry>> {
 
 /// Gas of each step's transaction; several steps of one transaction (a novation inside a delivery) count once, under the
 /// last one's name. A dishonoured publication is a publication.
-pub(crate) async fn gas(stage: &Stage, entries: &[Entry]) -> Result<BTreeMap<String, u64>> {
+pub async fn gas(stage: &Stage, entries: &[Entry]) -> Result<BTreeMap<String, u64>> {
     let mut by_tx = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.name != "target_failed") {
         by_tx.insert(entry.tx, if entry.name == "dishonoured" { "publish" } else { entry.name });
@@ -66,7 +66,7 @@ pub(crate) async fn gas(stage: &Stage, entries: &[Entry]) -> Result<BTreeMap<Str
 }
 
 /// Whether `contract` logged `event` in the transaction `tx`.
-pub(crate) async fn logged(stage: &Stage, tx: B256, contract: Address, event: B256) -> Result<bool> {
+pub async fn logged(stage: &Stage, tx: B256, contract: Address, event: B256) -> Result<bool> {
     let receipt: TransactionReceipt =
         stage.anvil.request("eth_getTransactionReceipt", json!([tx])).await.attempt("reading a receipt")?;
     Ok(receipt.logs().iter().any(|log| log.address() == contract && log.topic0() == Some(&event)))

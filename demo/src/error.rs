@@ -5,23 +5,23 @@ use std::fmt::Display;
 /// A step of the demo failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}: {why}")]
-pub(crate) struct DemoError {
+pub struct DemoError {
     what: String,
     why: String,
 }
 
 /// With [`DemoError`].
-pub(crate) type Result<T, E = DemoError> = std::result::Result<T, E>;
+pub type Result<T, E = DemoError> = std::result::Result<T, E>;
 
 impl DemoError {
     /// `what` failed, because of `why`.
-    pub(crate) fn new(what: impl Into<String>, why: impl Display) -> Self {
+    pub fn new(what: impl Into<String>, why: impl Display) -> Self {
         Self { what: what.into(), why: why.to_string() }
     }
 }
 
 /// Says what was attempted.
-pub(crate) trait Attempt<T> {
+pub trait Attempt<T> {
     /// Turns any error into a [`DemoError`] about `what`.
     fn attempt(self, what: impl Into<String>) -> Result<T>;
 }

@@ -5,26 +5,16 @@
 //! The requester's contract is Semaphore, exactly as its authors publish it; key and witness generator are those of its
 //! ceremony. A Semaphore witness is an identity's secret: whoever proves it could use it.
 
-mod actors;
-mod chainlog;
-mod error;
-mod money;
-mod process;
-mod report;
-mod scenes;
-mod semaphore;
-mod stage;
-
-use actors::{Actor, Character, Operator, SLOTS, Scenery};
 use clap::Parser;
-use error::{Attempt, DemoError, Result};
-use money::{Ledger, SlotOf};
-use process::Process;
-use report::{BeforeAfter, Outcome, Report, Timeline};
-use scenes::{Play, start_provers};
-use semaphore::Circuit;
-use stage::{Stage, ether};
 use std::{path::PathBuf, process::ExitCode, time::Duration};
+use zkpool_demo::actors::{Actor, Character, Operator, SLOTS, Scenery};
+use zkpool_demo::error::{Attempt, DemoError, Result};
+use zkpool_demo::money::{Ledger, SlotOf};
+use zkpool_demo::process::Process;
+use zkpool_demo::report::{BeforeAfter, Outcome, Report, Timeline};
+use zkpool_demo::scenes::{Play, start_provers};
+use zkpool_demo::semaphore::Circuit;
+use zkpool_demo::stage::{Stage, ether};
 
 /// Runs the whole road on this machine.
 #[derive(Debug, Parser)]
@@ -64,7 +54,9 @@ async fn main() -> ExitCode {
 async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
     match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () },
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () }
+        }
         _ => std::future::pending().await,
     }
 }
@@ -95,8 +87,8 @@ async fn run(args: &Args) -> Result<Report> {
 
 async fn play(scenery: &Scenery) -> Result<Report> {
     let (timeline, stage) = (scenery.timeline, &scenery.stage);
-    let cheap = Character { name: "operator A", wei_per_million_units: 2_000_000_000_000_000, premium_bps: 50 };
-    let dear = Character { name: "operator B", wei_per_million_units: 4_000_000_000_000_000, premium_bps: 100 };
+    let cheap = Character::plain("operator A");
+    let dear = Character { premium_bps: 100, ..Character::plain("operator B") };
     let (a, b) = (Operator::new(scenery, &cheap)?, Operator::new(scenery, &dear)?);
     let [requester, other, crook] = ["requester", "requester 2", "operator C"].map(Actor::new);
     let provers = ["prover 1", "prover 2"].map(Actor::new);
@@ -127,7 +119,8 @@ async fn play(scenery: &Scenery) -> Result<Report> {
     let mut working = start_provers(scenery, &provers, &a)?;
     let mut helping = start_provers(scenery, &helper, &b)?;
     for (operator, process, agents) in [(&a, &mut serving_a, 2), (&b, &mut serving_b, 1)] {
-        ready(scenery, operator, process, agents).await?;
+        operator.ready(scenery, process, agents).await?;
+        timeline.say(&operator.owner.name, format!("serves at {}, {agents} prover(s) there, slots open", operator.url));
     }
 
     let play = Play { scenery, member, group, requester };
@@ -139,12 +132,14 @@ async fn play(scenery: &Scenery) -> Result<Report> {
     }
     tasks.push(play.defaulted(&a, working).await?);
     let working = start_provers(scenery, &provers, &a)?;
-    ready(scenery, &a, &mut serving_a, 2).await?;
+    a.ready(scenery, &mut serving_a, 2).await?;
     tasks.push(play.rescued((&a, &mut serving_a), (&b, &mut serving_b)).await?);
     tasks.extend(play.dishonoured(&crook, &other).await?);
 
     timeline.title("Everybody takes home what is theirs");
-    for (party, group) in [(&play.requester, "request"), (&other, "request"), (&a.owner, "operator"), (&b.owner, "operator")] {
+    for (party, group) in
+        [(&play.requester, "request"), (&other, "request"), (&a.owner, "operator"), (&b.owner, "operator")]
+    {
         withdraw(scenery, party, group).await?;
     }
     for process in working.into_iter().chain(helping).chain([serving_a, serving_b]) {
@@ -169,24 +164,6 @@ async fn play(scenery: &Scenery) -> Result<Report> {
         balances: BeforeAfter { before, after },
         seconds: timeline.seconds(),
     })
-}
-
-/// Waits until a service answers, has its slots open and its provers present.
-async fn ready(scenery: &Scenery, operator: &Operator, process: &mut Process, provers: u32) -> Result<()> {
-    let name = operator.owner.name.clone();
-    let stage = &scenery.stage;
-    let look = async || {
-        for token in [stage.weth, stage.token] {
-            let slot = stage.view().slot(operator.owner.address(), token, SLOTS - 1).await.ok()?;
-            slot.closes_at.is_none().then_some(())?;
-        }
-        let metrics = reqwest::get(format!("{}/metrics", operator.url)).await.ok()?.text().await.ok()?;
-        let present = metrics.lines().find_map(|line| line.strip_prefix("zkpool_provers ")?.parse::<f64>().ok())?;
-        (present >= f64::from(provers)).then_some(())
-    };
-    scenery.wait(&format!("{name} to be ready"), Duration::from_secs(90), &mut [process], look).await?;
-    scenery.timeline.say(&name, format!("serves at {}, with {provers} prover(s) and open slots", operator.url));
-    Ok(())
 }
 
 /// Moves what a party has in the pool to its wallet.

@@ -9,7 +9,10 @@ use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// Amounts are written as decimal strings: they do not fit a JSON number.
-fn decimal<S: Serializer>(amounts: &BTreeMap<String, BTreeMap<String, U256>>, serializer: S) -> Result<S::Ok, S::Error> {
+fn decimal<S: Serializer>(
+    amounts: &BTreeMap<String, BTreeMap<String, U256>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     let text = |tokens: &BTreeMap<String, U256>| {
         tokens.iter().map(|(token, amount)| (token.clone(), amount.to_string())).collect::<BTreeMap<_, _>>()
     };
@@ -18,39 +21,39 @@ fn decimal<S: Serializer>(amounts: &BTreeMap<String, BTreeMap<String, U256>>, se
 
 /// Balances of every party at one moment.
 #[derive(Clone, Debug, Serialize, PartialEq, Eq)]
-pub(crate) struct Balances {
+pub struct Balances {
     /// party → token → what the token says that the party has, the pool contract being a party.
     #[serde(serialize_with = "decimal", flatten)]
-    pub(crate) wallets: BTreeMap<String, BTreeMap<String, U256>>,
+    pub wallets: BTreeMap<String, BTreeMap<String, U256>>,
     /// party → token → what the pool's books say that it holds for the party: balance and slots.
     #[serde(skip)]
-    pub(crate) books: BTreeMap<String, BTreeMap<String, U256>>,
+    pub books: BTreeMap<String, BTreeMap<String, U256>>,
 }
 
 /// A slot that somebody has open.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SlotOf {
+pub struct SlotOf {
     /// Whose.
-    pub(crate) operator: Address,
+    pub operator: Address,
     /// Of which token.
-    pub(crate) token: Address,
+    pub token: Address,
     /// Which.
-    pub(crate) index: u32,
+    pub index: u32,
 }
 
 /// Whom and what to count.
-pub(crate) struct Ledger {
+pub struct Ledger {
     /// Name and address.
-    pub(crate) parties: Vec<(String, Address)>,
+    pub parties: Vec<(String, Address)>,
     /// Symbol and address.
-    pub(crate) tokens: Vec<(String, Address)>,
+    pub tokens: Vec<(String, Address)>,
     /// Slots, for the books.
-    pub(crate) slots: Vec<SlotOf>,
+    pub slots: Vec<SlotOf>,
 }
 
 impl Ledger {
     /// Counts now.
-    pub(crate) async fn count(&self, stage: &Stage) -> Result<Balances> {
+    pub async fn count(&self, stage: &Stage) -> Result<Balances> {
         let view = stage.view();
         let mut wallets = BTreeMap::<String, BTreeMap<String, U256>>::new();
         let mut books = wallets.clone();
@@ -82,7 +85,7 @@ impl Balances {
     }
 
     /// What a party has in all: wallet and books.
-    pub(crate) fn wealth(&self, party: &str, token: &str) -> U256 {
+    pub fn wealth(&self, party: &str, token: &str) -> U256 {
         let of = |map: &BTreeMap<String, BTreeMap<String, U256>>| {
             map.get(party).and_then(|tokens| tokens.get(token)).copied().unwrap_or_default()
         };
@@ -91,7 +94,7 @@ impl Balances {
 
     /// Whether nothing came from nowhere or went there between `before` and `self`, and whether the pool has exactly
     /// what its books say; with no task live.
-    pub(crate) fn conserved_since(&self, before: &Self) -> Vec<String> {
+    pub fn conserved_since(&self, before: &Self) -> Vec<String> {
         let tokens: Vec<_> = self.wallets.get("pool contract").into_iter().flat_map(BTreeMap::iter).collect();
         let mut faults = Vec::new();
         for (token, held) in tokens {

@@ -13,7 +13,7 @@ use std::{
 };
 
 /// A child whose output goes to a file of its own; killed and reaped when dropped.
-pub(crate) struct Process {
+pub struct Process {
     name: String,
     child: Child,
     log: PathBuf,
@@ -21,7 +21,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `command`; its output is written to `<dir>/<name>.log`.
-    pub(crate) fn start(name: &str, dir: &Path, mut command: Command) -> io::Result<Self> {
+    pub fn start(name: &str, dir: &Path, mut command: Command) -> io::Result<Self> {
         let log = dir.join(format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log)?;
         let child = command
@@ -34,19 +34,19 @@ impl Process {
     }
 
     /// What it is called.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The last lines that it wrote.
-    pub(crate) fn tail(&self) -> String {
+    pub fn tail(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(12)..].join("\n")
     }
 
     /// An error with what it last wrote, if it has ended by itself.
-    pub(crate) fn check(&mut self) -> io::Result<()> {
+    pub fn check(&mut self) -> io::Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
             Some(status) => Err(io::Error::other(format!("{} ended ({status}):\n{}", self.name, self.tail()))),
@@ -54,23 +54,23 @@ impl Process {
     }
 
     /// Ends it without a chance to tidy up, as a power cut would.
-    pub(crate) fn kill(mut self) -> io::Result<()> {
+    pub fn kill(mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait().map(drop)
     }
 
     /// Stops its clock: it neither works nor answers, and does not know it.
-    pub(crate) fn pause(&self) -> io::Result<()> {
+    pub fn pause(&self) -> io::Result<()> {
         self.signal(Signal::SIGSTOP)
     }
 
     /// Lets it go on.
-    pub(crate) fn resume(&self) -> io::Result<()> {
+    pub fn resume(&self) -> io::Result<()> {
         self.signal(Signal::SIGCONT)
     }
 
     /// Asks it to end and waits for at most `bound`.
-    pub(crate) fn stop(mut self, bound: Duration) -> io::Result<ExitStatus> {
+    pub fn stop(mut self, bound: Duration) -> io::Result<ExitStatus> {
         self.signal(Signal::SIGTERM)?;
         let start = Instant::now();
         while start.elapsed() < bound {

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, time::Instant};
 /// How a task ended, for its requester.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// Delivered by the operator that signed.
     Done,
     /// Never delivered; refund and liability collected.
@@ -21,85 +21,85 @@ pub(crate) enum Outcome {
 
 /// One task.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct TaskReport {
+pub struct TaskReport {
     /// The quote's EIP-712 digest.
-    pub(crate) id: B256,
+    pub id: B256,
     /// What the task shows.
-    pub(crate) title: &'static str,
+    pub title: &'static str,
     /// The kind of proof.
-    pub(crate) proof_kind: &'static str,
+    pub proof_kind: &'static str,
     /// The requester's contract.
-    pub(crate) target: Address,
+    pub target: Address,
     /// How it ended.
-    pub(crate) outcome: Outcome,
+    pub outcome: Outcome,
     /// From the publication's transaction being sent to its end being known, in milliseconds.
-    pub(crate) publish_to_done_ms: u64,
+    pub publish_to_done_ms: u64,
     /// How much of that a prover was at work, in milliseconds; absent if no proof was made.
-    pub(crate) proving_ms: Option<u64>,
+    pub proving_ms: Option<u64>,
     /// Step → gas of its transaction.
-    pub(crate) gas: BTreeMap<String, u64>,
+    pub gas: BTreeMap<String, u64>,
 }
 
 /// Balances at the two ends.
 #[derive(Debug, Serialize)]
-pub(crate) struct BeforeAfter {
+pub struct BeforeAfter {
     /// Before the first task.
-    pub(crate) before: Balances,
+    pub before: Balances,
     /// After the last one, everything withdrawn.
-    pub(crate) after: Balances,
+    pub after: Balances,
 }
 
 /// Everything.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
+pub struct Report {
     /// Whether every task ended as it should and nothing is missing.
-    pub(crate) ok: bool,
+    pub ok: bool,
     /// Whether no token came from nowhere or went there.
-    pub(crate) conserved: bool,
+    pub conserved: bool,
     /// What went otherwise than it should.
-    pub(crate) faults: Vec<String>,
+    pub faults: Vec<String>,
     /// The chain's id.
-    pub(crate) chain_id: u64,
+    pub chain_id: u64,
     /// The pool contract.
-    pub(crate) pool: Address,
+    pub pool: Address,
     /// The tasks, in the order of their beginning.
-    pub(crate) tasks: Vec<TaskReport>,
+    pub tasks: Vec<TaskReport>,
     /// Who has what.
-    pub(crate) balances: BeforeAfter,
+    pub balances: BeforeAfter,
     /// Seconds that it all took, without building.
-    pub(crate) seconds: f64,
+    pub seconds: f64,
 }
 
 /// Writes what happens, with the time since the beginning.
 #[derive(Clone, Copy)]
-pub(crate) struct Timeline {
+pub struct Timeline {
     start: Instant,
 }
 
 impl Timeline {
     /// Starts now.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self { start: Instant::now() }
     }
 
     /// A heading.
-    pub(crate) fn title(&self, text: &str) {
+    pub fn title(&self, text: &str) {
         println!("\n\x1b[1m{text}\x1b[0m");
     }
 
     /// `who` did or saw something.
-    pub(crate) fn say(&self, who: &str, what: impl AsRef<str>) {
+    pub fn say(&self, who: &str, what: impl AsRef<str>) {
         println!("{:>7.2} s  {who:<12} {}", self.start.elapsed().as_secs_f64(), what.as_ref());
     }
 
     /// Seconds since the beginning.
-    pub(crate) fn seconds(&self) -> f64 {
+    pub fn seconds(&self) -> f64 {
         self.start.elapsed().as_secs_f64()
     }
 }
 
 /// `1.25` for 1.25·10^18.
-pub(crate) fn amount(value: U256) -> String {
+pub fn amount(value: U256) -> String {
     let text = format!("{value:0>19}");
     let (whole, fraction) = text.split_at(text.len() - 18);
     let fraction = fraction.trim_end_matches('0');
@@ -108,7 +108,7 @@ pub(crate) fn amount(value: U256) -> String {
 
 impl Report {
     /// The summary for people.
-    pub(crate) fn print(&self) {
+    pub fn print(&self) {
         println!("\n\x1b[1mWho has what\x1b[0m (wallet and pool together, in whole tokens)");
         let (before, after) = (&self.balances.before, &self.balances.after);
         for (party, tokens) in &after.wallets {

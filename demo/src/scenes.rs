@@ -32,15 +32,15 @@ const LIABILITY: &str = "1ether";
 const BOND: &str = "0.2ether";
 
 /// Everything that the scenes share.
-pub(crate) struct Play<'a> {
+pub struct Play<'a> {
     /// Where it is played.
-    pub(crate) scenery: &'a Scenery,
+    pub scenery: &'a Scenery,
     /// Who says something.
-    pub(crate) member: Member,
+    pub member: Member,
     /// The group that it belongs to.
-    pub(crate) group: U256,
+    pub group: U256,
     /// The requester.
-    pub(crate) requester: Actor,
+    pub requester: Actor,
 }
 
 /// A quote that is written to a file, and its id.
@@ -58,7 +58,7 @@ struct Seen {
 
 impl Play<'_> {
     /// First: asked, quoted, paid, proven, delivered.
-    pub(crate) async fn delivered(&self, operators: &[&Operator], processes: &mut [&mut Process]) -> Result<TaskReport> {
+    pub async fn delivered(&self, operators: &[&Operator], processes: &mut [&mut Process]) -> Result<TaskReport> {
         let s = self.scenery;
         s.timeline.title("1  A proof is bought and delivered");
         let quoted = self.quote("one", operators, s.stage.weth, 60, 180).await?;
@@ -72,7 +72,7 @@ impl Play<'_> {
     }
 
     /// Second: the provers die while they work; nobody delivers; the requester collects.
-    pub(crate) async fn defaulted(&self, operator: &Operator, provers: Vec<Process>) -> Result<TaskReport> {
+    pub async fn defaulted(&self, operator: &Operator, provers: Vec<Process>) -> Result<TaskReport> {
         let s = self.scenery;
         s.timeline.title("2  The provers are killed while they work");
         let quoted = self.quote("two", &[operator], s.stage.token, 8, 16).await?;
@@ -106,7 +106,7 @@ impl Play<'_> {
     }
 
     /// Third: the operator stalls; another one takes the task over.
-    pub(crate) async fn rescued(
+    pub async fn rescued(
         &self,
         stalling: (&Operator, &mut Process),
         rescuer: (&Operator, &mut Process),
@@ -126,14 +126,25 @@ impl Play<'_> {
     }
 
     /// Fourth: an operator signs one slot twice. The second requester is paid in the transaction that finds out.
-    pub(crate) async fn dishonoured(&self, crook: &Actor, other: &Actor) -> Result<[TaskReport; 2]> {
+    pub async fn dishonoured(&self, crook: &Actor, other: &Actor) -> Result<[TaskReport; 2]> {
         let s = self.scenery;
         s.timeline.title("4  An operator signs one slot twice");
         let token = s.stage.weth.to_string();
         for args in [
             vec!["operator", "set-signer", "--signer"],
             vec!["operator", "deposit", "2ether", "--token", &token],
-            vec!["operator", "open-slot", "--token", &token, "--index", "0", "--collateral", "1.5ether", "--honour", "0.1ether"],
+            vec![
+                "operator",
+                "open-slot",
+                "--token",
+                &token,
+                "--index",
+                "0",
+                "--collateral",
+                "1.5ether",
+                "--honour",
+                "0.1ether",
+            ],
         ] {
             let address = crook.address().to_string();
             let args: Vec<_> = args.iter().copied().chain((args[1] == "set-signer").then_some(&*address)).collect();
@@ -168,7 +179,8 @@ impl Play<'_> {
         let (paid, burned) = (amount(event.paid), amount(event.burned));
         s.timeline.say(&victim.name, format!("got its reward back and {paid} WETH of honour at once; {burned} burned"));
         let dishonoured = Seen { entries: broken_log, millis: millis(clock) };
-        let dishonoured = self.report_of(broken, "one slot signed twice", Outcome::Dishonoured, dishonoured, None).await?;
+        let dishonoured =
+            self.report_of(broken, "one slot signed twice", Outcome::Dishonoured, dishonoured, None).await?;
 
         s.timeline.say(&keeper.name, "has the slot, but nobody proves for such an operator: it collects");
         let task = kept.id.to_string();
@@ -202,7 +214,8 @@ impl Play<'_> {
         let chain = s.stage.semaphore;
         let target = chain.semaphore.to_string();
         let (verifier, encoder) = (chain.verifier.to_string(), chain.encoder.to_string());
-        let (prefix, statement, token) = (signal.call.prefix.to_string(), signal.statement.to_string(), token.to_string());
+        let (prefix, statement, token) =
+            (signal.call.prefix.to_string(), signal.statement.to_string(), token.to_string());
         let (proof, liability) = (format!("{proof_window}s"), format!("{liability_window}s"));
         let mut args = vec!["request", "quote", "--out", text(&file)?];
         args.extend(["--zkey", text(&s.circuit.zkey)?, "--wasm", text(&s.circuit.wasm)?]);
@@ -360,7 +373,7 @@ impl Seen {
 }
 
 /// Starts both provers of an operator.
-pub(crate) fn start_provers(scenery: &Scenery, provers: &[Actor], operator: &Operator) -> Result<Vec<Process>> {
+pub fn start_provers(scenery: &Scenery, provers: &[Actor], operator: &Operator) -> Result<Vec<Process>> {
     provers.iter().map(|prover| start_prover(scenery, prover, operator)).collect()
 }
 

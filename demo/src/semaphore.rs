@@ -21,80 +21,96 @@ use zkpool_protocol::{
 };
 
 /// Depth of the circuit whose key the demo uses; the group's tree may be shallower.
-pub(crate) const DEPTH: usize = 20;
+pub const DEPTH: usize = 20;
 
 /// Semaphore's circuit, with the key of its ceremony and its witness generator as its authors publish them.
-pub(crate) struct Circuit {
+pub struct Circuit {
     /// Proving key.
-    pub(crate) zkey: PathBuf,
+    pub zkey: PathBuf,
     /// Witness generator.
-    pub(crate) wasm: PathBuf,
+    pub wasm: PathBuf,
     /// What the pool calls the two together.
-    pub(crate) manifest: ProgramManifest,
+    pub manifest: ProgramManifest,
     zkpool: PathBuf,
 }
 
 /// A member of a group of two.
-pub(crate) struct Member {
+pub struct Member {
     secret: U256,
     /// The identity's commitment.
-    pub(crate) commitment: U256,
+    pub commitment: U256,
     /// The other member's.
-    pub(crate) other: U256,
+    pub other: U256,
 }
 
 /// Something that a member says, to be proven.
-pub(crate) struct Signal {
+pub struct Signal {
     /// The circuit's inputs. Whoever holds them can speak for the member.
-    pub(crate) inputs: PathBuf,
+    pub inputs: PathBuf,
     /// keccak-256 of the public inputs: what a verifier is asked to accept.
-    pub(crate) statement: B256,
+    pub statement: B256,
     /// How `Semaphore.validateProof` is called.
-    pub(crate) call: Call,
+    pub call: Call,
 }
 
 impl Circuit {
     /// Finds the files in `contracts/node_modules`.
-    pub(crate) fn find(zkpool: &Path) -> Result<Self> {
+    pub fn find(zkpool: &Path) -> Result<Self> {
         let dir = zkpool_chain::testing::contracts_dir().join("node_modules/@zk-kit/semaphore-artifacts");
         let (zkey, wasm) = (dir.join(format!("semaphore-{DEPTH}.zkey")), dir.join(format!("semaphore-{DEPTH}.wasm")));
         let id = |path: &Path| {
             let bytes = fs::read(path).attempt(format!("reading {}", path.display()))?;
             Ok(BlobId::of(&bytes))
         };
-        let manifest =
-            ProgramManifest::Groth16Bn254 { zkey: id(&zkey)?, witness_generator: Some(id(&wasm)?) };
+        let manifest = ProgramManifest::Groth16Bn254 { zkey: id(&zkey)?, witness_generator: Some(id(&wasm)?) };
         Ok(Self { zkey, wasm, manifest, zkpool: zkpool.to_owned() })
     }
 
     /// A new identity and somebody else's, whose secret is not kept.
-    pub(crate) fn member(&self, dir: &Path) -> Result<Member> {
+    pub fn member(&self, dir: &Path) -> Result<Member> {
         let (secret, stranger) = (new_secret(), new_secret());
         let commitment = self.commitment(dir, secret)?;
         Ok(Member { secret, commitment, other: self.commitment(dir, stranger)? })
     }
 
     /// A message of `member`, under a scope of its own, as a task of `group`.
-    pub(crate) fn signal(&self, dir: &Path, member: &Member, group: U256) -> Result<Signal> {
+    pub fn signal(&self, dir: &Path, member: &Member, group: U256) -> Result<Signal> {
+        Ok(self.evaluated_signal(dir, member, group, false)?.0)
+    }
+
+    /// A signal with a proof of it, in the form that the contract takes.
+    pub fn proven_signal(&self, dir: &Path, member: &Member, group: U256) -> Result<(Signal, Bytes)> {
+        let (signal, proof) = self.evaluated_signal(dir, member, group, true)?;
+        Ok((signal, proof.attempt("making a proof beforehand")?))
+    }
+
+    fn evaluated_signal(
+        &self,
+        dir: &Path,
+        member: &Member,
+        group: U256,
+        prove: bool,
+    ) -> Result<(Signal, Option<Bytes>)> {
         let (message, scope) = (random(), random());
         let siblings = [member.other];
         let inputs = self.inputs(member.secret, &siblings, field_hash(message), field_hash(scope));
-        let report = self.evaluate(dir, &inputs)?;
+        let report = self.evaluate(dir, &inputs, prove)?;
         let path = dir.join(format!("signal-{scope:x}.json"));
         fs::write(&path, inputs.to_string()).attempt("writing a signal's inputs")?;
         let [root, nullifier, ..] = report.public_inputs[..] else {
             return Err(DemoError::new("reading the circuit's public inputs", "there are fewer than two"));
         };
         let data = (group, U256::from(DEPTH), root, nullifier, message, scope).abi_encode();
-        Ok(Signal {
+        let signal = Signal {
             inputs: path,
             statement: report.statement.attempt("reading the circuit's statement")?,
             call: Call { prefix: Bytes::from(data), ..Call::default() },
-        })
+        };
+        Ok((signal, report.trial_proof))
     }
 
     fn commitment(&self, dir: &Path, secret: U256) -> Result<U256> {
-        let report = self.evaluate(dir, &self.inputs(secret, &[], U256::ZERO, U256::ZERO))?;
+        let report = self.evaluate(dir, &self.inputs(secret, &[], U256::ZERO, U256::ZERO), false)?;
         report.public_inputs.first().copied().attempt("reading the identity's commitment")
     }
 
@@ -113,7 +129,7 @@ impl Circuit {
     }
 
     /// Has the witness generator run on these inputs, in a process of its own.
-    fn evaluate(&self, dir: &Path, inputs: &Value) -> Result<PreflightReport> {
+    fn evaluate(&self, dir: &Path, inputs: &Value, prove: bool) -> Result<PreflightReport> {
         let bytes = serde_json::to_vec(&json!({ "program": self.manifest.id(), "inputs": inputs }))
             .attempt("writing an envelope")?;
         let envelope = dir.join("envelope.json");
@@ -125,7 +141,7 @@ impl Circuit {
             program: self.manifest.clone(),
             input: Some(BlobId::of(&bytes)),
             files,
-            trial_proof: false,
+            trial_proof: prove,
             bounds: PreflightBounds { memory: 4 << 30, cpu_seconds: 120 },
         });
         fs::remove_file(&envelope).attempt("removing an envelope")?;
@@ -156,7 +172,7 @@ fn new_secret() -> U256 {
 }
 
 /// 256 random bits.
-pub(crate) fn random() -> U256 {
+pub fn random() -> U256 {
     U256::from_be_bytes(rand::random::<[u8; 32]>())
 }
 
@@ -167,11 +183,11 @@ fn field_hash(value: U256) -> U256 {
 
 /// The verifier and the encoder that belong to the circuit, on chain.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct OnChain {
+pub struct OnChain {
     /// The requester's contract, which nobody of this project wrote.
-    pub(crate) semaphore: Address,
+    pub semaphore: Address,
     /// `SemaphoreVerifierAdapter`.
-    pub(crate) verifier: Address,
+    pub verifier: Address,
     /// `SemaphoreEncoder`.
-    pub(crate) encoder: Address,
+    pub encoder: Address,
 }

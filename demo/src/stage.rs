@@ -35,23 +35,23 @@ sol! {
 }
 
 /// A local chain with everything deployed.
-pub(crate) struct Stage {
+pub struct Stage {
     /// The chain; a block every second, as on a real one nothing is mined at once.
-    pub(crate) anvil: Anvil,
+    pub anvil: Anvil,
     /// Chain and contract.
-    pub(crate) domain: Domain,
+    pub domain: Domain,
     /// WETH.
-    pub(crate) weth: Address,
+    pub weth: Address,
     /// An ordinary ERC-20.
-    pub(crate) token: Address,
+    pub token: Address,
     /// Semaphore with its adapter and encoder.
-    pub(crate) semaphore: OnChain,
+    pub semaphore: OnChain,
     deployer: Address,
 }
 
 impl Stage {
     /// Starts anvil and deploys.
-    pub(crate) async fn set() -> Result<Self> {
+    pub async fn set() -> Result<Self> {
         let options = AnvilOptions { chain_id: 31_337, ..AnvilOptions::default() };
         let anvil = Anvil::start_with(&options).attempt("starting the chain")?;
         let from = anvil.account(0);
@@ -76,29 +76,30 @@ impl Stage {
     }
 
     /// From now on the chain makes a block a second.
-    pub(crate) async fn mine_by_the_second(&self) -> Result<()> {
+    pub async fn mine_by_the_second(&self) -> Result<()> {
         let what = "switching the chain to a block a second";
         self.anvil.set_automine(false).await.attempt(what)?;
         self.set_interval(1).await
     }
 
     /// Seconds between blocks; zero holds the chain until a block is asked for.
-    pub(crate) async fn set_interval(&self, seconds: u64) -> Result<()> {
+    pub async fn set_interval(&self, seconds: u64) -> Result<()> {
         let answer: Result<serde_json::Value, _> =
             self.anvil.request("evm_setIntervalMining", serde_json::json!([seconds])).await;
         answer.attempt("setting the time between blocks").map(drop)
     }
 
     /// How many transactions wait in the mempool.
-    pub(crate) async fn waiting(&self) -> Result<u64> {
+    pub async fn waiting(&self) -> Result<u64> {
         let what = "looking at the mempool";
-        let status: serde_json::Value = self.anvil.request("txpool_status", serde_json::json!([])).await.attempt(what)?;
+        let status: serde_json::Value =
+            self.anvil.request("txpool_status", serde_json::json!([])).await.attempt(what)?;
         let text = status["pending"].as_str().attempt(what)?;
         u64::from_str_radix(text.trim_start_matches("0x"), 16).attempt(what)
     }
 
     /// Gives `account` ether for gas and `amount` of both tokens.
-    pub(crate) async fn fund(&self, account: Address, amount: U256) -> Result<()> {
+    pub async fn fund(&self, account: Address, amount: U256) -> Result<()> {
         let what = format!("funding {account}");
         self.anvil.set_ether(account, ether(100)).await.attempt(&what)?;
         self.call(self.weth, depositCall {}, amount, &what).await?;
@@ -107,20 +108,21 @@ impl Stage {
     }
 
     /// Makes a Semaphore group of `member` and somebody else; its id.
-    pub(crate) async fn group(&self, member: &Member) -> Result<U256> {
+    pub async fn group(&self, member: &Member) -> Result<U256> {
         let what = "making a Semaphore group";
         let semaphore = self.semaphore.semaphore;
         let counter = Bytes::from(groupCounterCall {}.abi_encode());
         let request = serde_json::json!([{ "to": semaphore, "data": counter }, "latest"]);
         let answer: U256 = self.anvil.request("eth_call", request).await.attempt(what)?;
         self.call(semaphore, createGroupCall { admin: self.deployer }, U256::ZERO, what).await?;
-        let identityCommitments = vec![member.commitment, member.other];
-        self.call(semaphore, addMembersCall { groupId: answer, identityCommitments }, U256::ZERO, what).await?;
+        let members = vec![member.commitment, member.other];
+        let add = addMembersCall { groupId: answer, identityCommitments: members };
+        self.call(semaphore, add, U256::ZERO, what).await?;
         Ok(answer)
     }
 
     /// Typed reads of the pool.
-    pub(crate) fn view(&self) -> PoolView {
+    pub fn view(&self) -> PoolView {
         PoolView::new(self.anvil.rpc(), self.domain)
     }
 
@@ -130,6 +132,6 @@ impl Stage {
 }
 
 /// In wei.
-pub(crate) fn ether(amount: u64) -> U256 {
+pub fn ether(amount: u64) -> U256 {
     U256::from(amount) * U256::from(1_000_000_000_000_000_000_u64)
 }

@@ -1,0 +1,13 @@
+//! The whole road on one machine: a local chain, operators' services, provers and requesters as separate processes that
+//! talk only over HTTP and the chain. The demo (`zkpool-demo`) plays four tasks on it, the benchmark (`zkpool-bench`)
+//! measures it.
+
+pub mod actors;
+pub mod chainlog;
+pub mod error;
+pub mod money;
+pub mod process;
+pub mod report;
+pub mod scenes;
+pub mod semaphore;
+pub mod stage;
