@@ -1,1 +1,172 @@
 //! The requester's SDK: ask, compare, publish, watch, collect.
+//!
+//! ```no_run
+//! # async fn example(config: zkpool_requester::Config, wish: zkpool_requester::ProofRequest)
+//! # -> Result<(), zkpool_requester::RequesterError> {
+//! use std::time::Duration;
+//! use zkpool_requester::{Ended, Publication, Requester};
+//!
+//! let requester = Requester::open(config).await?;
+//! let offers = requester.ask(&wish).await?;
+//! let offer = requester.choose(&wish, &offers).await?;
+//! let task = requester.record(&wish, &offer).await?;
+//! if let Publication::Accepted { .. } = requester.publish(task).await? {
+//!     requester.tell(task).await?;
+//!     match requester.wait(task, Duration::from_secs(3600)).await? {
+//!         Ended::Collectable => drop(requester.collect(task).await?),
+//!         outcome => println!("{outcome}"),
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! Money is safe across crashes: the signed quote and every transaction are on disk before anything is sent
+//! ([`Requester::record`]), so whoever starts again calls [`Requester::publish`] with the same task, and nothing is
+//! paid twice. The chain decides what became of a task; what operators say is progress, never an outcome. Every wait has
+//! a bound and says what it waits for.
+
+mod ask;
+mod check;
+mod collect;
+mod config;
+mod error;
+mod money;
+mod payment;
+mod point;
+mod publish;
+mod request;
+mod state;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use ask::{Answer, FirmOffer, Offer};
+pub use collect::Settled;
+pub use config::{Config, Options};
+pub use error::RequesterError;
+pub use payment::Payment;
+pub use point::Point;
+pub use publish::Publication;
+pub use request::{Expected, Limits, ProgramFiles, ProofRequest, groth16_statement};
+pub use state::{Stage, TaskRecord};
+pub use watch::{Ended, Update, Watch};
+
+use point::Probe;
+use state::StateDir;
+use std::{fmt, sync::Arc};
+use zkpool_api::{Client, Identity};
+use zkpool_chain::{DirJournal, Key, PoolView, Sender, TaskHistory, TxJournal};
+use zkpool_protocol::{Address, Domain, TaskId};
+
+/// One requester: a key, a pool, and a directory that remembers. Cheap to clone.
+#[derive(Clone)]
+pub struct Requester {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    view: PoolView,
+    key: Key,
+    sender: Sender,
+    state: StateDir,
+    operators: Vec<String>,
+    options: Options,
+    /// Held while money is found for a publication, so that two do not count on the same.
+    paying: tokio::sync::Mutex<money::Reserved>,
+    probe: Probe,
+}
+
+impl Requester {
+    /// Opens the state directory and checks chain and contract.
+    ///
+    /// # Errors
+    /// [`RequesterError::InUse`] if another process works on the directory; a wrong chain or an unreachable endpoint as
+    /// [`RequesterError::Chain`].
+    pub async fn open(config: Config) -> Result<Self, RequesterError> {
+        Self::open_with(config, Probe::default()).await
+    }
+
+    async fn open_with(config: Config, probe: Probe) -> Result<Self, RequesterError> {
+        let state = StateDir::open(&config.state)?;
+        let journal: Arc<dyn TxJournal> =
+            Arc::new(DirJournal::open(config.state.join("transactions")).map_err(zkpool_chain::ChainError::from)?);
+        config.rpc.check(&config.domain).await?;
+        let sender = Sender::new(
+            config.rpc.clone(),
+            config.domain.chain_id,
+            config.key.clone(),
+            journal,
+            config.options.sender.clone(),
+        );
+        Ok(Self {
+            inner: Arc::new(Inner {
+                view: PoolView::new(config.rpc, config.domain),
+                key: config.key,
+                sender,
+                state,
+                operators: config.operators,
+                options: config.options,
+                paying: tokio::sync::Mutex::default(),
+                probe,
+            }),
+        })
+    }
+
+    /// The address that pays.
+    pub fn address(&self) -> Address {
+        self.inner.key.address()
+    }
+
+    /// The pool.
+    pub fn domain(&self) -> &Domain {
+        self.inner.view.domain()
+    }
+
+    /// Reads of the pool, its tokens and slots.
+    pub fn view(&self) -> &PoolView {
+        &self.inner.view
+    }
+
+    /// The operators that are asked.
+    pub fn operators(&self) -> &[String] {
+        &self.inner.operators
+    }
+
+    /// Everything on record, oldest first.
+    ///
+    /// # Errors
+    /// [`RequesterError::State`] if a record cannot be read.
+    pub fn tasks(&self) -> Result<Vec<TaskRecord>, RequesterError> {
+        self.inner.state.all()
+    }
+
+    /// The record of one task.
+    ///
+    /// # Errors
+    /// [`RequesterError::UnknownTask`].
+    pub fn task(&self, task: TaskId) -> Result<TaskRecord, RequesterError> {
+        self.inner.state.get(task)
+    }
+
+    fn client(&self, url: &str) -> Result<Client, RequesterError> {
+        let key = self.inner.key.clone();
+        let identity = Identity::new(self.address(), move |message: String| {
+            let signed = key.sign_message(message.as_bytes());
+            async move { signed }
+        });
+        let mut options = self.inner.options.client.clone();
+        options.chain_id = Some(self.domain().chain_id);
+        Client::new(url, identity, options).map_err(|source| RequesterError::Operator { url: url.into(), source })
+    }
+
+    fn history(&self, record: &TaskRecord) -> TaskHistory {
+        TaskHistory::new(self.inner.view.rpc().clone(), self.domain().pool, record.task, record.from_block)
+    }
+}
+
+impl fmt::Debug for Requester {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Requester").field("address", &self.address()).finish_non_exhaustive()
+    }
+}

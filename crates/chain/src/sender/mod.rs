@@ -305,6 +305,26 @@ impl Sender {
     /// [`ChainError::Transaction`] if it failed; [`ChainError::TimedOut`] after `bound`, with the transaction still
     /// recorded and possibly under way; what [`Sender::tick`] returns, unless it may pass.
     pub async fn wait(&self, purpose: &str, bound: Duration) -> Result<TxRecord, ChainError> {
+        self.wait_until(purpose, bound, |record| record.state == TxState::Succeeded).await
+    }
+
+    /// Ticks until the transaction is in a block and has succeeded there, which a reorganisation can still undo.
+    ///
+    /// # Errors
+    /// As [`Sender::wait`].
+    pub async fn wait_mined(&self, purpose: &str, bound: Duration) -> Result<TxRecord, ChainError> {
+        self.wait_until(purpose, bound, |record| {
+            matches!(record.state, TxState::Mined | TxState::Succeeded) && record.failure.is_none()
+        })
+        .await
+    }
+
+    async fn wait_until(
+        &self,
+        purpose: &str,
+        bound: Duration,
+        enough: impl Fn(&TxRecord) -> bool,
+    ) -> Result<TxRecord, ChainError> {
         let end = tokio::time::Instant::now() + bound;
         let mut complaint = None;
         loop {
@@ -318,16 +338,15 @@ impl Sender {
                 reason: "nothing of this purpose was enqueued".into(),
                 code: ErrorCode::Internal,
             })?;
-            match record.state {
-                TxState::Succeeded => return Ok(record),
-                TxState::Failed => {
-                    let (reason, code) = match &record.failure {
-                        Some(failure) => (failure.reason.clone(), failure.kind.code()),
-                        None => ("for an unknown reason".into(), ErrorCode::TransactionFailed),
-                    };
-                    return Err(ChainError::Transaction { purpose: purpose.into(), reason, code });
-                }
-                _ => {}
+            if enough(&record) {
+                return Ok(record);
+            }
+            if record.state == TxState::Failed {
+                let (reason, code) = match &record.failure {
+                    Some(failure) => (failure.reason.clone(), failure.kind.code()),
+                    None => ("for an unknown reason".into(), ErrorCode::TransactionFailed),
+                };
+                return Err(ChainError::Transaction { purpose: purpose.into(), reason, code });
             }
             if tokio::time::Instant::now() + self.options.poll > end {
                 let why = record.complaint.or(complaint).map(|why| format!("; last: {why}")).unwrap_or_default();

@@ -1,0 +1,170 @@
+//! Asking many operators at once.
+
+use crate::{ProgramFiles, ProofRequest, Requester, RequesterError};
+use futures::future::join_all;
+use zkpool_api::{Client, ClientError, Price, QuoteReply, QuoteRequest, QuoteStatus};
+use zkpool_protocol::{Address, Call, ErrorCode, SignedQuote, TaskId, U256};
+
+/// What one operator answered.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The operator's service.
+    pub url: String,
+    /// Its answer.
+    pub answer: Answer,
+}
+
+/// An answer to a request for a quote.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// A signed quote: a firm price.
+    Firm(Box<FirmOffer>),
+    /// A price without a signature.
+    Indicative {
+        /// How it was made.
+        price: Option<Price>,
+        /// What is missing for a firm quote.
+        code: ErrorCode,
+        /// In words.
+        reason: String,
+    },
+    /// No offer.
+    Refused {
+        /// Why.
+        code: ErrorCode,
+        /// In words.
+        reason: String,
+    },
+}
+
+/// A signed quote with what belongs to it. Not checked yet: see [`Requester::check`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirmOffer {
+    /// The operator's service, if it came from one.
+    pub url: Option<String>,
+    /// Its address, as its service says; the quote must name it.
+    pub operator: Option<Address>,
+    /// Quote and signature.
+    pub quote: SignedQuote,
+    /// The call that was asked for.
+    pub call: Call,
+    /// How the price was made.
+    pub price: Option<Price>,
+    /// The public inputs that the operator found.
+    pub public_inputs: Option<Vec<U256>>,
+}
+
+impl FirmOffer {
+    /// A quote that was received in some other way.
+    pub const fn of(quote: SignedQuote, call: Call) -> Self {
+        Self { url: None, operator: None, quote, call, price: None, public_inputs: None }
+    }
+
+    /// What is paid, in the reward token's smallest unit.
+    pub const fn reward(&self) -> u128 {
+        self.quote.quote.terms.reward
+    }
+}
+
+impl Offer {
+    /// The firm offer, if it is one.
+    pub fn firm(&self) -> Option<&FirmOffer> {
+        match &self.answer {
+            Answer::Firm(offer) => Some(offer),
+            _ => None,
+        }
+    }
+}
+
+impl Requester {
+    /// Asks all operators at once, each for at most [`crate::Options::ask_bound`]: uploads the input, and the program
+    /// where an operator lacks it, and waits for the preflight. One answer per operator; one that fails is
+    /// [`Answer::Refused`].
+    ///
+    /// # Errors
+    /// [`RequesterError::BadRequest`] if the request contradicts itself or there is nobody to ask.
+    pub async fn ask(&self, request: &ProofRequest) -> Result<Vec<Offer>, RequesterError> {
+        if self.inner.operators.is_empty() {
+            return Err(RequesterError::BadRequest("no operator's address is configured".into()));
+        }
+        let wire = request.wire(self.address())?;
+        let offers = self.inner.operators.iter().map(|url| {
+            let wire = &wire;
+            async move {
+                let bound = self.inner.options.ask_bound;
+                let answer = match tokio::time::timeout(bound, self.ask_one(url, request, wire)).await {
+                    Ok(Ok(answer)) => answer,
+                    Ok(Err(error)) => Answer::Refused { code: error.code(), reason: error.to_string() },
+                    Err(_) => Answer::Refused {
+                        code: ErrorCode::TimedOut,
+                        reason: format!("it gave no answer within {} s", bound.as_secs()),
+                    },
+                };
+                Offer { url: url.clone(), answer }
+            }
+        });
+        Ok(join_all(offers).await)
+    }
+
+    async fn ask_one(&self, url: &str, request: &ProofRequest, wire: &QuoteRequest) -> Result<Answer, RequesterError> {
+        let client = self.client(url)?;
+        let fault = |source| RequesterError::Operator { url: url.to_owned(), source };
+        let info = client.info().await.map_err(fault)?;
+        if (info.chain_id, info.pool) != (self.domain().chain_id, self.domain().pool) {
+            return Ok(Answer::Refused {
+                code: ErrorCode::WrongChain,
+                reason: format!("it works for pool {} on chain {}", info.pool, info.chain_id),
+            });
+        }
+        if let Some(program) = &request.program {
+            bring_program(&client, program).await.map_err(fault)?;
+        }
+        if let Some(witness) = &request.witness {
+            client.upload_file(witness).await.map_err(fault)?;
+        }
+        client.upload(request.input.clone()).await.map_err(fault)?;
+        let reply = client.quote_within(wire, self.inner.options.ask_bound).await.map_err(fault)?;
+        Ok(read(url, info.operator, reply, &wire.call))
+    }
+}
+
+/// Registers the program, uploading what the operator lacks.
+pub(crate) async fn bring_program(client: &Client, program: &ProgramFiles) -> Result<(), ClientError> {
+    match client.program(program.manifest.id()).await {
+        Ok(_) => return Ok(()),
+        Err(error) if matches!(error.code(), ErrorCode::UnknownProgram | ErrorCode::NotFound) => {}
+        Err(error) => return Err(error),
+    }
+    for file in &program.files {
+        client.upload_file(file).await?;
+    }
+    client.register_program(&program.manifest).await.map(drop)
+}
+
+fn read(url: &str, operator: Address, reply: QuoteReply, call: &Call) -> Answer {
+    let (code, reason) = match &reply.error {
+        Some(error) => (error.code, error.message.clone()),
+        None => (ErrorCode::Internal, "it gave no reason".into()),
+    };
+    match (reply.status, reply.quote) {
+        (QuoteStatus::Quoted, Some(quote)) => Answer::Firm(Box::new(FirmOffer {
+            url: Some(url.to_owned()),
+            operator: Some(operator),
+            quote,
+            // The requester's own: the quote must commit to it.
+            call: call.clone(),
+            price: reply.price,
+            public_inputs: reply.public_inputs,
+        })),
+        (QuoteStatus::Indicative, _) => Answer::Indicative { price: reply.price, code, reason },
+        (QuoteStatus::Preflight, _) => {
+            Answer::Refused { code: ErrorCode::TimedOut, reason: "its preflight is not over".into() }
+        }
+        _ => Answer::Refused { code, reason },
+    }
+}
+
+/// The id that a quote has for this pool.
+pub(crate) fn id_of(requester: &Requester, quote: &SignedQuote) -> TaskId {
+    quote.quote.id(requester.domain())
+}

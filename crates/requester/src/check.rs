@@ -1,0 +1,177 @@
+//! Whether an offer is what was asked for, and worth anything.
+
+use crate::{Answer, Expected, FirmOffer, Offer, ProofRequest, Requester, RequesterError, groth16_statement};
+use alloy::primitives::Address;
+use std::fmt::Display;
+use zkpool_protocol::{B256, BlobId, Domain, ErrorCode, MAX_VALIDITY, SignedQuote};
+
+impl Requester {
+    /// Checks one offer, off chain and on chain: that its terms are those that were asked for and within the limits, that
+    /// the statement is the requester's, that the signature is the operator's, and that the contract says that it is
+    /// backed (open, idle and funded slot; current signer; honour reserve).
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub async fn check(&self, request: &ProofRequest, offer: &FirmOffer) -> Result<(), RequesterError> {
+        compare(request, offer, self.address())?;
+        let terms = &offer.quote.quote.terms;
+        let head = self.inner.view.rpc().head().await?;
+        check_time(&offer.quote, head.timestamp, request.limits.min_validity)?;
+        signer_of(&offer.quote, self.domain())?;
+        for (what, address) in
+            [("the reward token", terms.reward_token), ("the liability token", terms.liability_token)]
+                .into_iter()
+                .chain((!terms.verifier.is_zero()).then_some(("the verifier", terms.verifier)))
+                .chain((!terms.encoder.is_zero()).then_some(("the encoder", terms.encoder)))
+                .chain([("the target", terms.target)])
+        {
+            if !self.inner.view.rpc().has_code(address).await? {
+                return Err(RequesterError::NoCode { what, address });
+            }
+        }
+        self.check_backed(&offer.quote).await
+    }
+
+    /// Fails unless the contract says that the quote could be published now and until its validity ends.
+    pub(crate) async fn check_backed(&self, quote: &SignedQuote) -> Result<(), RequesterError> {
+        if self.inner.view.is_backed(quote).await? {
+            return Ok(());
+        }
+        let operator = quote.quote.terms.operator;
+        // Say which of the two it is, if it can be said.
+        let signer = self.inner.view.signer_of(operator).await?.signer;
+        if signer.is_none() || signer != Some(signer_of(quote, self.domain())?) {
+            return Err(RequesterError::BadSignature { operator });
+        }
+        Err(RequesterError::NotBacked { operator })
+    }
+
+    /// The cheapest offer that passes [`Requester::check`]; among equals the one that is expected sooner.
+    ///
+    /// # Errors
+    /// [`RequesterError::NoOffer`] with a reason per operator; the chain's faults.
+    pub async fn choose(&self, request: &ProofRequest, offers: &[Offer]) -> Result<FirmOffer, RequesterError> {
+        let mut reasons = Vec::new();
+        let mut code = None;
+        let mut firm = Vec::new();
+        for offer in offers {
+            match &offer.answer {
+                Answer::Firm(found) => firm.push((&offer.url, found)),
+                Answer::Indicative { code: why, reason, .. } | Answer::Refused { code: why, reason } => {
+                    code.get_or_insert(*why);
+                    reasons.push(format!("{}: {reason} [{why}]", offer.url));
+                }
+            }
+        }
+        firm.sort_by_key(|(_, offer)| {
+            (offer.reward(), offer.price.as_ref().map_or(u64::MAX, |price| price.expected_ms))
+        });
+        for (url, offer) in firm {
+            match self.check(request, offer).await {
+                Ok(()) => return Ok((**offer).clone()),
+                Err(error @ RequesterError::Chain(_)) => return Err(error),
+                Err(error) => {
+                    code.get_or_insert(error.code());
+                    reasons.push(format!("{url}: {error} [{}]", error.code()));
+                }
+            }
+        }
+        Err(RequesterError::NoOffer { reasons, code: code.unwrap_or(ErrorCode::NoCapacity) })
+    }
+}
+
+/// Whoever signed the quote, whether or not it is the operator's signer.
+pub(crate) fn signer_of(quote: &SignedQuote, domain: &Domain) -> Result<Address, RequesterError> {
+    let operator = quote.quote.terms.operator;
+    if quote.signature.len() != 65 {
+        return Err(RequesterError::BadSignature { operator });
+    }
+    quote.signer(domain).map_err(|_| RequesterError::BadSignature { operator })
+}
+
+/// Whether it can still be published, with `spare` seconds left.
+pub(crate) fn check_time(quote: &SignedQuote, now: u64, spare: u64) -> Result<(), RequesterError> {
+    let valid_until = quote.quote.terms.valid_until;
+    if now.saturating_add(spare) > valid_until {
+        return Err(RequesterError::Expired { valid_until, now });
+    }
+    if valid_until > now + MAX_VALIDITY {
+        return Err(RequesterError::Altered {
+            operator: quote.quote.terms.operator,
+            what: "the validity",
+            asked: format!("at most {MAX_VALIDITY} s"),
+            got: format!("{} s", valid_until - now),
+        });
+    }
+    Ok(())
+}
+
+/// Compares what was offered with what was asked for, term by term. Pure.
+pub(crate) fn compare(request: &ProofRequest, offer: &FirmOffer, payer: Address) -> Result<(), RequesterError> {
+    let asked = request.wire(payer)?;
+    let (terms, task) = (&offer.quote.quote.terms, &offer.quote.quote.task);
+    let operator = terms.operator;
+    terms.check().map_err(|source| RequesterError::Malformed { operator, source })?;
+
+    let same = Comparison { operator };
+    if let Some(expected) = offer.operator {
+        same.equal("the operator", expected, operator)?;
+    }
+    same.equal("the requester", asked.beneficiary(), terms.requester)?;
+    same.equal("the target", asked.target, terms.target)?;
+    same.equal("the encoder", asked.encoder.unwrap_or_default(), terms.encoder)?;
+    same.equal("the verifier", asked.verifier.unwrap_or_default(), terms.verifier)?;
+    same.equal("the gas for the call", asked.call_gas, terms.call_gas)?;
+    same.equal("the proof window", asked.proof_window, terms.proof_window)?;
+    same.equal("the liability window", asked.liability_window, terms.liability_window)?;
+    same.equal("the reward token", asked.reward_token, terms.reward_token)?;
+    same.equal("the liability token", asked.liability_token, terms.liability_token)?;
+    same.at_least("the liability", asked.liability, terms.liability)?;
+    same.at_least("the bond", asked.bond, terms.bond)?;
+    same.equal("the burn", asked.burn, terms.burn)?;
+    same.at_least("the honour", request.limits.min_honour, terms.honour)?;
+    if let Some(most) = asked.max_reward {
+        same.at_most("the reward", most, terms.reward)?;
+    }
+    if let Some(most) = request.limits.max_advance {
+        same.at_most("the advance", most, terms.advance)?;
+    }
+    same.equal("the call", asked.call.hash(), task.call_hash)?;
+    same.equal("the input", B256::from(BlobId::of(&request.input)), task.input_hash)?;
+    if let Some(statement) = asked.statement {
+        return same.equal("the statement", statement, task.statement);
+    }
+    // In target mode the target judges; in verifier mode the statement is what is paid for.
+    if terms.verifier.is_zero() {
+        return Ok(());
+    }
+    match &offer.public_inputs {
+        // The caller looks at these; they must at least be what the quote is about.
+        Some(found) if request.expected == Expected::OfOperator => {
+            same.equal("the statement of the public inputs", groth16_statement(found), task.statement)
+        }
+        _ => Err(RequesterError::UnknownStatement(task.statement)),
+    }
+}
+
+struct Comparison {
+    operator: Address,
+}
+
+impl Comparison {
+    fn equal<T: PartialEq + Display>(&self, what: &'static str, asked: T, got: T) -> Result<(), RequesterError> {
+        if asked == got { Ok(()) } else { Err(self.altered(what, asked.to_string(), got)) }
+    }
+
+    fn at_least(&self, what: &'static str, asked: u128, got: u128) -> Result<(), RequesterError> {
+        if got >= asked { Ok(()) } else { Err(self.altered(what, format!("at least {asked}"), got)) }
+    }
+
+    fn at_most(&self, what: &'static str, asked: u128, got: u128) -> Result<(), RequesterError> {
+        if got <= asked { Ok(()) } else { Err(self.altered(what, format!("at most {asked}"), got)) }
+    }
+
+    fn altered(&self, what: &'static str, asked: String, got: impl Display) -> RequesterError {
+        RequesterError::Altered { operator: self.operator, what, asked, got: got.to_string() }
+    }
+}
