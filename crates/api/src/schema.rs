@@ -5,7 +5,7 @@
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        ObjectBuilder, Ref, RefOr, Type,
+        KnownFormat, ObjectBuilder, Ref, RefOr, SchemaFormat, Type,
         schema::{AdditionalProperties, OneOfBuilder, Schema},
     },
 };
@@ -46,6 +46,22 @@ strings! {
     /// A job's id: its task's id, a hyphen, its index.
     JobId, "^0x[0-9a-fA-F]{64}-[0-9]+$", "0x0000000000000000000000000000000000000000000000000000000000000001-0";
 }
+
+/// Bytes as they are: the body of an upload or a download.
+#[derive(Debug)]
+pub struct Binary;
+
+impl PartialSchema for Binary {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+            .description(Some("Bytes as they are."))
+            .into()
+    }
+}
+
+impl ToSchema for Binary {}
 
 /// Schemas of enums that are written as one of a list of names.
 macro_rules! names {

@@ -4,12 +4,27 @@ use crate::{Context, OpResult, metrics};
 use std::time::Duration;
 use zkpool_protocol::{JobState, TaskState};
 
-/// Sets the gauges. Tasks in final states are not counted here: they have counters.
+/// Sets the gauges. What is in a final state is not counted here: counters say how things ended.
 pub(crate) async fn refresh(ctx: &Context) -> OpResult<()> {
-    let open: Vec<TaskState> = TaskState::ALL.iter().copied().filter(|state| !state.is_final()).collect();
+    let now = ctx.clock.now();
+    // A delivery can be taken back by a reorganisation, so its state is not final; but it only ever grows in number.
+    let ended = |state: TaskState| state.is_final() || state == TaskState::Delivered;
+    let open: Vec<TaskState> = TaskState::ALL.iter().copied().filter(|state| !ended(*state)).collect();
     let tasks = ctx.store.tasks_in(&open).await?;
     for state in open {
-        metrics::tasks(state, tasks.iter().filter(|task| task.state == state).count() as u64);
+        metrics::tasks(state, tasks.iter().filter(|task| task.state == state).count());
+    }
+    let work = ctx.store.workload().await?;
+    for state in JobState::ALL.iter().copied().filter(|state| !state.is_final()) {
+        metrics::jobs(state, work.jobs.iter().filter(|item| item.job.state == state).count());
+    }
+    let since = now.saturating_sub(ctx.config.dispatch.presence * 1000);
+    metrics::provers(work.provers.iter().filter(|prover| ctx.status.is_present(&prover.id, since)).count());
+    let window = ctx.config.quotes.breaker_window * 1000;
+    let misses = ctx.store.misses_since(now.saturating_sub(window)).await?;
+    metrics::circuit(misses >= ctx.config.quotes.breaker_misses);
+    if let Some((head, _)) = ctx.status.head() {
+        metrics::head(head.number, Duration::from_millis(now.saturating_sub(head.timestamp * 1000)));
     }
     Ok(())
 }

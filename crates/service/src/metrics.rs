@@ -7,7 +7,7 @@
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::{sync::OnceLock, time::Duration};
-use zkpool_protocol::{ErrorCode, ProofKind, TaskState};
+use zkpool_protocol::{ErrorCode, JobState, ProofKind, TaskState};
 
 /// Upper bounds of the histograms' buckets, in seconds: from an HTTP answer to a large proof.
 const BUCKETS: &[f64] =
@@ -42,7 +42,11 @@ fn describe() {
     describe_gauge!("zkpool_provers", "Provers that are present");
     describe_counter!("zkpool_results_total", "Results that provers returned, by what became of them");
     describe_counter!("zkpool_misses_total", "Leases that ended against their prover, by reason");
-    describe_histogram!("zkpool_proving_seconds", Unit::Seconds, "Time that accepted proofs took, as measured by provers");
+    describe_histogram!(
+        "zkpool_proving_seconds",
+        Unit::Seconds,
+        "Time that accepted proofs took, as measured by provers"
+    );
     describe_histogram!("zkpool_delivery_seconds", Unit::Seconds, "Time from a task's publication to its delivery");
     describe_counter!("zkpool_deliveries_total", "Tasks that ended, by how");
     describe_gauge!("zkpool_circuit_open", "1 while quoting is stopped after misses");
@@ -55,7 +59,8 @@ fn describe() {
 /// An HTTP request was answered.
 pub fn http_request(method: &'static str, route: &str, status: u16, elapsed: Duration) {
     let (route, status) = (route.to_owned(), status.to_string());
-    counter!("zkpool_http_requests_total", "method" => method, "route" => route.clone(), "status" => status).increment(1);
+    counter!("zkpool_http_requests_total", "method" => method, "route" => route.clone(), "status" => status)
+        .increment(1);
     histogram!("zkpool_http_request_seconds", "method" => method, "route" => route).record(elapsed);
 }
 
@@ -104,17 +109,17 @@ pub fn gas(purpose: &'static str, used: u64) {
 }
 
 /// So many tasks are in this state.
-pub fn tasks(state: TaskState, count: u64) {
+pub fn tasks(state: TaskState, count: usize) {
     gauge!("zkpool_tasks", "state" => state.as_str()).set(count as f64);
 }
 
 /// So many jobs are in this state.
-pub fn jobs(state: zkpool_protocol::JobState, count: u64) {
+pub fn jobs(state: JobState, count: usize) {
     gauge!("zkpool_jobs", "state" => state.as_str()).set(count as f64);
 }
 
 /// So many provers are present.
-pub fn provers(count: u64) {
+pub fn provers(count: usize) {
     gauge!("zkpool_provers").set(count as f64);
 }
 

@@ -1,5 +1,7 @@
 //! The client against services that behave, misbehave and do not answer.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod bad_answers;
 mod events;
 mod patience;

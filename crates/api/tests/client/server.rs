@@ -23,7 +23,9 @@ pub(crate) const CHAIN: u64 = 31_337;
 
 /// What a scripted service has been asked, as `METHOD path`, with the token.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen(Arc<Mutex<Vec<(String, Option<String>)>>>);
+pub(crate) struct Seen(Arc<Mutex<Vec<Asked>>>);
+
+type Asked = (String, Option<String>);
 
 impl Seen {
     pub(crate) fn routes(&self) -> Vec<String> {

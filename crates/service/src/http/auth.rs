@@ -76,7 +76,10 @@ impl Auth {
             return Err(ApiError::new(ErrorCode::TooLarge, format!("the message is longer than {MAX_MESSAGE} bytes")));
         }
         let malformed = |reason: &str| {
-            ApiError::new(ErrorCode::BadRequest, format!("the message is not of EIP-4361 ({reason}): sign one as it says"))
+            ApiError::new(
+                ErrorCode::BadRequest,
+                format!("the message is not of EIP-4361 ({reason}): sign one as it says"),
+            )
         };
         let message: Message = request.message.parse().map_err(|e: siwe::ParseError| malformed(&e.to_string()))?;
         // What is signed is what was parsed, to the byte.
@@ -95,8 +98,10 @@ impl Auth {
             return Err(refused("the message's URI is not at its domain".into()));
         }
         if message.chain_id != self.chain_id {
-            let reason =
-                format!("the message is for chain {}, this operator works on chain {}", message.chain_id, self.chain_id);
+            let reason = format!(
+                "the message is for chain {}, this operator works on chain {}",
+                message.chain_id, self.chain_id
+            );
             return Err(ApiError::new(ErrorCode::WrongChain, format!("not signed in: {reason}")));
         }
         let nonce_expires = self.nonce_expiry(&message.nonce).ok_or_else(|| {

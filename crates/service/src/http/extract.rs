@@ -1,9 +1,6 @@
 //! What handlers take: JSON, ids in paths, and who is asking. All refuse with the API's own errors.
 
-use super::{
-    App,
-    error::Fault,
-};
+use super::{App, error::Fault};
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
@@ -37,7 +34,8 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 
 async fn read(request: Request, limit: usize) -> Result<Bytes, Fault> {
     let too_large = || Fault::new(ErrorCode::TooLarge, format!("the body is larger than the limit of {limit} bytes"));
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let length =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }

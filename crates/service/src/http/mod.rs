@@ -48,9 +48,7 @@ impl App {
         let settings = config.http.clone();
         let hosts = settings.accepted_hosts(listening_on);
         let auth = Auth::new(hosts, config.chain_id, settings.token_lifetime);
-        let per_address = config.limits.requests_per_second;
-        let rates =
-            Rates::new(settings.requests_per_second_per_ip, per_address, settings.streams, settings.transfers);
+        let rates = Rates::new(&settings, config.limits.requests_per_second);
         Self(Arc::new(Inner { ctx, settings, bounds, auth, rates, metrics: crate::metrics::install(), stop }))
     }
 
@@ -108,8 +106,13 @@ impl std::fmt::Debug for App {
 
 /// All routes.
 pub fn router(app: App) -> Router {
-    let (router, _) = routes::all(&app).split_for_parts();
-    router
+    let (routes, _) = routes::all(&app).split_for_parts();
+    guarded(routes, app)
+}
+
+/// Routes with all that stands before them.
+fn guarded(routes: Router<App>, app: App) -> Router {
+    routes
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(middleware::from_fn_with_state(app.clone(), rates::per_ip))
@@ -121,4 +124,24 @@ pub fn router(app: App) -> Router {
 /// The OpenAPI document as JSON, pretty-printed: the same bytes for the same routes.
 pub fn openapi() -> String {
     routes::document()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{body::Body, http::Request, routing::get};
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_like_any_other() {
+        async fn panics() -> &'static str {
+            panic!("the secret is 42")
+        }
+        let routes = Router::new().route("/", get(panics)).layer(CatchPanicLayer::custom(error::panicked));
+        let response = routes.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), 500);
+        let body = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(body.contains("\"code\":\"internal\"") && !body.contains("42"), "{body}");
+    }
 }

@@ -1,6 +1,6 @@
 //! How often one may ask, and how much at once.
 
-use super::error::Fault;
+use super::{App, Http, error::Fault};
 use axum::{
     extract::{ConnectInfo, Request, State},
     middleware::Next,
@@ -12,15 +12,17 @@ use governor::{
     state::keyed::DefaultKeyedStateStore,
 };
 use std::{
+    collections::{HashMap, hash_map::Entry},
     hash::Hash,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     num::NonZeroU32,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zkpool_protocol::{Address, ErrorCode};
 
-use super::App;
+/// How many places share all connections, at the least: none can take more than this part of them.
+const PLACES: usize = 8;
 
 /// Rates and counts.
 pub(crate) struct Rates {
@@ -28,18 +30,39 @@ pub(crate) struct Rates {
     per_address: Option<Rate<Address>>,
     streams: Arc<Semaphore>,
     transfers: Arc<Semaphore>,
+    connections: Connections,
+}
+
+/// Connections at once: of all together, and of one place.
+struct Connections {
+    all: Arc<Semaphore>,
+    most_of_one: usize,
+    of_each: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+/// The right to one connection, for as long as it is held.
+pub(crate) struct ConnectionPermit {
+    _one_of_all: OwnedSemaphorePermit,
+    of_each: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    network: IpAddr,
 }
 
 type Rate<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock>;
 
 impl Rates {
-    /// Zero means no bound for the rates.
-    pub(crate) fn new(per_ip: u32, per_address: u32, streams: usize, transfers: usize) -> Self {
+    /// As configured; requests per second and address are not part of [`Http`].
+    pub(crate) fn new(settings: &Http, per_address: u32) -> Self {
+        let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
         Self {
-            per_ip: rate(per_ip),
+            per_ip: rate(settings.requests_per_second_per_ip),
             per_address: rate(per_address),
-            streams: Arc::new(Semaphore::new(streams.min(Semaphore::MAX_PERMITS))),
-            transfers: Arc::new(Semaphore::new(transfers.min(Semaphore::MAX_PERMITS))),
+            streams: semaphore(settings.streams),
+            transfers: semaphore(settings.transfers),
+            connections: Connections {
+                all: semaphore(settings.connections),
+                most_of_one: settings.connections.div_ceil(PLACES),
+                of_each: Arc::default(),
+            },
         }
     }
 
@@ -61,6 +84,21 @@ impl Rates {
         Arc::clone(&self.transfers).try_acquire_owned().map_err(|_| Fault::busy("uploads and downloads"))
     }
 
+    /// The right to one connection from `ip`; waits while there are too many of all, `None` if there are too many of its
+    /// own, unless it speaks for others.
+    pub(crate) async fn connection(&self, ip: IpAddr, speaks_for_others: bool) -> Option<ConnectionPermit> {
+        let Connections { all, most_of_one, of_each } = &self.connections;
+        let permit = Arc::clone(all).acquire_owned().await.ok()?;
+        let network = network(ip);
+        let mut counts = of_each.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(network).or_default();
+        if *count >= *most_of_one && !speaks_for_others {
+            return None;
+        }
+        *count += 1;
+        Some(ConnectionPermit { _one_of_all: permit, of_each: Arc::clone(of_each), network })
+    }
+
     /// Forgets those who have not asked lately.
     pub(crate) fn sweep(&self) {
         if let Some(rate) = &self.per_ip {
@@ -68,6 +106,18 @@ impl Rates {
         }
         if let Some(rate) = &self.per_address {
             rate.retain_recent();
+        }
+    }
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        let mut counts = self.of_each.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut entry) = counts.entry(self.network) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
         }
     }
 }
@@ -106,7 +156,8 @@ fn client_ip(request: &Request, trusted: &[IpAddr]) -> IpAddr {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let mut ip = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip().to_canonical());
     let forwarded = request.headers().get_all("x-forwarded-for");
-    let mut hops: Vec<_> = forwarded.iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')).collect();
+    let mut hops: Vec<_> =
+        forwarded.iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')).collect();
     while trusted.contains(&ip) {
         let Some(hop) = hops.pop().and_then(|hop| hop.trim().parse::<IpAddr>().ok()) else { break };
         ip = hop.to_canonical();
@@ -143,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_whole_ipv6_network_has_one_rate() {
-        let rates = Rates::new(1, 0, 1, 1);
+        let rates = rates(1, 1);
         let ok = |ip: &str| rates.check_ip(ip.parse().unwrap()).is_ok();
         assert!(ok("2001:db8::1") && ok("2001:db8::2"), "a burst of two");
         assert!(!ok("2001:db8::3"), "the same /64");
@@ -151,9 +202,29 @@ mod tests {
         assert!(ok("192.0.2.1") && ok("::ffff:192.0.2.1") && !ok("192.0.2.1"), "a mapped address is the same");
     }
 
+    fn rates(per_ip: u32, connections: usize) -> Rates {
+        Rates::new(
+            &Http { requests_per_second_per_ip: per_ip, streams: 1, transfers: 1, connections, ..Http::default() },
+            0,
+        )
+    }
+
+    #[tokio::test]
+    async fn no_place_takes_all_connections() {
+        let rates = rates(0, 16);
+        let ip = |last: u8| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last));
+        let held = [rates.connection(ip(1), false).await.unwrap(), rates.connection(ip(1), false).await.unwrap()];
+        assert!(rates.connection(ip(1), false).await.is_none());
+        assert!(rates.connection(ip(1), true).await.is_some(), "a proxy speaks for many");
+        assert!(rates.connection(ip(2), false).await.is_some());
+        drop(held);
+        assert!(rates.connection(ip(1), false).await.is_some());
+        assert!(rates.connections.of_each.lock().unwrap().is_empty(), "nothing is remembered of who has left");
+    }
+
     #[test]
     fn zero_is_no_bound_and_counts_are_given_back() {
-        let rates = Rates::new(0, 0, 1, 1);
+        let rates = rates(0, 1);
         assert!((0..10_000).all(|_| rates.check_ip(IpAddr::V4(Ipv4Addr::LOCALHOST)).is_ok()));
         let held = rates.stream().unwrap();
         assert!(rates.stream().is_err());

@@ -12,14 +12,12 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
     task::{Context as Poller, Poll, ready},
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::{Instant, Sleep},
 };
 use tower::ServiceExt;
@@ -34,35 +32,35 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// Serves until the app is told to stop, then lets what is under way finish, for a while.
 pub async fn serve(app: App, listener: TcpListener) {
     let router = router(app.clone());
-    let permits = Arc::new(Semaphore::new(app.settings().connections));
     let graceful = GracefulShutdown::new();
     let stop = app.stop().clone();
-    let mut sweep = tokio::time::interval(SWEEP);
+    tokio::spawn(sweep(app.clone()));
     loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file handles, or a connection that was gone before it was accepted: neither ends the service.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let ip = peer.ip().to_canonical();
+        let is_proxy = app.settings().trusted_proxies.contains(&ip);
         // A full house waits: the operating system holds those at the door.
         let permit = tokio::select! {
             () = stop.cancelled() => break,
-            permit = Arc::clone(&permits).acquire_owned() => permit,
+            permit = app.rates().connection(ip, is_proxy) => permit,
         };
-        let (stream, peer) = tokio::select! {
-            () = stop.cancelled() => break,
-            _ = sweep.tick() => {
-                app.rates().sweep();
-                app.metrics().run_upkeep();
-                continue;
-            }
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of file handles, or a connection that was gone before it was accepted: neither ends the service.
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            },
+        let Some(permit) = permit else {
+            tracing::debug!(%ip, "too many connections from one place");
+            continue;
         };
-        let connection = connection(&app, router.clone(), stream, peer);
-        let connection = graceful.watch(connection);
+        let connection = graceful.watch(connection(&app, router.clone(), stream, peer));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::trace!(%error, "a connection broke");
@@ -73,6 +71,14 @@ pub async fn serve(app: App, listener: TcpListener) {
     drop(listener);
     if tokio::time::timeout(app.bounds().grace, graceful.shutdown()).await.is_err() {
         tracing::warn!(seconds = app.bounds().grace.as_secs(), "requests still under way are cut off");
+    }
+}
+
+/// Forgets what has expired, now and then.
+async fn sweep(app: App) {
+    while tokio::time::timeout(SWEEP, app.stop().cancelled()).await.is_err() {
+        app.rates().sweep();
+        app.metrics().run_upkeep();
     }
 }
 

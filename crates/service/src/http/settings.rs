@@ -62,7 +62,9 @@ impl Http {
                 return Err(format!("hosts: {host:?} is neither `host` nor `host:port`"));
             }
         }
-        for (name, value) in [("connections", self.connections), ("streams", self.streams), ("transfers", self.transfers)] {
+        for (name, value) in
+            [("connections", self.connections), ("streams", self.streams), ("transfers", self.transfers)]
+        {
             if value == 0 {
                 return Err(format!("{name} must be above zero"));
             }

@@ -147,7 +147,12 @@ fn what_is_no_message_is_named() {
 #[test]
 fn the_oldest_sign_in_of_an_address_gives_way_and_expired_ones_are_forgotten() {
     let auth = auth();
-    let sign_in = |now| auth.login(now, &signed(sign_in_message("http://pool.example", key().address(), &auth.nonce(now)).unwrap(), &key()));
+    let sign_in = |now| {
+        auth.login(
+            now,
+            &signed(sign_in_message("http://pool.example", key().address(), &auth.nonce(now)).unwrap(), &key()),
+        )
+    };
     let first = sign_in(NOW).unwrap();
     let tokens: Vec<_> = (0..MAX_PER_ADDRESS).map(|_| sign_in(NOW).unwrap().token).collect();
     assert_eq!(auth.who(NOW, &first.token), None);

@@ -20,15 +20,19 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
+use tokio::time::Instant;
 use zkpool_api::{ApiError, BlobReply, schema};
 use zkpool_protocol::{BlobId, ErrorCode};
+
+/// The slowest transfer that is waited for.
+const MIN_BYTES_PER_SECOND: u64 = 8 * 1024;
 
 /// Stores bytes under their SHA-256.
 ///
 /// Nothing is stored unless the bytes have the hash that the path names.
-#[utoipa::path(put, path = "/v1/blobs/{id}", tag = "requester", security(("token" = [])),
+#[utoipa::path(put, operation_id = "put_blob", path = "/v1/blobs/{id}", tag = "requester", security(("token" = [])),
     params(("id" = schema::BlobId, Path, description = "SHA-256 of the body.")),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"), responses(
+    request_body(content = schema::Binary, content_type = "application/octet-stream"), responses(
     (status = 200, body = BlobReply, description = "Stored."),
     (status = 413, body = ApiError, description = "`too_large`: the blob, or all that the caller has stored."),
     (status = 422, body = ApiError, description = "`hash_mismatch`"),
@@ -59,9 +63,9 @@ pub(super) async fn put(
 ///
 /// A registered program's parts for anyone signed in; otherwise what the caller has uploaded, or needs for a job that it
 /// holds. What one may not see is not found.
-#[utoipa::path(get, path = "/v1/blobs/{id}", tag = "requester", security(("token" = [])),
+#[utoipa::path(get, operation_id = "get_blob", path = "/v1/blobs/{id}", tag = "requester", security(("token" = [])),
     params(("id" = schema::BlobId, Path, description = "The blob.")), responses(
-    (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+    (status = 200, body = schema::Binary, content_type = "application/octet-stream"),
     (status = 404, body = ApiError, description = "`not_found`: not there, or not for the caller."),
 ))]
 pub(super) async fn get(
@@ -74,15 +78,24 @@ pub(super) async fn get(
         // Whether the operator holds an input is nobody's business: its hash could be guessed from its contents.
         ErrorCode::Forbidden | ErrorCode::NotFound => Fault::new(
             ErrorCode::NotFound,
-            format!("no blob {id}, or it is not for you: inputs are for who uploaded them and for provers at work on them"),
+            format!(
+                "no blob {id}, or it is not for you: inputs are for who uploaded them and for provers at work on them"
+            ),
         ),
         _ => error.into(),
     })?;
+    let mut pace = Pace::new(app.bounds().idle);
     let bytes = blob.bytes.map(move |chunk| {
+        // The stream holds its permit for as long as it lives.
         let _held = &permit;
-        chunk
+        let chunk = chunk?;
+        pace.moved(chunk.len()).map_err(|()| io::Error::other("the download is too slow"))?;
+        Ok::<_, io::Error>(chunk)
     });
-    let headers = [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_LENGTH, blob.length.to_string())];
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_LENGTH, blob.length.to_string()),
+    ];
     Ok((headers, Body::from_stream(bytes)))
 }
 
@@ -101,9 +114,29 @@ impl Cause {
     }
 }
 
-/// A body's bytes: at most `limit`, and never more than `idle` between two parts.
+/// The least speed of a transfer, so that its place is not held for ever by trickling.
+struct Pace {
+    started: Instant,
+    idle: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    fn new(idle: Duration) -> Self {
+        Self { started: Instant::now(), idle, bytes: 0 }
+    }
+
+    /// So much has moved; an error if that took too long.
+    fn moved(&mut self, bytes: usize) -> Result<u64, ()> {
+        self.bytes += bytes as u64;
+        let enough = self.idle * 4 + Duration::from_secs(self.bytes / MIN_BYTES_PER_SECOND);
+        if self.started.elapsed() > enough { Err(()) } else { Ok(self.bytes) }
+    }
+}
+
+/// A body's bytes: at most `limit`, never more than `idle` between two parts, and not at a trickle.
 fn upload(body: Body, limit: u64, idle: Duration, cause: Cause) -> impl Stream<Item = io::Result<Bytes>> {
-    stream::try_unfold((body.into_data_stream(), 0), move |(mut body, mut size)| {
+    stream::try_unfold((body.into_data_stream(), Pace::new(idle)), move |(mut body, mut pace)| {
         let cause = cause.clone();
         async move {
             loop {
@@ -112,14 +145,17 @@ fn upload(body: Body, limit: u64, idle: Duration, cause: Cause) -> impl Stream<I
                     cause.set(ErrorCode::TimedOut, message)
                 })?;
                 let Some(chunk) = next else { return Ok(None) };
-                let chunk =
-                    chunk.map_err(|_| cause.set(ErrorCode::BadRequest, "the upload broke off: send it again".into()))?;
-                size += chunk.len() as u64;
+                let chunk = chunk
+                    .map_err(|_| cause.set(ErrorCode::BadRequest, "the upload broke off: send it again".into()))?;
+                let size = pace.moved(chunk.len()).map_err(|()| {
+                    let message = format!("the upload is slower than {MIN_BYTES_PER_SECOND} bytes per second");
+                    cause.set(ErrorCode::TimedOut, message)
+                })?;
                 if size > limit {
                     return Err(cause.set(ErrorCode::TooLarge, format!("a blob has at most {limit} bytes")));
                 }
                 if !chunk.is_empty() {
-                    return Ok(Some((chunk, (body, size))));
+                    return Ok(Some((chunk, (body, pace))));
                 }
             }
         }
@@ -138,7 +174,8 @@ mod tests {
     async fn an_upload_is_bounded_in_size_and_in_silence() {
         let idle = Duration::from_secs(30);
         let cause = Cause::default();
-        let all: Vec<_> = upload(parts(&[b"ab", b"", b"c"]), 3, idle, cause.clone()).map(Result::unwrap).collect().await;
+        let all: Vec<_> =
+            upload(parts(&[b"ab", b"", b"c"]), 3, idle, cause.clone()).map(Result::unwrap).collect().await;
         assert_eq!(all.concat(), b"abc");
         assert!(cause.take().is_none());
 
@@ -151,6 +188,15 @@ mod tests {
         let silent = Body::from_stream(stream::pending::<io::Result<Bytes>>());
         let all: Vec<_> = upload(silent, 3, idle, cause.clone()).collect().await;
         assert!(all[0].is_err());
+        assert_eq!(cause.take().unwrap().code, ErrorCode::TimedOut);
+
+        let cause = Cause::default();
+        let trickle = stream::repeat(()).then(|()| async {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            Ok::<_, io::Error>(Bytes::from_static(b"x"))
+        });
+        let all: Vec<_> = upload(Body::from_stream(trickle), 1 << 30, idle, cause.clone()).collect().await;
+        assert_eq!(all.len(), 7, "two minutes of patience");
         assert_eq!(cause.take().unwrap().code, ErrorCode::TimedOut);
 
         let cause = Cause::default();

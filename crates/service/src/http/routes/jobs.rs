@@ -17,7 +17,7 @@ use zkpool_api::{
 use zkpool_protocol::{ErrorCode, JobId};
 
 /// A device offers its work; again replaces what it said before.
-#[utoipa::path(post, path = "/v1/provers/join", tag = "prover", security(("token" = [])), request_body = JoinRequest,
+#[utoipa::path(post, operation_id = "join", path = "/v1/provers/join", tag = "prover", security(("token" = [])), request_body = JoinRequest,
     responses((status = 200, body = JoinReply), (status = 400, body = ApiError, description = "`bad_request`")))]
 pub(super) async fn join(
     State(app): State<App>,
@@ -35,7 +35,7 @@ pub(super) async fn join(
 }
 
 /// A device takes its offer back; what it holds goes to others.
-#[utoipa::path(post, path = "/v1/provers/leave", tag = "prover", security(("token" = [])), request_body = LeaveRequest,
+#[utoipa::path(post, operation_id = "leave", path = "/v1/provers/leave", tag = "prover", security(("token" = [])), request_body = LeaveRequest,
     responses((status = 204, description = "It gets no more jobs.")))]
 pub(super) async fn leave(
     State(app): State<App>,
@@ -50,7 +50,7 @@ pub(super) async fn leave(
 /// Waits for a job, up to the time that is asked for and never longer than 30 s.
 ///
 /// The wait ends when the client hangs up. Without a job, or when the service is about to stop, `job` is null.
-#[utoipa::path(post, path = "/v1/jobs/claim", tag = "prover", security(("token" = [])), request_body = ClaimRequest,
+#[utoipa::path(post, operation_id = "claim_job", path = "/v1/jobs/claim", tag = "prover", security(("token" = [])), request_body = ClaimRequest,
     responses(
     (status = 200, body = ClaimReply, description = "A job with a lease, or nothing yet."),
     (status = 403, body = ApiError, description = "`forbidden`: join first; `excluded`: not before the time named."),
@@ -70,7 +70,7 @@ pub(super) async fn claim(
 }
 
 /// Notes progress and renews the lease.
-#[utoipa::path(post, path = "/v1/jobs/{id}/heartbeat", tag = "prover", security(("token" = [])),
+#[utoipa::path(post, operation_id = "heartbeat", path = "/v1/jobs/{id}/heartbeat", tag = "prover", security(("token" = [])),
     params(("id" = schema::JobId, Path, description = "The job.")), request_body = HeartbeatRequest, responses(
     (status = 200, body = HeartbeatReply, description = "Renewed, or not needed any more."),
     (status = 409, body = ApiError, description = "`lease_lost`"),
@@ -89,7 +89,7 @@ pub(super) async fn heartbeat(
 }
 
 /// Takes the proof: it is verified and stored before this answers. The same proof again gives the same answer.
-#[utoipa::path(post, path = "/v1/jobs/{id}/result", tag = "prover", security(("token" = [])),
+#[utoipa::path(post, operation_id = "return_result", path = "/v1/jobs/{id}/result", tag = "prover", security(("token" = [])),
     params(("id" = schema::JobId, Path, description = "The job.")), request_body = ResultRequest, responses(
     (status = 200, body = ResultReply, description = "Verified and durable."),
     (status = 409, body = ApiError, description = "`lease_lost`"),
@@ -108,7 +108,7 @@ pub(super) async fn result(
 }
 
 /// Takes a job back; it never returns to this prover.
-#[utoipa::path(post, path = "/v1/jobs/{id}/fail", tag = "prover", security(("token" = [])),
+#[utoipa::path(post, operation_id = "fail_job", path = "/v1/jobs/{id}/fail", tag = "prover", security(("token" = [])),
     params(("id" = schema::JobId, Path, description = "The job.")), request_body = FailRequest, responses(
     (status = 200, body = FailReply, description = "It goes to somebody else."),
     (status = 409, body = ApiError, description = "`lease_lost`"),
@@ -131,7 +131,9 @@ fn bad(message: impl Into<String>) -> Fault {
 fn check_device(name: &str) -> Result<(), Fault> {
     let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     if name.is_empty() || name.len() > MAX_DEVICE_NAME || !name.bytes().all(fine) {
-        return Err(bad(format!("a device's name is 1 to {MAX_DEVICE_NAME} letters, digits, dots, underscores or hyphens")));
+        return Err(bad(format!(
+            "a device's name is 1 to {MAX_DEVICE_NAME} letters, digits, dots, underscores or hyphens"
+        )));
     }
     Ok(())
 }

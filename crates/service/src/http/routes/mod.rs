@@ -16,7 +16,10 @@ use axum::{
 use std::time::Duration;
 use utoipa::{
     OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::{
+        ContentBuilder, Ref, ResponseBuilder,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 use zkpool_protocol::ErrorCode;
@@ -109,6 +112,16 @@ pub(super) fn document() -> String {
             .description(Some("The token of POST /v1/auth/login."))
             .build(),
     );
+    // What any route can answer with: a wrong body, no token, too many requests, a fault.
+    let other = ResponseBuilder::new()
+        .description("Any other error; its code says which.")
+        .content("application/json", ContentBuilder::new().schema(Some(Ref::from_schema_name("ApiError"))).build())
+        .build();
+    for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post, &mut item.put].into_iter().flatten() {
+            operation.responses.responses.insert("default".into(), other.clone().into());
+        }
+    }
     document.components.get_or_insert_default().add_security_scheme("token", scheme);
     document.to_pretty_json().map(|json| json + "\n").unwrap_or_default()
 }

@@ -17,7 +17,7 @@ use zkpool_api::{
 use zkpool_protocol::{BlobId, ProgramManifest};
 
 /// Registers a program whose parts have been uploaded. Again is no change.
-#[utoipa::path(post, path = "/v1/programs", tag = "requester", security(("token" = [])),
+#[utoipa::path(post, operation_id = "register_program", path = "/v1/programs", tag = "requester", security(("token" = [])),
     request_body = schema::ProgramManifest, responses(
     (status = 200, body = ProgramView, description = "Registered."),
     (status = 404, body = ApiError, description = "`not_found`: a part has not been uploaded."),
@@ -32,7 +32,7 @@ pub(super) async fn register_program(
 }
 
 /// A registered program.
-#[utoipa::path(get, path = "/v1/programs/{id}", tag = "requester", security(("token" = [])),
+#[utoipa::path(get, operation_id = "program", path = "/v1/programs/{id}", tag = "requester", security(("token" = [])),
     params(("id" = schema::BlobId, Path, description = "The program.")), responses(
     (status = 200, body = ProgramView),
     (status = 404, body = ApiError, description = "`unknown_program`"),
@@ -48,7 +48,7 @@ pub(super) async fn program(
 /// Asks for a quote, and waits up to 20 s for the preflight.
 ///
 /// The same body gives the same quote. Only the payer may ask.
-#[utoipa::path(post, path = "/v1/quotes", tag = "requester", security(("token" = [])), request_body = QuoteRequest,
+#[utoipa::path(post, operation_id = "request_quote", path = "/v1/quotes", tag = "requester", security(("token" = [])), request_body = QuoteRequest,
     responses(
     (status = 200, body = QuoteReply, description = "Quoted, indicative or refused: the status says which."),
     (status = 202, body = QuoteReply, description = "The preflight goes on: ask `GET /v1/quotes/{request}`."),
@@ -67,7 +67,7 @@ pub(super) async fn request(
 }
 
 /// What became of a request for a quote.
-#[utoipa::path(get, path = "/v1/quotes/{request}", tag = "requester", security(("token" = [])),
+#[utoipa::path(get, operation_id = "quote", path = "/v1/quotes/{request}", tag = "requester", security(("token" = [])),
     params(("request" = schema::BlobId, Path, description = "As named in the answer to `POST /v1/quotes`.")), responses(
     (status = 200, body = QuoteReply, description = "Quoted, indicative or refused."),
     (status = 202, body = QuoteReply, description = "The preflight goes on."),
@@ -87,7 +87,7 @@ fn with_status(reply: QuoteReply) -> (StatusCode, axum::Json<QuoteReply>) {
 }
 
 /// Tells of a quote that was published with another operator, which this one may take over if it is late.
-#[utoipa::path(post, path = "/v1/published", tag = "requester", security(("token" = [])),
+#[utoipa::path(post, operation_id = "announce_published", path = "/v1/published", tag = "requester", security(("token" = [])),
     request_body = PublishedRequest, responses(
     (status = 200, body = PublishedReply, description = "The task is known."),
     (status = 404, body = ApiError, description = "`not_found`: the chain does not have it as a live task (yet); \

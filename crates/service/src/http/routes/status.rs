@@ -1,7 +1,10 @@
 //! Who the operator is and how it does.
 
 use crate::{
-    http::{App, error::{Answer, Fault}},
+    http::{
+        App,
+        error::{Answer, Fault},
+    },
     ops,
 };
 use axum::{
@@ -13,13 +16,13 @@ use zkpool_api::{ApiError, Info};
 use zkpool_protocol::ErrorCode;
 
 /// Who the operator is and what it takes.
-#[utoipa::path(get, path = "/v1/info", tag = "operator", responses((status = 200, body = Info)))]
+#[utoipa::path(get, operation_id = "info", path = "/v1/info", tag = "operator", responses((status = 200, body = Info)))]
 pub(super) async fn info(State(app): State<App>) -> Answer<axum::Json<Info>> {
     Ok(axum::Json(ops::info::info(app.ctx()).await?))
 }
 
 /// Whether the service can work.
-#[utoipa::path(get, path = "/healthz", tag = "operator", responses(
+#[utoipa::path(get, operation_id = "health", path = "/healthz", tag = "operator", responses(
     (status = 200, body = str, content_type = "text/plain", description = "`ok`"),
     (status = 503, body = ApiError, description = "It cannot, or is about to stop; the message says why."),
 ))]
@@ -33,7 +36,7 @@ pub(super) async fn healthz(State(app): State<App>) -> Answer<&'static str> {
 }
 
 /// Prometheus metrics.
-#[utoipa::path(get, path = "/metrics", tag = "operator", responses(
+#[utoipa::path(get, operation_id = "metrics", path = "/metrics", tag = "operator", responses(
     (status = 200, body = str, content_type = "text/plain", description = "Text exposition format 0.0.4."),
 ))]
 pub(super) async fn metrics(State(app): State<App>) -> Answer<impl IntoResponse> {
@@ -42,7 +45,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Answer<impl IntoResponse>
 }
 
 /// This document.
-#[utoipa::path(get, path = "/openapi.json", tag = "operator", responses(
+#[utoipa::path(get, operation_id = "openapi", path = "/openapi.json", tag = "operator", responses(
     (status = 200, body = Object, content_type = "application/json"),
 ))]
 pub(super) async fn openapi() -> impl IntoResponse {

@@ -21,7 +21,7 @@ use zkpool_api::{ApiError, EventKind, TaskEvent, TaskView, schema};
 use zkpool_protocol::TaskId;
 
 /// What a task is at.
-#[utoipa::path(get, path = "/v1/tasks/{id}", tag = "requester",
+#[utoipa::path(get, operation_id = "task", path = "/v1/tasks/{id}", tag = "requester",
     params(("id" = schema::Word, Path, description = "The quote's digest.")), responses(
     (status = 200, body = TaskView),
     (status = 404, body = ApiError, description = "`not_found`"),
@@ -34,7 +34,7 @@ pub(super) async fn task(State(app): State<App>, Id(id): Id<TaskId>) -> Answer<a
 ///
 /// Each event carries the whole task. Resume with `Last-Event-ID`. An `error` event ends the stream; its data is an
 /// `ApiError`.
-#[utoipa::path(get, path = "/v1/tasks/{id}/events", tag = "requester",
+#[utoipa::path(get, operation_id = "task_events", path = "/v1/tasks/{id}/events", tag = "requester",
     params(
         ("id" = schema::Word, Path, description = "The quote's digest."),
         ("last-event-id" = Option<u64>, Header, description = "Leave out what was seen already."),

@@ -1,0 +1,9 @@
+//! The HTTP side of the service: its own rules in process, over the real store; and with the real client over a socket.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod limits;
+mod openapi;
+mod routes;
+mod sign_in;
+mod support;

@@ -1,0 +1,264 @@
+//! A service with a real store in a directory of its own, a clock that stands until it is moved, and no chain.
+
+use alloy::signers::{SignerSync, local::PrivateKeySigner};
+use async_trait::async_trait;
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    http::{HeaderMap, Method, Request, StatusCode},
+};
+use serde_json::{Value, json};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use zkpool_chain::{ChainError, Cursor, Head, LiveTask, Polled, SignerView, Simulated, Slot, TxRecord, TxRequest};
+use zkpool_protocol::{Address, B256, Domain, Quote, U256};
+use zkpool_service::{
+    Chain, Changes, Clock, Config, Context, KeyRole, Nudges, Status,
+    http::{App, Bounds, router},
+};
+use zkpool_store::{Blobs, Owner, SqliteStore};
+
+pub(crate) const CHAIN: u64 = 31_337;
+pub(crate) const POOL: Address = Address::repeat_byte(0x11);
+pub(crate) const OPERATOR: Address = Address::repeat_byte(0x22);
+pub(crate) const TOKEN: Address = Address::repeat_byte(0x33);
+/// Where the service believes to listen.
+pub(crate) const HERE: &str = "127.0.0.1:8700";
+
+/// A clock that stands until it is moved.
+#[derive(Debug)]
+pub(crate) struct TestClock(AtomicU64);
+
+impl TestClock {
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.0.fetch_add(seconds * 1000, Ordering::Relaxed);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A chain whose endpoint does not answer: at once with an error, or never.
+#[derive(Debug, Default)]
+pub(crate) struct NoChain {
+    pub(crate) hangs: AtomicBool,
+}
+
+impl NoChain {
+    async fn none<T>(&self) -> Result<T, ChainError> {
+        if self.hangs.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        Err(ChainError::Unreachable { what: "test".into(), reason: "no chain here".into() })
+    }
+}
+
+#[async_trait]
+impl Chain for NoChain {
+    async fn poll(&self, _: &Cursor) -> Result<Polled, ChainError> {
+        self.none().await
+    }
+    async fn head(&self) -> Result<Head, ChainError> {
+        self.none().await
+    }
+    async fn slot(&self, _: Address, _: Address, _: u32) -> Result<Slot, ChainError> {
+        self.none().await
+    }
+    async fn signer_of(&self, _: Address) -> Result<SignerView, ChainError> {
+        self.none().await
+    }
+    async fn live_task(&self, _: &Quote) -> Result<Option<LiveTask>, ChainError> {
+        self.none().await
+    }
+    async fn balance(&self, _: Address, _: Address) -> Result<U256, ChainError> {
+        self.none().await
+    }
+    async fn payable(&self, _: Address, _: Address) -> Result<U256, ChainError> {
+        self.none().await
+    }
+    async fn has_code(&self, _: Address) -> Result<bool, ChainError> {
+        self.none().await
+    }
+    async fn verifies(&self, _: Address, _: B256, _: &zkpool_protocol::Bytes) -> Result<bool, ChainError> {
+        self.none().await
+    }
+    async fn is_halted(&self, _: Address) -> Result<bool, ChainError> {
+        self.none().await
+    }
+    async fn encode(
+        &self,
+        _: Address,
+        _: &zkpool_protocol::Bytes,
+        _: &zkpool_protocol::Bytes,
+    ) -> Result<zkpool_protocol::Bytes, ChainError> {
+        self.none().await
+    }
+    async fn simulate_target(&self, _: Address, _: zkpool_protocol::Bytes, _: u32) -> Result<Simulated, ChainError> {
+        self.none().await
+    }
+    fn address_of(&self, _: KeyRole) -> Option<Address> {
+        None
+    }
+    fn sign(&self, _: &B256) -> Result<zkpool_protocol::Bytes, ChainError> {
+        Err(ChainError::BadUrl("no key here".into()))
+    }
+    async fn enqueue(&self, _: KeyRole, _: TxRequest) -> Result<TxRecord, ChainError> {
+        self.none().await
+    }
+    async fn transaction(&self, _: &str) -> Result<Option<TxRecord>, ChainError> {
+        self.none().await
+    }
+    async fn drive(&self) -> Result<Vec<TxRecord>, ChainError> {
+        self.none().await
+    }
+}
+
+/// A service to talk to.
+pub(crate) struct Service {
+    pub(crate) ctx: Arc<Context>,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) chain: Arc<NoChain>,
+    pub(crate) app: App,
+    pub(crate) stop: CancellationToken,
+    pub(crate) router: Router,
+    _directory: TempDir,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    pub(crate) fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or("no code").to_owned()
+    }
+
+    /// It is this error, in the shape that all errors have.
+    #[track_caller]
+    pub(crate) fn refused(&self, status: u16, code: &str) -> String {
+        assert_eq!((self.status.as_u16(), self.code().as_str()), (status, code), "{self:?}");
+        assert_eq!(self.headers["content-type"], "application/json");
+        let body = self.json();
+        assert_eq!(body.as_object().unwrap().len(), 2, "{body}");
+        let message = body["message"].as_str().unwrap().to_owned();
+        assert!(!message.is_empty());
+        message
+    }
+}
+
+/// The configuration, with room for a test's wishes.
+pub(crate) fn config(wishes: Value) -> Config {
+    let mut config = json!({
+        "rpc": "http://127.0.0.1:1", "chain_id": CHAIN, "pool": POOL, "operator": OPERATOR,
+        "keys": { "signer": "test" }, "data": "unused",
+        "tokens": [{ "address": TOKEN, "per_ether": "1000000000000000000" }],
+    });
+    for (key, value) in wishes.as_object().unwrap() {
+        config[key] = value.clone();
+    }
+    let config: Config = serde_json::from_value(config).unwrap();
+    config.check().unwrap();
+    config
+}
+
+impl Service {
+    pub(crate) async fn start() -> Self {
+        Self::with(json!({}), Bounds::default()).await
+    }
+
+    pub(crate) async fn with(wishes: Value, bounds: Bounds) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = config(wishes);
+        let owner = Owner { domain: Domain { chain_id: CHAIN, pool: POOL }, operator: OPERATOR };
+        let store = SqliteStore::open(&directory.path().join("test.db"), owner).await.unwrap();
+        let clock = Arc::new(TestClock(AtomicU64::new(1_800_000_000_000)));
+        let chain = Arc::new(NoChain::default());
+        let ctx = Arc::new(Context {
+            config,
+            store: Arc::new(store),
+            blobs: Blobs::in_directory(&directory.path().join("blobs")).unwrap(),
+            chain: Arc::clone(&chain) as Arc<dyn Chain>,
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            nudges: Nudges::default(),
+            changes: Changes::default(),
+            status: Status::default(),
+        });
+        let stop = CancellationToken::new();
+        let app = App::new(Arc::clone(&ctx), HERE.parse::<SocketAddr>().unwrap(), bounds, stop.clone());
+        let router = router(app.clone());
+        Self { ctx, clock, chain, app, stop, router, _directory: directory }
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        Answer { status, headers, body }
+    }
+
+    /// A call with a JSON body, or without one if it is null.
+    pub(crate) async fn call(&self, route: &str, token: Option<&str>, body: &Value) -> Answer {
+        let bytes = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let mut request = request(route, token).body(bytes).unwrap();
+        if !body.is_null() {
+            request.headers_mut().insert("content-type", "application/json".parse().unwrap());
+        }
+        self.send(request).await
+    }
+
+    pub(crate) async fn get(&self, path: &str, token: Option<&str>) -> Answer {
+        self.call(&format!("GET {path}"), token, &Value::Null).await
+    }
+
+    /// A token for `key`.
+    pub(crate) async fn token(&self, key: &PrivateKeySigner) -> String {
+        let nonce = self.call("POST /v1/auth/nonce", None, &Value::Null).await.json();
+        let nonce = serde_json::from_value(nonce).unwrap();
+        let message = zkpool_api::sign_in_message(&format!("http://{HERE}"), key.address(), &nonce).unwrap();
+        let reply = self.call("POST /v1/auth/login", None, &signed(message, key)).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        reply.json()["token"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A request as `METHOD path`.
+pub(crate) fn request(route: &str, token: Option<&str>) -> axum::http::request::Builder {
+    let (method, path) = route.split_once(' ').unwrap();
+    let builder = Request::builder().method(method.parse::<Method>().unwrap()).uri(path);
+    match token {
+        Some(token) => builder.header("authorization", format!("Bearer {token}")),
+        None => builder,
+    }
+}
+
+/// One of many keys.
+pub(crate) fn key(n: u8) -> PrivateKeySigner {
+    PrivateKeySigner::from_slice(&[n; 32]).unwrap()
+}
+
+/// The body of a sign-in.
+pub(crate) fn signed(message: String, key: &PrivateKeySigner) -> Value {
+    let signature = key.sign_message_sync(message.as_bytes()).unwrap();
+    json!({ "message": message, "signature": zkpool_protocol::Bytes::from(signature.as_bytes().to_vec()) })
+}
