@@ -252,7 +252,7 @@ impl<'a> Bench<'a> {
         let mut open = HashMap::new();
         for (task, quote) in quotes {
             open.insert(*task, Instant::now());
-            let call = pool.publish(quote.quote.clone().into(), quote.signature.clone()).gas(500_000);
+            let call = pool.publish((&quote.quote).into(), quote.signature.clone()).gas(500_000);
             let _pending = call.from(self.requester.address()).send().await.attempt(what)?;
         }
         let mut times = Vec::new();
