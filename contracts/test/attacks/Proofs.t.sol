@@ -189,7 +189,9 @@ contract ProofAttacks is Fixture {
         publishAccepted(q);
         uint256 published = block.timestamp;
         verifier.setHalt(TestVerifier.Halt.Halted);
-        _watch(q, pool.HALT_CAP() + 1 days);
+        _watch(q, pool.HALT_CAP());
+        after_(PROOF_WINDOW);
+        pool.observeHalt(q);
         (, uint256 liabilityDeadline,,,,) = pool.liveTask(q);
         assertEq(liabilityDeadline, published + LIABILITY_WINDOW + pool.HALT_CAP());
         pool.unwind(q);
