@@ -3,7 +3,7 @@ pragma solidity ^0.8.30;
 
 import {Test} from "forge-std/Test.sol";
 import {ZKPool} from "../../src/ZKPool.sol";
-import {IZKPool, Quote, SlotState, Task, Terms} from "../../src/interfaces/IZKPool.sol";
+import {IZKPool, Quote, SlotState, SlotView, Task, Terms} from "../../src/interfaces/IZKPool.sol";
 import {ISignatureTransfer} from "../../src/periphery/interfaces/ISignatureTransfer.sol";
 import {IWETH} from "../../src/periphery/interfaces/IWETH.sol";
 import {Router} from "../../src/periphery/Router.sol";
@@ -162,8 +162,9 @@ abstract contract RouterFixture is Test {
     // ---- assertions ----
 
     function assertActive(uint32 slot, bytes32 task) internal view {
-        assertEq(uint8(pool.slotOf(operator, address(token), slot).state), uint8(SlotState.Active));
-        assertEq(pool.slotOf(operator, address(token), slot).digest, task);
+        SlotView memory held = pool.slotOf(operator, address(token), slot);
+        assertEq(uint8(held.state), uint8(SlotState.Active));
+        assertEq(bytes26(held.digest), bytes26(task));
     }
 
     function assertRouterEmpty() internal view {
