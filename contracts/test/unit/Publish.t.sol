@@ -132,6 +132,14 @@ contract PublishTest is Fixture {
         publishAccepted(q);
     }
 
+    function test_RevertWhen_ProofWindowIsZero() public {
+        Quote memory q = quote();
+        q.terms.proofWindow = 0;
+        _malformed(q);
+        q.terms.proofWindow = 1;
+        publishAccepted(q);
+    }
+
     function test_RevertWhen_CallGasIsTooHigh() public {
         Quote memory q = quote();
         q.terms.callGas = uint32(pool.MAX_CALL_GAS() + 1);
