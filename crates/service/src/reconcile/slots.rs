@@ -2,7 +2,7 @@
 
 use crate::{Context, OpResult};
 use zkpool_chain::{Head, SlotState};
-use zkpool_protocol::{Address, MAX_VALIDITY, Terms, U256};
+use zkpool_protocol::{Address, Terms, U256};
 
 /// What a slot is needed for.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ impl Need {
 
 /// A slot that nothing of this operator's takes up: neither on chain nor, as a quote that can still be published, here.
 ///
-/// After a start, slots are left alone for [`MAX_VALIDITY`]: the database may be an old copy that does not know of
+/// After a start, slots are left alone for [`MAX_VALIDITY`](zkpool_protocol::MAX_VALIDITY): the database may be an old copy that does not know of
 /// quotes that are still good. Slots that were opened since the start can have none.
 pub(crate) async fn free(ctx: &Context, need: &Need, head: &Head) -> OpResult<Option<u32>> {
     let settled = head.number.saturating_sub(ctx.config.chain.confirmations);
@@ -68,7 +68,6 @@ async fn is_quarantined(ctx: &Context, token: Address, index: u32, time: u64) ->
     if time > quarantine.until {
         return Ok(false);
     }
-    let began = quarantine.until - MAX_VALIDITY;
-    let opened = ctx.store.slot_opened_at(token, index).await?;
-    Ok(opened.is_none_or(|opened| opened <= began))
+    let opened = ctx.store.slot_opened_in(token, index).await?;
+    Ok(opened.is_none_or(|block| block <= quarantine.block))
 }
