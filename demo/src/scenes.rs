@@ -130,25 +130,13 @@ impl Play<'_> {
         let s = self.scenery;
         s.timeline.title("4  An operator signs one slot twice");
         let token = s.stage.weth.to_string();
+        let address = crook.address().to_string();
         for args in [
-            vec!["operator", "set-signer", "--signer"],
-            vec!["operator", "deposit", "2ether", "--token", &token],
-            vec![
-                "operator",
-                "open-slot",
-                "--token",
-                &token,
-                "--index",
-                "0",
-                "--collateral",
-                "1.5ether",
-                "--honour",
-                "0.1ether",
-            ],
+            &["operator", "set-signer", &address][..],
+            &["operator", "deposit", "2ether", "--token", &token],
+            &["operator", "open-slot", "0", "--token", &token, "--collateral", "1.5ether", "--honour", "0.1ether"],
         ] {
-            let address = crook.address().to_string();
-            let args: Vec<_> = args.iter().copied().chain((args[1] == "set-signer").then_some(&*address)).collect();
-            s.run(crook, &args, SOON).await?;
+            s.run(crook, args, SOON).await?;
         }
         let first = self.signed_by_hand(crook, &self.requester, "four-a").await?;
         let second = self.signed_by_hand(crook, other, "four-b").await?;
