@@ -224,7 +224,8 @@ impl Anvil {
         self.order("anvil_setCode", json!([account, code])).await
     }
 
-    /// Sends a transaction from one of anvil's own accounts and waits for its receipt.
+    /// Sends a transaction from one of anvil's own accounts, with all the gas that one may have, and waits for its
+    /// receipt.
     ///
     /// # Errors
     /// Also if it reverts.
@@ -240,6 +241,7 @@ impl Anvil {
             None => "deploy a contract".to_owned(),
         };
         let mut request = TransactionRequest { from: Some(from), value: Some(value), ..Default::default() };
+        request.gas = Some(crate::sender::TRANSACTION_GAS_CAP);
         request.to = Some(to.into());
         request.input = data.into();
         let hash: B256 = self.request("eth_sendTransaction", json!([request])).await?;

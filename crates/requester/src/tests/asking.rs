@@ -1,0 +1,116 @@
+//! Many operators at once, good and bad.
+
+use super::{
+    operator::{Manner, Operator},
+    world::World,
+};
+use crate::{Answer, Config, Options, ProgramFiles, Publication, Requester};
+use std::time::Duration;
+use zkpool_protocol::{BlobId, ErrorCode, ProgramManifest};
+
+#[tokio::test]
+async fn the_cheapest_honest_offer_is_chosen_and_the_others_are_told() {
+    let world = World::new().await;
+    let manners = [
+        Manner::Honest { reward: 1_000, slot: 0 },
+        Manner::Honest { reward: 900, slot: 1 },
+        Manner::Altering,
+        // The cheapest of all, but the slot does not exist.
+        Manner::Honest { reward: 2, slot: 77 },
+        Manner::Indicative,
+        Manner::Refusing(ErrorCode::NoCapacity),
+        Manner::Silent,
+        Manner::Elsewhere,
+    ];
+    let mut operators = Vec::new();
+    for manner in manners {
+        operators.push(Operator::start(&world, manner).await);
+    }
+    let mut urls: Vec<_> = operators.iter().map(|operator| operator.url.clone()).collect();
+    urls.push("http://127.0.0.1:1".into());
+    let options = Options { ask_bound: Duration::from_secs(3), ..World::options() };
+    let config = Config { options, ..world.config(world.chain.rpc(), world.dir.path(), urls) };
+    let sdk = Requester::open(config).await.unwrap();
+
+    let request = world.request(1);
+    let started = tokio::time::Instant::now();
+    let offers = sdk.ask(&request).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(8), "all at once, and bounded");
+    let codes: Vec<_> = offers
+        .iter()
+        .map(|offer| match &offer.answer {
+            Answer::Firm(_) => None,
+            Answer::Indicative { code, .. } | Answer::Refused { code, .. } => Some(*code),
+        })
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            None,
+            None,
+            None,
+            None,
+            Some(ErrorCode::Unfunded),
+            Some(ErrorCode::NoCapacity),
+            Some(ErrorCode::TimedOut),
+            Some(ErrorCode::WrongChain),
+            Some(ErrorCode::TimedOut),
+        ]
+    );
+    let chosen = sdk.choose(&request, &offers).await.unwrap();
+    assert_eq!((chosen.reward(), chosen.url.as_deref()), (900, Some(operators[1].url.as_str())));
+
+    let task = sdk.record(&request, &chosen).await.unwrap();
+    assert!(matches!(sdk.publish(task).await.unwrap(), Publication::Accepted { .. }));
+    let failures = sdk.tell(task).await.unwrap();
+    assert_eq!(failures.len(), 1, "only the one that is not there: {failures:?}");
+    assert!(operators[1].desk.published.lock().unwrap().is_empty(), "it knows");
+    for other in [0, 2, 4, 5] {
+        let told = operators[other].desk.published.lock().unwrap();
+        assert_eq!(told[0].quote.quote.id(&world.domain), task);
+        let input = BlobId::of(&request.input);
+        assert!(operators[other].desk.blobs.lock().unwrap().contains_key(&input), "it has the input");
+    }
+    // Again: only those that do not know yet.
+    sdk.tell(task).await.unwrap();
+    assert_eq!(operators[0].desk.published.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_operator_that_lacks_the_program_gets_it() {
+    let world = World::new().await;
+    let operator = Operator::start(&world, Manner::Honest { reward: 10, slot: 0 }).await;
+    let sdk = world.open_with(vec![operator.url.clone()]).await;
+    let files: Vec<_> = ["zkey", "wasm"].iter().map(|name| world.dir.path().join(name)).collect();
+    std::fs::write(&files[0], b"the key").unwrap();
+    std::fs::write(&files[1], b"the generator").unwrap();
+    let manifest = ProgramManifest::Groth16Bn254 {
+        zkey: BlobId::of(b"the key"),
+        witness_generator: Some(BlobId::of(b"the generator")),
+    };
+    let mut request = world.request(1);
+    request.quote.program = manifest.id();
+    request.program = Some(ProgramFiles { manifest: manifest.clone(), files });
+    let offers = sdk.ask(&request).await.unwrap();
+    assert!(offers[0].firm().is_some(), "{offers:?}");
+    assert_eq!(*operator.desk.programs.lock().unwrap(), [manifest]);
+    sdk.ask(&request).await.unwrap();
+    assert_eq!(operator.desk.programs.lock().unwrap().len(), 1, "once");
+}
+
+#[tokio::test]
+async fn no_acceptable_offer_is_an_error_that_names_every_reason() {
+    let world = World::new().await;
+    let altering = Operator::start(&world, Manner::Altering).await;
+    let refusing = Operator::start(&world, Manner::Refusing(ErrorCode::UnknownProgram)).await;
+    let sdk = world.open_with(vec![altering.url.clone(), refusing.url.clone()]).await;
+    let request = world.request(1);
+    let offers = sdk.ask(&request).await.unwrap();
+    let error = sdk.choose(&request, &offers).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("the liability is 0") && text.contains("unknown_program"), "{text}");
+    assert_eq!(error.code(), ErrorCode::UnknownProgram);
+    let nobody =
+        Requester::open(world.config(world.chain.rpc(), &world.dir.path().join("b"), Vec::new())).await.unwrap();
+    assert_eq!(nobody.ask(&request).await.unwrap_err().code(), ErrorCode::BadRequest);
+}

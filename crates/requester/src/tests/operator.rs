@@ -1,0 +1,217 @@
+//! An operator's service as the SDK sees it, honest or not.
+
+use super::world::{Quoter, World};
+use alloy::primitives::Address;
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post, put},
+};
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+use zkpool_api::{
+    ApiError, BlobReply, Info, Limits, LoginReply, LoginRequest, NonceReply, ProgramView, PublishedReply,
+    PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus,
+};
+use zkpool_protocol::{BlobId, ErrorCode, ProgramManifest, ProofKind, TaskState, WorkUnits};
+
+/// How it answers to a request for a quote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// Signs just what was asked for, after a short preflight, at this price, from this slot.
+    Honest { reward: u128, slot: u32 },
+    /// Signs something else.
+    Altering,
+    /// Gives a price only.
+    Indicative,
+    /// Says no.
+    Refusing(ErrorCode),
+    /// Never answers.
+    Silent,
+    /// Works for another pool.
+    Elsewhere,
+}
+
+pub(super) struct Operator {
+    pub(super) url: String,
+    pub(super) desk: Arc<Desk>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+pub(super) struct Desk {
+    manner: Manner,
+    quoter: Quoter,
+    pub(super) blobs: Mutex<HashMap<BlobId, usize>>,
+    pub(super) programs: Mutex<Vec<ProgramManifest>>,
+    pub(super) asked: Mutex<HashMap<BlobId, QuoteRequest>>,
+    pub(super) published: Mutex<Vec<PublishedRequest>>,
+}
+
+type Reply = Result<Json<Value>, Response>;
+
+impl Operator {
+    pub(super) async fn start(world: &World, manner: Manner) -> Self {
+        let desk = Arc::new(Desk {
+            manner,
+            quoter: world.quoter(),
+            blobs: Mutex::default(),
+            programs: Mutex::default(),
+            asked: Mutex::default(),
+            published: Mutex::default(),
+        });
+        let routes = Router::new()
+            .route("/v1/info", get(info))
+            .route("/v1/auth/nonce", post(nonce))
+            .route("/v1/auth/login", post(login))
+            .route("/v1/blobs/{id}", put(blob).head(has_blob))
+            .route("/v1/programs", post(register))
+            .route("/v1/programs/{id}", get(program))
+            .route("/v1/quotes", post(ask))
+            .route("/v1/quotes/{id}", get(poll))
+            .route("/v1/published", post(published))
+            .with_state(desk.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let task = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        Self { url, desk, task }
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn refuse(code: ErrorCode) -> Response {
+    let error = ApiError::new(code, "because of this");
+    (StatusCode::from_u16(error.status()).unwrap(), Json(error)).into_response()
+}
+
+fn ok(value: impl serde::Serialize) -> Reply {
+    Ok(Json(serde_json::to_value(value).unwrap()))
+}
+
+async fn info(State(desk): State<Arc<Desk>>) -> Reply {
+    let Quoter { domain, operator, .. } = desk.quoter;
+    ok(Info {
+        version: "0".into(),
+        chain_id: domain.chain_id,
+        pool: if desk.manner == Manner::Elsewhere { Address::repeat_byte(1) } else { domain.pool },
+        operator,
+        kinds: vec![ProofKind::Groth16Bn254],
+        verifiers: Vec::new(),
+        trusted_targets: Vec::new(),
+        tokens: Vec::new(),
+        limits: Limits {
+            json_bytes: 1 << 20,
+            blob_bytes: 1 << 20,
+            stored_bytes_per_address: 1 << 20,
+            requests_per_second: 100,
+            live_quotes_per_requester: 4,
+            max_validity: 300,
+        },
+        head: 0,
+        quoting: true,
+        not_quoting: None,
+    })
+}
+
+async fn nonce(State(desk): State<Arc<Desk>>) -> Reply {
+    ok(NonceReply {
+        nonce: "abcdefgh12345678".into(),
+        chain_id: desk.quoter.domain.chain_id,
+        issued_at: 1_700_000_000,
+        expires_at: 1_700_000_300,
+    })
+}
+
+async fn login(Json(login): Json<LoginRequest>) -> Reply {
+    // The signature is checked by the service's own tests; here the message is believed.
+    let message = login.message;
+    let address =
+        message.lines().nth(1).and_then(|line| line.parse().ok()).ok_or_else(|| refuse(ErrorCode::BadRequest))?;
+    ok(LoginReply { token: "token".into(), address, expires_at: 4_000_000_000, expires_in: 3_600 })
+}
+
+async fn blob(State(desk): State<Arc<Desk>>, Path(id): Path<String>, body: Bytes) -> Reply {
+    let id: BlobId = id.parse().map_err(|_| refuse(ErrorCode::BadRequest))?;
+    if BlobId::of(&body) != id {
+        return Err(refuse(ErrorCode::HashMismatch));
+    }
+    desk.blobs.lock().unwrap().insert(id, body.len());
+    ok(BlobReply { id, size: body.len() as u64 })
+}
+
+async fn has_blob(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Result<(), Response> {
+    let id: BlobId = id.parse().map_err(|_| refuse(ErrorCode::BadRequest))?;
+    if desk.blobs.lock().unwrap().contains_key(&id) { Ok(()) } else { Err(refuse(ErrorCode::NotFound)) }
+}
+
+fn view(manifest: ProgramManifest) -> ProgramView {
+    ProgramView { id: manifest.id(), manifest, units: WorkUnits(1), public_inputs: 1, trusted: true }
+}
+
+async fn register(State(desk): State<Arc<Desk>>, Json(manifest): Json<ProgramManifest>) -> Reply {
+    if manifest.blobs().iter().any(|id| !desk.blobs.lock().unwrap().contains_key(id)) {
+        return Err(refuse(ErrorCode::UnknownInput));
+    }
+    desk.programs.lock().unwrap().push(manifest.clone());
+    ok(view(manifest))
+}
+
+async fn program(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Reply {
+    let found = desk.programs.lock().unwrap().iter().find(|manifest| manifest.id().to_string() == id).cloned();
+    ok(view(found.ok_or_else(|| refuse(ErrorCode::UnknownProgram))?))
+}
+
+async fn ask(State(desk): State<Arc<Desk>>, Json(request): Json<QuoteRequest>) -> Reply {
+    let id = request.id();
+    if !desk.blobs.lock().unwrap().contains_key(&request.input) {
+        return Err(refuse(ErrorCode::UnknownInput));
+    }
+    desk.asked.lock().unwrap().insert(id, request);
+    match desk.manner {
+        Manner::Refusing(code) => Err(refuse(code)),
+        Manner::Silent => std::future::pending().await,
+        _ => ok(QuoteReply::new(id, QuoteStatus::Preflight)),
+    }
+}
+
+async fn poll(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Reply {
+    let id: BlobId = id.parse().map_err(|_| refuse(ErrorCode::BadRequest))?;
+    let request = desk.asked.lock().unwrap().get(&id).cloned().ok_or_else(|| refuse(ErrorCode::NotFound))?;
+    let (reward, slot) = match desk.manner {
+        Manner::Honest { reward, slot } => (reward, slot),
+        Manner::Indicative => {
+            let error = Some(ApiError::new(ErrorCode::Unfunded, "deposit first"));
+            return ok(QuoteReply { error, ..QuoteReply::new(id, QuoteStatus::Indicative) });
+        }
+        _ => (1_000, 0),
+    };
+    let quoter = Quoter { reward, ..desk.quoter.clone() };
+    let mut quote = quoter.quote(&request, slot).await;
+    if desk.manner == Manner::Altering {
+        quote.terms.liability = 0;
+    }
+    let quote = quoter.sign(quote);
+    ok(QuoteReply {
+        task: Some(quote.quote.id(&quoter.domain)),
+        quote: Some(quote),
+        call: Some(request.call.clone()),
+        ..QuoteReply::new(id, QuoteStatus::Quoted)
+    })
+}
+
+async fn published(State(desk): State<Arc<Desk>>, Json(request): Json<PublishedRequest>) -> Reply {
+    let task = request.quote.quote.id(&desk.quoter.domain);
+    desk.published.lock().unwrap().push(request);
+    let state = TaskState::Watched;
+    ok(PublishedReply { task, state })
+}
