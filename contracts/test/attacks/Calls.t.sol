@@ -2,7 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {Call, Delivery, IZKPool, Quote, SlotState, Task, Terms} from "../../src/interfaces/IZKPool.sol";
-import {BrokenEncoder, SwappingEncoder} from "../mocks/Encoders.sol";
+import {BrokenEncoder, CostlyEncoder, SwappingEncoder} from "../mocks/Encoders.sol";
 import {CostlyTarget, GasBombTarget, ReentrantTarget, ReturnBombTarget} from "../mocks/Targets.sol";
 import {HookToken, PlainToken} from "../mocks/Tokens.sol";
 import {TestVerifier} from "../mocks/Verifiers.sol";
@@ -111,7 +111,9 @@ contract CallAttacks is Fixture {
         Quote memory q = quote();
         (q.terms.target, q.terms.callGas) = (address(costly), 450_000);
         publishAccepted(q);
-        _neverDeliveredWithoutItsCall(q, defaultCall(), costly, 300_000, 900_000);
+        _neverDeliveredWithoutItsCall(
+            abi.encodeCall(pool.prove, (q, defaultCall(), proofOf(q))), costly, 300_000, 900_000
+        );
     }
 
     function test_4_AStarvedEncoderDoesNotPassForAFailure() public {
@@ -120,7 +122,22 @@ contract CallAttacks is Fixture {
         q.terms.encoder = address(new SwappingEncoder());
         (q.terms.target, q.terms.callGas) = (address(costly), 150_000);
         publishAccepted(q);
-        _neverDeliveredWithoutItsCall(q, defaultCall(), costly, 150_000, 1_500_000);
+        _neverDeliveredWithoutItsCall(
+            abi.encodeCall(pool.prove, (q, defaultCall(), proofOf(q))), costly, 150_000, 1_500_000
+        );
+    }
+
+    /// Copying the question costs gas on its way to the encoder, the more so the longer the proof, and a verifier that
+    /// does not mind what stands behind a proof leaves its length to the operator.
+    function test_4_ALongProofDoesNotStarveTheEncoder() public {
+        verifier.setVerify(TestVerifier.Verify.AcceptAll);
+        CostlyTarget costly = new CostlyTarget(10_000);
+        Quote memory q = quote();
+        q.terms.encoder = address(new CostlyEncoder(960_000));
+        (q.terms.target, q.terms.callGas) = (address(costly), 50_000);
+        publishAccepted(q);
+        bytes memory data = abi.encodeCall(pool.prove, (q, defaultCall(), new bytes(250_000)));
+        _neverDeliveredWithoutItsCall(data, costly, 1_000_000, 3_500_000);
     }
 
     /// A long call costs gas on its way: that must not be the target's.
@@ -131,7 +148,7 @@ contract CallAttacks is Fixture {
         Call memory call = Call({prefix: new bytes(60_000), suffix: new bytes(30_000), doneCheck: ""});
         q.task.callHash = hashCall(call);
         publishAccepted(q);
-        _neverDeliveredWithoutItsCall(q, call, costly, 500_000, 2_500_000);
+        _neverDeliveredWithoutItsCall(abi.encodeCall(pool.prove, (q, call, proofOf(q))), costly, 500_000, 2_500_000);
     }
 
     /// A halt cannot be denied by asking with too little gas to answer.
@@ -264,14 +281,7 @@ contract CallAttacks is Fixture {
         attacks[19] = abi.encodeCall(pool.unwind, (q));
     }
 
-    function _neverDeliveredWithoutItsCall(
-        Quote memory q,
-        Call memory call,
-        CostlyTarget costly,
-        uint256 from,
-        uint256 to
-    ) private {
-        bytes memory data = abi.encodeCall(pool.prove, (q, call, proofOf(q)));
+    function _neverDeliveredWithoutItsCall(bytes memory data, CostlyTarget costly, uint256 from, uint256 to) private {
         uint256 snapshot = vm.snapshotState();
         bool delivered;
         bool refused;

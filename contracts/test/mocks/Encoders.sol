@@ -51,3 +51,23 @@ contract BrokenEncoder {
         }
     }
 }
+
+/// @dev Insists on `cost` gas, burns it, and makes a call of four bytes, whatever the proof.
+contract CostlyEncoder {
+    uint256 public immutable cost;
+
+    constructor(uint256 cost_) {
+        cost = cost_;
+    }
+
+    fallback() external {
+        uint256 start = gasleft();
+        uint256 cost_ = cost;
+        require(start > cost_ + 10_000, "starved");
+        while (start - gasleft() < cost_) {}
+        bytes memory answer = abi.encode(hex"01020304");
+        assembly ("memory-safe") {
+            return(add(answer, 0x20), mload(answer))
+        }
+    }
+}

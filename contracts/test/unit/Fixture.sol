@@ -65,6 +65,11 @@ abstract contract Digests is Test {
         return typedDigest(keccak256(abi.encode(BATCH_TYPEHASH, hashTerms(t), keccak256(abi.encodePacked(hashes)))));
     }
 
+    /// As much of a digest as a slot remembers.
+    function kept(bytes32 digest_) internal pure returns (bytes26) {
+        return bytes26(digest_);
+    }
+
     function signWith(uint256 key, bytes32 digest_) internal pure returns (bytes memory) {
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest_);
         return abi.encodePacked(r, s, v);
