@@ -4,41 +4,46 @@ pragma solidity ^0.8.30;
 /// @title The hand with which the pool calls requesters' contracts.
 /// @notice It owns nothing and must never be given anything: no balance, no allowance, no role. Anyone may use it, so
 /// that a call which it made says nothing about who asked for it.
+///
+/// It has no functions. Calldata: `target` (a word) ‖ `callGas` (a word) ‖ the call. It returns a word, 1 if `target`
+/// has code and did not revert, otherwise 0 and then at most 256 bytes of what `target` reverted with. It reverts only
+/// if it was given too little gas to pass `callGas` on.
 contract TargetCaller {
-    /// @notice The gas that was passed on would have been less than what was asked for.
+    /// @notice The target would have been given less gas than was asked for.
     error InsufficientGas();
 
-    /// @notice As much of a failing target's return data is passed back.
-    uint256 public constant MAX_REASON = 256;
+    /// As much of a failing target's return data is passed back.
+    uint256 private constant MAX_REASON = 256;
+    /// Spent between the check of the gas and the target's first instruction.
+    uint256 private constant CALL_OVERHEAD = 1_000;
 
-    /// @dev Spent between the check below and the call itself: the check, a cold account.
-    uint256 private constant CALL_OVERHEAD = 3_000;
-
-    /// @notice Calls `target` with exactly `callGas` gas. Reverts only if there is too little gas to do so.
-    /// @return ok whether `target` has code and did not revert
-    /// @return reason what it reverted with, cut at `MAX_REASON` bytes
-    function callTarget(address target, uint256 callGas, bytes calldata data)
-        external
-        returns (bool ok, bytes memory reason)
-    {
-        if (target.code.length == 0) return (false, reason);
-        bytes memory input = data;
-        // A call gets at most 63/64 of what is left, whatever it was promised. A starved target would fail, and its
-        // failure pass for its own.
-        if (gasleft() < callGas + callGas / 63 + CALL_OVERHEAD) revert InsufficientGas();
-        assembly ("memory-safe") {
-            ok := call(callGas, target, 0, add(input, 0x20), mload(input), 0x00, 0x00)
-        }
-        if (!ok) {
-            uint256 cap = MAX_REASON;
-            assembly ("memory-safe") {
-                let size := returndatasize()
-                if gt(size, cap) { size := cap }
-                reason := mload(0x40)
-                mstore(reason, size)
-                returndatacopy(add(reason, 0x20), 0x00, size)
-                mstore(0x40, and(add(add(reason, size), 0x3f), not(0x1f)))
+    fallback() external {
+        uint256 maxReason = MAX_REASON;
+        uint256 overhead = CALL_OVERHEAD;
+        bytes4 insufficientGas = InsufficientGas.selector;
+        assembly {
+            let target := calldataload(0x00)
+            let callGas := calldataload(0x20)
+            let size := sub(calldatasize(), 0x40)
+            calldatacopy(0x00, 0x40, size)
+            let ok := iszero(iszero(extcodesize(target)))
+            if ok {
+                // A call is given at most 63/64 of what is left, whatever it was promised. A starved target would fail,
+                // and its failure pass for its own.
+                if lt(gas(), add(add(callGas, div(callGas, 63)), overhead)) {
+                    mstore(0x00, insufficientGas)
+                    revert(0x00, 0x04)
+                }
+                ok := call(callGas, target, 0, 0x00, size, 0x00, 0x00)
             }
+            let reason := 0
+            if iszero(ok) {
+                reason := returndatasize()
+                if gt(reason, maxReason) { reason := maxReason }
+                returndatacopy(0x20, 0x00, reason)
+            }
+            mstore(0x00, ok)
+            return(0x00, add(0x20, reason))
         }
     }
 }

@@ -2,14 +2,20 @@
 pragma solidity ^0.8.30;
 
 import {IZKPool, Quote, SlotState, Task, Terms} from "../interfaces/IZKPool.sol";
+import {DelayedAddress} from "../libraries/DelayedAddress.sol";
 import {QuoteLib} from "../libraries/QuoteLib.sol";
-import {Slot, SlotHead, Slots} from "./Slots.sol";
+import {Holding, HoldingLib} from "../libraries/Holding.sol";
+import {Standing, StandingLib} from "../libraries/Standing.sol";
+import {Slot, Slots} from "./Slots.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "solady/utils/EIP712.sol";
 
 /// @notice What one publication moves besides slots. Amounts of honour are in the liability token.
 struct Publishing {
+    /// Whether the operator accepts nothing.
     bool frozen;
+    /// What a task needs.
+    uint256 lock;
     uint256 accepted;
     uint256 dishonoured;
     uint256 paid;
@@ -35,31 +41,38 @@ abstract contract Publication is Slots, EIP712 {
         nonReentrant
         returns (bytes32 task, bool accepted)
     {
-        Terms calldata terms = quote.terms;
+        Terms memory terms = quote.terms.load();
+        task = _digest(terms.hash(), quote.task);
         _checkTerms(terms);
-        task = digestOf(quote);
         Publishing memory publishing;
+        publishing.lock = terms.lock();
         publishing.frozen = _checkSignature(terms, task, signature);
-        bytes4 refusal = _place(terms, quote.task.slot, task, publishing);
+        bytes4 refusal = _place(
+            terms, quote.task.slot, _slots[terms.operator][terms.liabilityToken][quote.task.slot], task, publishing
+        );
         if (refusal != 0) _revert(refusal);
         _settlePublishing(terms, publishing);
         accepted = publishing.accepted != 0;
     }
 
     /// @inheritdoc IZKPool
-    function publishBatch(Terms calldata terms, Task[] calldata tasks, bytes calldata signature)
+    function publishBatch(Terms calldata sharedTerms, Task[] calldata tasks, bytes calldata signature)
         external
         nonReentrant
         returns (uint256 accepted)
     {
         if (tasks.length == 0) revert EmptyBatch();
+        Terms memory terms = sharedTerms.load();
         _checkTerms(terms);
+        (bytes32 termsHash, bytes32[] memory hashes) = _hashes(terms, tasks);
         Publishing memory publishing;
-        publishing.frozen = _checkSignature(terms, batchDigestOf(terms, tasks), signature);
-        bytes32 termsHash = terms.hash();
+        publishing.lock = terms.lock();
+        publishing.frozen = _checkSignature(terms, _hashTypedData(QuoteLib.batchHash(termsHash, hashes)), signature);
+        mapping(uint256 index => Slot) storage slots = _slots[terms.operator][terms.liabilityToken];
         for (uint256 i; i < tasks.length; ++i) {
-            bytes32 task = _digest(termsHash, tasks[i]);
-            bytes4 refusal = _place(terms, tasks[i].slot, task, publishing);
+            bytes32 task = _hashTypedData(QuoteLib.quoteHash(termsHash, hashes[i]));
+            uint32 index = tasks[i].slot;
+            bytes4 refusal = _place(terms, index, slots[index], task, publishing);
             // A task that was published already costs nothing and must not stop the others: the operator itself could
             // publish one of them first, and be rid of its promise for the rest.
             bool consumed = refusal == AlreadyPublished.selector || refusal == AlreadyDishonoured.selector;
@@ -71,20 +84,21 @@ abstract contract Publication is Slots, EIP712 {
 
     /// @inheritdoc IZKPool
     function isBacked(Quote calldata quote, bytes calldata signature) external view returns (bool) {
-        Terms calldata terms = quote.terms;
+        Terms memory terms = quote.terms.load();
+        bytes32 digest = _digest(terms.hash(), quote.task);
         bool isTimely = block.timestamp <= terms.validUntil && terms.validUntil <= block.timestamp + MAX_VALIDITY;
         if (!isTimely || !_isWellFormed(terms)) return false;
 
-        address signer = _recover(digestOf(quote), signature);
-        (, bool frozen) = _signers[terms.operator].getWithStop();
-        bool isSigned = signer != address(0) && _signers[terms.operator].holdsUntil(signer, terms.validUntil);
-        if (!isSigned || frozen) return false;
+        DelayedAddress storage signers = _signers[terms.operator];
+        (address signer, bool frozen) = signers.getWithStop();
+        bool isSigned = signer != address(0) && signer == _recover(digest, signature);
+        if (!isSigned || frozen || signers.at(terms.validUntil) != signer) return false;
 
-        Slot storage slot = _slot(terms.operator, terms.liabilityToken, quote.task.slot);
-        SlotHead memory head = _load(slot);
-        bool isForRequester = slot.dedication.holdsUntil(terms.requester, terms.validUntil)
-            || slot.dedication.holdsUntil(address(0), terms.validUntil);
-        return isForRequester && _isAvailable(terms, head) && terms.validUntil < head.closesAt
+        Slot storage slot = _slots[terms.operator][terms.liabilityToken][quote.task.slot];
+        Standing standing = slot.standing;
+        return _isServed(terms.requester, slot.dedication.get())
+            && _isServed(terms.requester, slot.dedication.at(terms.validUntil))
+            && _isAvailable(slot.holding, standing, terms.lock()) && terms.validUntil < standing.closesAt()
             && slot.honourReserve >= terms.honour;
     }
 
@@ -92,12 +106,25 @@ abstract contract Publication is Slots, EIP712 {
 
     /// @inheritdoc IZKPool
     function digestOf(Quote calldata quote) public view returns (bytes32) {
-        return _digest(quote.terms.hash(), quote.task);
+        return _digest(quote.terms.load().hash(), quote.task);
     }
 
     /// @inheritdoc IZKPool
-    function batchDigestOf(Terms calldata terms, Task[] calldata tasks) public view returns (bytes32) {
-        return _hashTypedData(terms.batchHash(tasks));
+    function batchDigestOf(Terms calldata sharedTerms, Task[] calldata tasks) external view returns (bytes32) {
+        (bytes32 termsHash, bytes32[] memory hashes) = _hashes(sharedTerms.load(), tasks);
+        return _hashTypedData(QuoteLib.batchHash(termsHash, hashes));
+    }
+
+    function _hashes(Terms memory terms, Task[] calldata tasks)
+        private
+        pure
+        returns (bytes32 termsHash, bytes32[] memory hashes)
+    {
+        termsHash = terms.hash();
+        hashes = new bytes32[](tasks.length);
+        for (uint256 i; i < tasks.length; ++i) {
+            hashes[i] = tasks[i].hash();
+        }
     }
 
     function _digest(bytes32 termsHash, Task calldata task) internal view returns (bytes32) {
@@ -112,43 +139,49 @@ abstract contract Publication is Slots, EIP712 {
 
     /// Puts the task into its slot, or books the breach. Moves no balance.
     /// @return refusal selector of the error for which the task can do neither
-    function _place(Terms calldata terms, uint32 index, bytes32 task, Publishing memory publishing)
+    function _place(Terms memory terms, uint32 index, Slot storage slot, bytes32 task, Publishing memory publishing)
         private
         returns (bytes4 refusal)
     {
-        Slot storage slot = _slot(terms.operator, terms.liabilityToken, index);
-        SlotHead memory head = _load(slot);
-        if (head.closesAt == 0) return SlotNotOpen.selector;
-        if (slot.digest == task) return AlreadyPublished.selector;
-        address dedicatedTo = _dedicatedTo(slot, head);
-        if (dedicatedTo != address(0) && dedicatedTo != terms.requester) return SlotDedicatedToAnother.selector;
-
-        if (!publishing.frozen && _isAvailable(terms, head)) {
-            head.state = SlotState.Active;
-            head.publishedAt = uint40(block.timestamp);
-            head.busyUntil = terms.validUntil;
-            _save(slot, head);
-            slot.digest = task;
-            ++publishing.accepted;
-            emit Published(task, terms.operator, terms.requester, index);
-        } else {
-            if (_dishonoured[task]) return AlreadyDishonoured.selector;
-            _dishonoured[task] = true;
-            slot.head.busyUntil = uint40(block.timestamp + MAX_VALIDITY);
-            uint256 honour = terms.honour < slot.honourReserve ? terms.honour : slot.honourReserve;
-            slot.honourReserve -= uint128(honour);
-            // On a shared slot the reserve goes to whoever comes first, its operator under another name included:
-            // half of it is burned, so that it cannot be saved that way.
-            uint256 burned = dedicatedTo == address(0) ? honour / 2 : 0;
-            ++publishing.dishonoured;
-            publishing.paid += honour - burned;
-            publishing.burned += burned;
-            emit Dishonoured(task, terms.operator, terms.requester, honour - burned, burned);
+        Holding holding = slot.holding;
+        if (holding.isOf(task)) return AlreadyPublished.selector;
+        Standing standing = slot.standing;
+        address dedicatedTo = _dedicatedTo(slot, standing);
+        if (!_isServed(terms.requester, dedicatedTo)) return SlotDedicatedToAnother.selector;
+        if (publishing.frozen || !_isAvailable(holding, standing, publishing.lock)) {
+            return _dishonour(terms, slot, task, dedicatedTo, publishing);
         }
+        slot.holding = HoldingLib.create(SlotState.Active, task, block.timestamp, terms.validUntil - block.timestamp);
+        ++publishing.accepted;
+        emit Published(task, terms.operator, terms.requester, index);
+    }
+
+    /// Books the honour of a quote that its operator cannot back.
+    function _dishonour(
+        Terms memory terms,
+        Slot storage slot,
+        bytes32 task,
+        address dedicatedTo,
+        Publishing memory publishing
+    ) private returns (bytes4 refusal) {
+        Standing standing = slot.standing;
+        if (standing.closesAt() == 0) return SlotNotOpen.selector;
+        if (_dishonoured[task]) return AlreadyDishonoured.selector;
+        _dishonoured[task] = true;
+        slot.standing = standing.withBarredUntil(block.timestamp + MAX_VALIDITY);
+        uint256 honour = terms.honour < slot.honourReserve ? terms.honour : slot.honourReserve;
+        slot.honourReserve -= uint128(honour);
+        // On a shared slot the reserve goes to whoever comes first, its operator under another name included: half of it
+        // is burned, so that it cannot be saved that way.
+        uint256 burned = dedicatedTo == address(0) ? honour / 2 : 0;
+        ++publishing.dishonoured;
+        publishing.paid += honour - burned;
+        publishing.burned += burned;
+        emit Dishonoured(task, terms.operator, terms.requester, honour - burned, burned);
     }
 
     /// Takes the reward from the publisher, then pays what is due. The publisher must have the reward without the honour.
-    function _settlePublishing(Terms calldata terms, Publishing memory publishing) private {
+    function _settlePublishing(Terms memory terms, Publishing memory publishing) private {
         _take(terms.rewardToken, terms.reward * (publishing.accepted + publishing.dishonoured));
         _credit(terms.rewardToken, terms.operator, terms.advance * publishing.accepted);
         if (publishing.dishonoured != 0) {
@@ -160,26 +193,30 @@ abstract contract Publication is Slots, EIP712 {
 
     // ---- checks ----
 
-    function _checkTerms(Terms calldata terms) private view {
+    function _checkTerms(Terms memory terms) private view {
         if (block.timestamp > terms.validUntil) revert QuoteExpired();
         if (terms.validUntil > block.timestamp + MAX_VALIDITY) revert ValidityTooLong();
         if (!_isWellFormed(terms)) revert MalformedTerms();
     }
 
-    function _isWellFormed(Terms calldata terms) private pure returns (bool) {
+    function _isWellFormed(Terms memory terms) private pure returns (bool) {
         return terms.requester != address(0) && terms.operator != address(0) && terms.target != address(0)
             && terms.callGas <= MAX_CALL_GAS && terms.proofWindow != 0 && terms.proofWindow <= terms.liabilityWindow
             && terms.advance <= terms.reward && (terms.advance == 0 || terms.rewardToken == terms.liabilityToken)
-            && terms.lock() <= type(uint120).max;
+            && terms.lock() <= StandingLib.MAX_COLLATERAL;
     }
 
-    function _isAvailable(Terms calldata terms, SlotHead memory head) private view returns (bool) {
-        return head.state == SlotState.Idle && block.timestamp > head.busyUntil && block.timestamp < head.closesAt
-            && head.collateral >= terms.lock();
+    function _isServed(address requester, address dedicatedTo) private pure returns (bool) {
+        return dedicatedTo == address(0) || dedicatedTo == requester;
+    }
+
+    function _isAvailable(Holding holding, Standing standing, uint256 lock) private view returns (bool) {
+        return holding.state() == SlotState.Idle && block.timestamp > _busyUntil(holding, standing)
+            && block.timestamp < standing.closesAt() && standing.collateral() >= lock;
     }
 
     /// @return frozen whether the operator accepts nothing
-    function _checkSignature(Terms calldata terms, bytes32 digest, bytes calldata signature)
+    function _checkSignature(Terms memory terms, bytes32 digest, bytes calldata signature)
         private
         view
         returns (bool frozen)

@@ -3,23 +3,16 @@ pragma solidity ^0.8.30;
 
 import {IZKPool, SlotState, SlotView} from "../interfaces/IZKPool.sol";
 import {DelayedAddress} from "../libraries/DelayedAddress.sol";
+import {Holding} from "../libraries/Holding.sol";
+import {Standing, StandingLib} from "../libraries/Standing.sol";
 import {Balances} from "./Balances.sol";
 
-/// @notice One storage word: all that an ordinary task reads and writes besides its digest.
-/// @dev Copied to memory, changed there, and written back once.
-struct SlotHead {
-    SlotState state;
-    uint8 flags;
-    uint40 publishedAt;
-    uint40 busyUntil;
-    uint40 closesAt;
-    uint120 collateral;
-}
-
 struct Slot {
-    bytes32 digest;
-    SlotHead head;
-    // Touched only by openings, breaches and, if flagged, by publications.
+    /// Written by every publication and delivery.
+    Holding holding;
+    /// Read by every publication.
+    Standing standing;
+    // Touched only by openings, breaches, and publications on slots that have a dedication.
     uint128 honourReserve;
     DelayedAddress dedication;
 }
@@ -28,17 +21,6 @@ struct Slot {
 abstract contract Slots is Balances {
     uint256 public constant override MAX_VALIDITY = 5 minutes;
     uint256 public constant override CHANGE_DELAY = 10 minutes;
-
-    /// The slot is or was dedicated, or will be: its dedication must be read.
-    uint8 internal constant DEDICATED = 1;
-    /// A rescue of the slot's task was announced: its record must be read.
-    uint8 internal constant RESCUE_ANNOUNCED = 2;
-    /// The verifier of the slot's task was seen halted: the task's halts must be read when it is late.
-    uint8 internal constant HALT_OBSERVED = 4;
-    /// The flags that describe the slot and not its task.
-    uint8 internal constant SLOT_FLAGS = DEDICATED;
-
-    uint40 internal constant NEVER = type(uint40).max;
 
     mapping(address operator => DelayedAddress) internal _signers;
     mapping(address operator => mapping(address token => mapping(uint256 index => Slot))) internal _slots;
@@ -80,16 +62,16 @@ abstract contract Slots is Balances {
         external
         nonReentrant
     {
-        Slot storage slot = _slot(msg.sender, token, index);
-        SlotHead memory head = _load(slot);
-        bool isEmpty = head.collateral == 0 && slot.honourReserve == 0;
-        if (head.closesAt > block.timestamp || head.state != SlotState.Idle || !isEmpty) revert SlotAlreadyOpen();
+        Slot storage slot = _slots[msg.sender][token][index];
+        Standing standing = slot.standing;
+        bool isEmpty = standing.collateral() == 0 && slot.honourReserve == 0;
+        if (standing.closesAt() > block.timestamp || slot.holding.state() != SlotState.Idle || !isEmpty) {
+            revert SlotAlreadyOpen();
+        }
         _take(token, uint256(collateral) + honour);
-        // `busyUntil` and the digest stay, or a quote that was accepted before could be published again.
-        head.closesAt = NEVER;
-        head.collateral = _toCollateral(collateral);
-        head.flags = dedicatedTo == address(0) ? 0 : DEDICATED;
-        _save(slot, head);
+        // What the slot has held and how long it is busy stays, or a quote that it has consumed could be published again.
+        standing = _withCollateral(standing, collateral);
+        slot.standing = standing.withClosesAt(StandingLib.NEVER).withDedication(dedicatedTo != address(0));
         slot.honourReserve = honour;
         slot.dedication.set(dedicatedTo, block.timestamp);
         emit SlotOpened(msg.sender, token, index, collateral, honour, dedicatedTo);
@@ -100,10 +82,10 @@ abstract contract Slots is Balances {
         external
         nonReentrant
     {
-        Slot storage slot = _slot(operator, token, index);
-        if (block.timestamp >= slot.head.closesAt) revert SlotNotOpen();
+        Slot storage slot = _openSlotOf(operator, token, index);
         _take(token, uint256(collateral) + honour);
-        slot.head.collateral = _toCollateral(uint256(slot.head.collateral) + collateral);
+        Standing standing = slot.standing;
+        slot.standing = _withCollateral(standing, standing.collateral() + collateral);
         uint256 reserve = uint256(slot.honourReserve) + honour;
         if (reserve > type(uint128).max) revert AmountTooLarge();
         slot.honourReserve = uint128(reserve);
@@ -112,32 +94,32 @@ abstract contract Slots is Balances {
 
     /// @inheritdoc IZKPool
     function dedicateSlot(address token, uint32 index, address requester) external nonReentrant {
-        Slot storage slot = _slot(msg.sender, token, index);
-        if (block.timestamp >= slot.head.closesAt) revert SlotNotOpen();
+        Slot storage slot = _openSlotOf(msg.sender, token, index);
         uint256 effectiveAt = block.timestamp + CHANGE_DELAY;
+        slot.standing = slot.standing.withDedication(true);
         slot.dedication.set(requester, effectiveAt);
-        slot.head.flags |= DEDICATED;
         emit SlotDedicated(msg.sender, token, index, requester, effectiveAt);
     }
 
     /// @inheritdoc IZKPool
     function closeSlot(address token, uint32 index) external nonReentrant {
-        Slot storage slot = _slot(msg.sender, token, index);
-        if (slot.head.closesAt != NEVER) revert SlotNotOpen();
+        Slot storage slot = _slots[msg.sender][token][index];
+        Standing standing = slot.standing;
+        if (standing.closesAt() != StandingLib.NEVER) revert SlotNotOpen();
         uint256 closesAt = block.timestamp + CHANGE_DELAY;
-        slot.head.closesAt = uint40(closesAt);
+        slot.standing = standing.withClosesAt(closesAt);
         emit SlotClosing(msg.sender, token, index, closesAt);
     }
 
     /// @inheritdoc IZKPool
     function emptySlot(address token, uint32 index) external nonReentrant {
-        Slot storage slot = _slot(msg.sender, token, index);
-        SlotHead memory head = _load(slot);
-        if (head.closesAt == 0) revert SlotNotOpen();
-        if (block.timestamp < head.closesAt) revert TooEarly();
-        if (head.state != SlotState.Idle) revert SlotBusy();
-        uint256 amount = uint256(head.collateral) + slot.honourReserve;
-        slot.head.collateral = 0;
+        Slot storage slot = _slots[msg.sender][token][index];
+        Standing standing = slot.standing;
+        if (standing.closesAt() == 0) revert SlotNotOpen();
+        if (block.timestamp < standing.closesAt()) revert TooEarly();
+        if (slot.holding.state() != SlotState.Idle) revert SlotBusy();
+        uint256 amount = standing.collateral() + slot.honourReserve;
+        slot.standing = standing.withCollateral(0);
         slot.honourReserve = 0;
         _credit(token, msg.sender, amount);
         emit SlotEmptied(msg.sender, token, index, amount);
@@ -145,16 +127,16 @@ abstract contract Slots is Balances {
 
     /// @inheritdoc IZKPool
     function slotOf(address operator, address token, uint32 index) external view returns (SlotView memory) {
-        Slot storage slot = _slot(operator, token, index);
-        SlotHead memory head = _load(slot);
+        Slot storage slot = _slots[operator][token][index];
+        Standing standing = slot.standing;
         bool isPending = slot.dedication.isPending();
         return SlotView({
-            digest: slot.digest,
-            state: head.state,
-            publishedAt: head.publishedAt,
-            busyUntil: head.busyUntil,
-            closesAt: head.closesAt,
-            collateral: head.collateral,
+            digest: slot.holding.digestPrefix(),
+            state: slot.holding.state(),
+            publishedAt: uint40(slot.holding.publishedAt()),
+            busyUntil: uint40(_busyUntil(slot.holding, standing)),
+            closesAt: uint40(standing.closesAt()),
+            collateral: uint128(standing.collateral()),
             honourReserve: slot.honourReserve,
             dedicatedTo: slot.dedication.get(),
             nextDedicatedTo: isPending ? slot.dedication.latest : address(0),
@@ -164,37 +146,36 @@ abstract contract Slots is Balances {
 
     // ---- for the rest of the core ----
 
-    function _slot(address operator, address token, uint256 index) internal view returns (Slot storage) {
-        return _slots[operator][token][index];
-    }
-
-    function _load(Slot storage slot) internal view returns (SlotHead memory) {
-        return slot.head;
-    }
-
-    function _save(Slot storage slot, SlotHead memory head) internal {
-        slot.head = head;
-    }
-
     function _onlyOperatorOrSigner(address operator) internal view {
         if (msg.sender != operator && msg.sender != _signers[operator].get()) revert NotAuthorized();
     }
 
     /// The only requester that the slot serves now; zero: everybody.
-    function _dedicatedTo(Slot storage slot, SlotHead memory head) internal view returns (address) {
-        return head.flags & DEDICATED == 0 ? address(0) : slot.dedication.get();
+    function _dedicatedTo(Slot storage slot, Standing standing) internal view returns (address) {
+        return standing.hasDedication() ? slot.dedication.get() : address(0);
     }
 
-    /// The slot keeps its digest: a quote that it has consumed stays consumed.
-    function _release(Slot storage slot, SlotHead memory head, uint256 lost) internal {
-        head.state = SlotState.Idle;
-        head.flags &= SLOT_FLAGS;
-        head.collateral -= uint120(lost);
-        _save(slot, head);
+    /// Last second at which the slot accepts nothing, because of its last quote or of a broken promise.
+    function _busyUntil(Holding holding, Standing standing) internal pure returns (uint256) {
+        (uint256 busyUntil, uint256 barredUntil) = (holding.busyUntil(), standing.barredUntil());
+        return busyUntil > barredUntil ? busyUntil : barredUntil;
     }
 
-    function _toCollateral(uint256 amount) private pure returns (uint120) {
-        if (amount > type(uint120).max) revert AmountTooLarge();
-        return uint120(amount);
+    /// Frees the slot of its task, which has cost it `lost`.
+    function _release(Slot storage slot, Holding holding, uint256 lost) internal {
+        slot.holding = holding.ended();
+        if (lost == 0) return;
+        Standing standing = slot.standing;
+        slot.standing = standing.withCollateral(standing.collateral() - lost);
+    }
+
+    function _openSlotOf(address operator, address token, uint32 index) private view returns (Slot storage slot) {
+        slot = _slots[operator][token][index];
+        if (block.timestamp >= slot.standing.closesAt()) revert SlotNotOpen();
+    }
+
+    function _withCollateral(Standing standing, uint256 amount) private pure returns (Standing) {
+        if (amount > StandingLib.MAX_COLLATERAL) revert AmountTooLarge();
+        return standing.withCollateral(amount);
     }
 }

@@ -89,8 +89,8 @@ enum SlotState {
 
 /// @notice A slot as seen from outside.
 struct SlotView {
-    /// Digest of the current or last accepted quote.
-    bytes32 digest;
+    /// First 208 bits of the digest of the current or last accepted quote.
+    bytes26 digest;
     SlotState state;
     uint40 publishedAt;
     /// Last second at which the slot cannot accept another quote.

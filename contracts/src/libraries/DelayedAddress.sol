@@ -18,7 +18,12 @@ using DelayedAddressLib for DelayedAddress global;
 library DelayedAddressLib {
     /// The value that counts now.
     function get(DelayedAddress storage self) internal view returns (address) {
-        return isPending(self) ? self.previous : self.latest;
+        return at(self, block.timestamp);
+    }
+
+    /// The value that counts at `time`, now or later, as far as is known now.
+    function at(DelayedAddress storage self, uint256 time) internal view returns (address) {
+        return time < self.effectiveAt ? self.previous : self.latest;
     }
 
     function isPending(DelayedAddress storage self) internal view returns (bool) {
@@ -28,11 +33,6 @@ library DelayedAddressLib {
     /// The value that counts now and whether it was stopped.
     function getWithStop(DelayedAddress storage self) internal view returns (address value, bool stopped) {
         return isPending(self) ? (self.previous, self.previousStopped) : (self.latest, self.latestStopped);
-    }
-
-    /// Whether `value` counts now and, as far as is known now, at every moment up to and at `until`.
-    function holdsUntil(DelayedAddress storage self, address value, uint256 until) internal view returns (bool) {
-        return get(self) == value && (until < self.effectiveAt || self.latest == value);
     }
 
     /// Lets `value` count from `effectiveAt` on, unstopped. A change that is still pending is replaced.
