@@ -213,7 +213,10 @@ impl Follower {
             }
             cursor.recent.pop();
         }
-        // None is left: deeper than anything remembered, so everything is read again.
+        // None is left: deeper than anything remembered, so everything is read again. Unless it is another chain.
+        if cursor.recent.is_empty() && !self.rpc.has_code(self.pool).await? {
+            return Err(ChainError::NoContract { address: self.pool, chain_id: self.rpc.chain_id().await? });
+        }
         let to = cursor.position().map_or(cursor.first.saturating_sub(1), |block| block.number);
         tracing::info!(to, head = head.number, "the chain was reorganised");
         Ok(Polled { steps: vec![Step::Rollback { to }], cursor, head })

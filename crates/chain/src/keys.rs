@@ -212,18 +212,15 @@ mod tests {
 
     #[test]
     fn a_keystore_opens_with_its_password_only() {
-        let dir = tempfile::tempdir().unwrap();
-        let key = B256::from_slice(&hex::decode(FIRST).unwrap());
-        // scrypt with small parameters, as another program wrote it.
-        PrivateKeySigner::encrypt_keystore(
-            dir.path(),
-            &mut alloy::signers::k256::elliptic_curve::rand_core::OsRng,
-            key,
-            "open",
-            Some("k"),
-        )
-        .unwrap();
-        let path = dir.path().join("k");
+        // Written by hand as geth writes them, with scrypt parameters that suit a test.
+        let text = r#"{"address":"f39fd6e51aad88f6f4ce6ab8827279cfffb92266","crypto":{"cipher":"aes-128-ctr",
+            "cipherparams":{"iv":"000102030405060708090a0b0c0d0e0f"},
+            "ciphertext":"58ceb8f3e15fb5753a9442ef101017ea78248ef7d6f290f27019a8f4115279e0","kdf":"scrypt",
+            "kdfparams":{"dklen":32,"n":2,"p":1,"r":8,
+            "salt":"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"},
+            "mac":"ee6df96c0447040487e54936d0990baadf1a71762db1f86d30a78bff268a58f8"},
+            "id":"00000000-0000-4000-8000-000000000000","version":3}"#;
+        let (_dir, Secret::File(path)) = file(text) else { panic!("not a file") };
         let (_right, password) = file("open\n");
         let opened = KeySource::Keystore { path: path.clone(), password }.load().unwrap();
         assert_eq!(opened.address(), Key::from_hex(FIRST).unwrap().address());

@@ -4,7 +4,7 @@ use crate::{ChainError, Rpc};
 use alloy::{
     eips::BlockId,
     network::TransactionBuilder,
-    primitives::{Address, B256, Bytes, U256},
+    primitives::{Address, B256, Bytes, FixedBytes, U256},
     providers::{DynProvider, Provider},
     rpc::types::TransactionRequest,
 };
@@ -37,8 +37,8 @@ pub enum SlotState {
 /// A slot as the contract shows it. Times in seconds since 1970, amounts in the token's smallest unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
-    /// The current or last accepted quote.
-    pub digest: TaskId,
+    /// The first 26 bytes of the current or last accepted quote's id: all that the contract keeps. See [`Slot::is_of`].
+    pub digest: FixedBytes<26>,
     /// What it is doing.
     pub state: SlotState,
     /// When its task was published.
@@ -55,6 +55,13 @@ pub struct Slot {
     pub dedicated_to: Option<Address>,
     /// Who will be, and from when, if a change is pending.
     pub next_dedication: Option<(Option<Address>, u64)>,
+}
+
+impl Slot {
+    /// Whether its current or last accepted quote is this task.
+    pub fn is_of(&self, task: TaskId) -> bool {
+        task.starts_with(self.digest.as_slice())
+    }
 }
 
 /// Who signs for an operator.

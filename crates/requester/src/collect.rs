@@ -102,8 +102,11 @@ impl Requester {
     pub async fn refresh(&self, task: TaskId) -> Result<TaskRecord, RequesterError> {
         let mut record = self.task(task)?;
         let (_, events) = self.history(&record).read().await?;
-        if let Some(stage) = stage_of(&events) {
-            self.note(&mut record, stage).await?;
+        match stage_of(&events) {
+            Some(stage) => self.note(&mut record, stage).await?,
+            // Nothing is known of it any more: reorganised out, until it is sent again.
+            None if !matches!(record.stage, Stage::Abandoned { .. }) => self.note(&mut record, Stage::Recorded).await?,
+            None => {}
         }
         Ok(record)
     }

@@ -78,7 +78,7 @@ impl Requester {
     /// [`RequesterError::Unfunded`], [`RequesterError::Chain`].
     pub async fn deposit(&self, token: Address, amount: u128) -> Result<TxRecord, RequesterError> {
         let amount = U256::from(amount);
-        let _alone = self.inner.paying.lock().await;
+        let _alone = self.purse().await?;
         let purpose = self.next_purpose(&format!("deposit:{token}:{amount}")).await?;
         if self.inner.sender.get(&purpose).await?.is_none_or(|record| !record.was_signed()) {
             self.check_wallet(token, amount).await?;
@@ -131,6 +131,15 @@ impl Requester {
         }
     }
 
+    /// Alone with the purse.
+    async fn purse(&self) -> Result<MutexGuard<'_, Reserved>, RequesterError> {
+        let bound = self.inner.options.transaction_bound;
+        tokio::time::timeout(bound, self.inner.paying.lock()).await.map_err(|_| RequesterError::TimedOut {
+            what: "other payments out of the same wallet".into(),
+            seconds: bound.as_secs(),
+        })
+    }
+
     async fn check_wallet(&self, token: Address, need: U256) -> Result<(), RequesterError> {
         let have = self.wallet(token).await?;
         if have < need {
@@ -163,7 +172,7 @@ impl Requester {
     pub(crate) async fn fund(&self, record: &TaskRecord) -> Result<Funds<'_>, RequesterError> {
         let terms = &record.quote.quote.terms;
         let (token, need) = (terms.reward_token, U256::from(terms.reward));
-        let reserved = self.inner.paying.lock().await;
+        let reserved = self.purse().await?;
         match record.payment {
             Payment::Pool => {
                 let free = self.balance(token).await?.saturating_sub(reserved.sum(token));

@@ -168,7 +168,7 @@ impl Sender {
     }
 
     async fn fill(&self, nonce: u64) -> Result<TxRecord, ChainError> {
-        let purpose = format!("fill-nonce:{nonce}");
+        let purpose = format!("fill-nonce:{}:{nonce}", self.address());
         let request = super::TxRequest {
             purpose,
             to: self.address(),

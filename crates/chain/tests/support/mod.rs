@@ -19,7 +19,7 @@ use tokio::{
 };
 use zkpool_bindings::IZKPool;
 use zkpool_chain::{
-    Clock, Key, MemoryJournal, Rpc, RpcOptions, Sender, SenderOptions, TxJournal,
+    Clock, MemoryJournal, Rpc, RpcOptions, Sender, SenderOptions, TxJournal, TxRecord, TxRequest,
     testing::{Anvil, AnvilOptions},
 };
 
@@ -116,6 +116,21 @@ pub fn sender(rpc: Rpc, chain: &Anvil, journal: Arc<dyn TxJournal>, hands: &Hand
     Sender::new(rpc, chain.chain_id(), chain.key(0), journal, options).with_clock(hands.clock())
 }
 
+/// A call of the counter.
+pub fn count(purpose: &str) -> TxRequest {
+    TxRequest::call(purpose, COUNTER, Vec::new())
+}
+
+impl Desk {
+    pub async fn state(&self, purpose: &str) -> TxRecord {
+        self.sender.get(purpose).await.unwrap().unwrap()
+    }
+
+    pub async fn tick(&self) {
+        self.sender.tick().await.unwrap();
+    }
+}
+
 /// An endpoint handle that gives up fast.
 pub fn hasty(url: &str) -> Rpc {
     let options = RpcOptions {
@@ -125,10 +140,6 @@ pub fn hasty(url: &str) -> Rpc {
         ..RpcOptions::default()
     };
     Rpc::with_options(url, options).unwrap()
-}
-
-pub fn no_key() -> Key {
-    Key::random()
 }
 
 /// What an endpoint does with a request.
