@@ -64,6 +64,7 @@ const fn status(code: ErrorCode) -> u16 {
         | ErrorCode::WrongPublicInputs
         | ErrorCode::PreflightExceeded
         | ErrorCode::DeadlineTooShort
+        | ErrorCode::TooExpensive
         | ErrorCode::VerifierNotAllowed
         | ErrorCode::TokenNotAllowed
         | ErrorCode::TargetFails

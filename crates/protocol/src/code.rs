@@ -64,6 +64,8 @@ codes! {
     Unfunded = "unfunded",
     /// Too many live quotes for one requester.
     TooManyQuotes = "too_many_quotes",
+    /// It would cost more than the requester would pay.
+    TooExpensive = "too_expensive",
     /// All slots are taken.
     NoCapacity = "no_capacity",
     /// No prover of this kind is present.

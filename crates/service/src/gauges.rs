@@ -12,14 +12,14 @@ pub(crate) async fn refresh(ctx: &Context) -> OpResult<()> {
     let open: Vec<TaskState> = TaskState::ALL.iter().copied().filter(|state| !ended(*state)).collect();
     let tasks = ctx.store.tasks_in(&open).await?;
     for state in open {
-        metrics::tasks(state, tasks.iter().filter(|task| task.state == state).count());
+        metrics::tasks(state, tasks.iter().filter(|task| task.state == state).count() as u64);
     }
     let work = ctx.store.workload().await?;
     for state in JobState::ALL.iter().copied().filter(|state| !state.is_final()) {
-        metrics::jobs(state, work.jobs.iter().filter(|item| item.job.state == state).count());
+        metrics::jobs(state, work.jobs.iter().filter(|item| item.job.state == state).count() as u64);
     }
     let since = now.saturating_sub(ctx.config.dispatch.presence * 1000);
-    metrics::provers(work.provers.iter().filter(|prover| ctx.status.is_present(&prover.id, since)).count());
+    metrics::provers(work.provers.iter().filter(|prover| ctx.status.is_present(&prover.id, since)).count() as u64);
     let window = ctx.config.quotes.breaker_window * 1000;
     let misses = ctx.store.misses_since(now.saturating_sub(window)).await?;
     metrics::circuit(misses >= ctx.config.quotes.breaker_misses);

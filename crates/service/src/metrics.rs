@@ -109,17 +109,17 @@ pub fn gas(purpose: &'static str, used: u64) {
 }
 
 /// So many tasks are in this state.
-pub fn tasks(state: TaskState, count: usize) {
+pub fn tasks(state: TaskState, count: u64) {
     gauge!("zkpool_tasks", "state" => state.as_str()).set(count as f64);
 }
 
 /// So many jobs are in this state.
-pub fn jobs(state: JobState, count: usize) {
+pub fn jobs(state: JobState, count: u64) {
     gauge!("zkpool_jobs", "state" => state.as_str()).set(count as f64);
 }
 
 /// So many provers are present.
-pub fn provers(count: usize) {
+pub fn provers(count: u64) {
     gauge!("zkpool_provers").set(count as f64);
 }
 

@@ -79,8 +79,8 @@ pub trait Store: TxJournal + Debug {
     /// Slots of this operator in `token` that must not be quoted: taken up by a live quote or task, or by one whose end
     /// lies above height `settled` and could be taken back.
     async fn slots_taken(&self, token: Address, settled: u64) -> StoreResult<Vec<u32>>;
-    /// When a slot of this operator was opened, in the chain's seconds.
-    async fn slot_opened_at(&self, token: Address, slot: u32) -> StoreResult<Option<u64>>;
+    /// Height of the block in which a slot of this operator was last opened.
+    async fn slot_opened_in(&self, token: Address, slot: u32) -> StoreResult<Option<u64>>;
     /// Own tasks that since then were not delivered on time, and were not forgotten by the breaker.
     async fn misses_since(&self, since: Millis) -> StoreResult<u32>;
 

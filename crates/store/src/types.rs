@@ -111,8 +111,6 @@ pub struct NewWatch {
     pub kind: ProofKind,
     /// Who told of it.
     pub told_by: Address,
-    /// How large the proof is to make.
-    pub measured: Measured,
     /// What delivering it should cost, and how long that should take.
     pub price: Price,
 }

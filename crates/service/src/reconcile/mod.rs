@@ -1,12 +1,13 @@
 //! The reconcilers: idempotent, without input, run periodically and when nudged.
 //!
-//! Written by the lead (16:12, complete): `follow`, `submit`, `rescue`, `account`, and `slots` (which slot can back a
-//! quote or a rescue; use `slots::free(ctx, &Need::of_quote(&terms), &head)`). To come from the state engineer:
-//! `preflight`, `plan`, `dispatch`, the runner, and everything in `ops`.
-//! Each `tick(&Context) -> OpResult<bool>`: true if there is more to do at once.
+//! Each has a `tick(&Context) -> OpResult<bool>`, true if there is more to do at once. A tick that fails is logged and
+//! tried again; one that dies half-way is an ordinary tick later.
 
 pub(crate) mod account;
+pub(crate) mod dispatch;
 pub(crate) mod follow;
+pub(crate) mod plan;
+pub(crate) mod preflight;
 pub(crate) mod rescue;
 pub(crate) mod slots;
 pub(crate) mod submit;

@@ -2,8 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod blobs;
+mod jobs;
 mod limits;
 mod openapi;
 mod routes;
 mod sign_in;
+mod status;
 mod support;
+mod tasks;
+mod wire;
+mod work;

@@ -21,7 +21,7 @@ use tower::ServiceExt;
 use zkpool_chain::{ChainError, Cursor, Head, LiveTask, Polled, SignerView, Simulated, Slot, TxRecord, TxRequest};
 use zkpool_protocol::{Address, B256, Domain, Quote, U256};
 use zkpool_service::{
-    Chain, Changes, Clock, Config, Context, KeyRole, Nudges, Status,
+    Chain, Clock, Config, Context, KeyRole,
     http::{App, Bounds, router},
 };
 use zkpool_store::{Blobs, Owner, SqliteStore};
@@ -193,16 +193,13 @@ impl Service {
         let store = SqliteStore::open(&directory.path().join("test.db"), owner).await.unwrap();
         let clock = Arc::new(TestClock(AtomicU64::new(1_800_000_000_000)));
         let chain = Arc::new(NoChain::default());
-        let ctx = Arc::new(Context {
+        let ctx = Arc::new(Context::new(
             config,
-            store: Arc::new(store),
-            blobs: Blobs::in_directory(&directory.path().join("blobs")).unwrap(),
-            chain: Arc::clone(&chain) as Arc<dyn Chain>,
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            nudges: Nudges::default(),
-            changes: Changes::default(),
-            status: Status::default(),
-        });
+            Arc::new(store),
+            Blobs::in_directory(&directory.path().join("blobs")).unwrap(),
+            Arc::clone(&chain) as Arc<dyn Chain>,
+            Arc::clone(&clock) as Arc<dyn Clock>,
+        ));
         let stop = CancellationToken::new();
         let app = App::new(Arc::clone(&ctx), HERE.parse::<SocketAddr>().unwrap(), bounds, stop.clone());
         let router = router(app.clone());

@@ -184,11 +184,11 @@ pub async fn misses_are_counted_until_the_breaker_is_reset(store: Subject) {
 }
 
 /// Forgotten if the block is removed.
-pub async fn an_opened_slot_is_known_by_its_time(store: Subject) {
+pub async fn an_opened_slot_is_known_by_its_block(store: Subject) {
     let open = Fact::SlotOpened { token: TOKEN, slot: 7 };
     store.advance(&block(10, DAWN, vec![open]), 1).await.unwrap();
-    assert_eq!(store.slot_opened_at(TOKEN, 7).await.unwrap(), Some(DAWN));
-    assert_eq!(store.slot_opened_at(TOKEN, 8).await.unwrap(), None);
+    assert_eq!(store.slot_opened_in(TOKEN, 7).await.unwrap(), Some(10));
+    assert_eq!(store.slot_opened_in(TOKEN, 8).await.unwrap(), None);
     store.advance(&rewind(9, DAWN), 1).await.unwrap();
-    assert_eq!(store.slot_opened_at(TOKEN, 7).await.unwrap(), None);
+    assert_eq!(store.slot_opened_in(TOKEN, 7).await.unwrap(), None);
 }

@@ -77,7 +77,7 @@ macro_rules! store_conformance {
             deadlines_that_move_bring_a_missed_task_back
             a_stranger_in_our_name_is_reported
             misses_are_counted_until_the_breaker_is_reset
-            an_opened_slot_is_known_by_its_time
+            an_opened_slot_is_known_by_its_block
             jobs_become_ready_when_what_they_need_is_done
             fencing_tokens_grow_and_old_ones_are_worthless
             an_expired_lease_delivers_while_nobody_else_has_the_job

@@ -135,7 +135,6 @@ pub(super) fn watch(slot: u32) -> NewWatch {
         program: ask.program,
         kind: ask.kind,
         told_by: PAYER,
-        measured: Measured { units: WorkUnits(1_000), memory: 64 },
         price: price(),
     }
 }

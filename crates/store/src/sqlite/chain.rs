@@ -71,14 +71,14 @@ pub(super) async fn advance(store: &SqliteStore, step: &Advance, now: Millis) ->
     Ok(Advanced { changed: changed.into_iter().collect(), strangers })
 }
 
-pub(super) async fn slot_opened_at(store: &SqliteStore, token: Address, slot: u32) -> StoreResult<Option<u64>> {
-    let row = sqlx::query("SELECT opened_at FROM slots WHERE token = ? AND idx = ?")
+pub(super) async fn slot_opened_in(store: &SqliteStore, token: Address, slot: u32) -> StoreResult<Option<u64>> {
+    let row = sqlx::query("SELECT opened_block FROM slots WHERE token = ? AND idx = ?")
         .bind(token.as_slice())
         .bind(i64::from(slot))
         .fetch_optional(store.read()?)
         .await
-        .map_err(|error| StoreError::database("read when a slot was opened", error))?;
-    row.map(|row| Fields::of(row).u64("opened_at")).transpose()
+        .map_err(|error| StoreError::database("read where a slot was opened", error))?;
+    row.map(|row| Fields::of(row).u64("opened_block")).transpose()
 }
 
 impl Write {

@@ -336,8 +336,8 @@ impl Store for SqliteStore {
         tasks::slots_taken(self, token, settled).await
     }
 
-    async fn slot_opened_at(&self, token: Address, slot: u32) -> StoreResult<Option<u64>> {
-        chain::slot_opened_at(self, token, slot).await
+    async fn slot_opened_in(&self, token: Address, slot: u32) -> StoreResult<Option<u64>> {
+        chain::slot_opened_in(self, token, slot).await
     }
 
     async fn misses_since(&self, since: Millis) -> StoreResult<u32> {

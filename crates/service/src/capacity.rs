@@ -1,0 +1,93 @@
+//! Who could prove something, and how soon: what a promise of time rests on.
+
+use crate::{Context, OpResult};
+use zkpool_protocol::{ProofKind, TaskState, WorkUnits};
+use zkpool_scheduler::Rules;
+use zkpool_store::{Measured, Millis, ProverRecord};
+
+/// The provers that are present and may be given jobs, and what they have before them.
+#[derive(Debug)]
+pub(crate) struct Capacity {
+    provers: Vec<ProverRecord>,
+    /// Leases that have not ended.
+    leases: usize,
+    /// Work that is promised or under way, for each kind.
+    backlog: Vec<(ProofKind, WorkUnits)>,
+}
+
+impl Capacity {
+    /// As it is now. Quotes that can still be published count as work: their publication cannot be refused.
+    pub(crate) async fn now(ctx: &Context) -> OpResult<Self> {
+        let workload = ctx.store.workload().await?;
+        let now = ctx.clock.now();
+        let since = presence(ctx, now);
+        let provers = workload.provers.into_iter().filter(|prover| {
+            let standing = &prover.standing;
+            ctx.status.is_present(&prover.id, since) && !standing.out && standing.excluded_until <= now
+        });
+        let mut backlog: Vec<_> = workload.jobs.iter().map(|item| (item.job.job.kind, item.job.job.units)).collect();
+        for task in ctx.store.tasks_in(&[TaskState::Quoted, TaskState::Announcing, TaskState::Published]).await? {
+            if let Some(program) = ctx.store.program(task.ask.program).await? {
+                backlog.push((task.ask.kind, program.measured.units));
+            }
+        }
+        Ok(Self { provers: provers.collect(), leases: workload.leases.len(), backlog })
+    }
+
+    /// How many provers there are.
+    pub(crate) fn provers(&self) -> usize {
+        self.provers.len()
+    }
+
+    /// The kinds that they can prove.
+    pub(crate) fn kinds(&self) -> Vec<ProofKind> {
+        let able = |kind: &ProofKind| self.provers.iter().any(|prover| prover.description.speeds.contains_key(kind));
+        ProofKind::ALL.into_iter().filter(able).collect()
+    }
+
+    /// How busy they are, 0 to 10,000.
+    pub(crate) fn load(&self) -> u32 {
+        let places: u64 = self.provers.iter().map(|prover| u64::from(prover.description.concurrency)).sum();
+        let busy = (self.leases as u64).saturating_mul(10_000).checked_div(places).unwrap_or_default();
+        u32::try_from(busy.min(10_000)).unwrap_or(10_000)
+    }
+
+    /// How long until a proof of this size would be there, after all that is promised already; `None` if nobody could
+    /// make it.
+    ///
+    /// What is before it is shared by all; the proof itself is made by the fastest that has the memory.
+    pub(crate) fn estimate(&self, kind: ProofKind, size: Measured) -> Option<Millis> {
+        let able = self.provers.iter().filter(|prover| prover.description.memory >= size.memory);
+        let speeds: Vec<f64> = able.filter_map(|prover| prover.description.speeds.get(&kind).copied()).collect();
+        let fastest = speeds.iter().copied().fold(0.0, f64::max);
+        if fastest <= 0.0 {
+            return None;
+        }
+        let before: u64 = self.backlog.iter().filter(|(of, _)| *of == kind).map(|(_, units)| units.0).sum();
+        let seconds = before as f64 / speeds.iter().sum::<f64>() + size.units.0 as f64 / fastest;
+        // Saturates: what takes for ever is too long for any deadline.
+        Some((seconds * 1_000.0).ceil() as Millis)
+    }
+}
+
+/// A prover that was not heard of since then is gone.
+pub(crate) fn presence(ctx: &Context, now: Millis) -> Millis {
+    now.saturating_sub(ctx.config.dispatch.presence * 1_000)
+}
+
+/// Seconds between a proof and its being in a block, the wait for the publication's confirmations included.
+pub(crate) fn delivery_seconds(ctx: &Context) -> u64 {
+    (ctx.config.chain.confirmations + 1) * ctx.status.block_seconds() + 1
+}
+
+/// How jobs are handed out.
+pub(crate) fn rules(ctx: &Context) -> Rules {
+    let dispatch = &ctx.config.dispatch;
+    Rules {
+        min_lease: dispatch.min_lease * 1_000,
+        max_lease: dispatch.max_lease * 1_000,
+        exclusion: dispatch.exclusion * 1_000,
+        strikes: dispatch.strikes,
+        delivery: delivery_seconds(ctx) * 1_000,
+    }
+}

@@ -1,0 +1,115 @@
+//! What the routes and the reconcilers share.
+
+use crate::{
+    OpError, OpResult,
+    chain::Chain,
+    clock::Clock,
+    config::Config,
+    nudge::{Changes, Nudges},
+    status::Status,
+    worker::{PreflightWorker, WorkerProcess},
+};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+use zkpool_chain::Head;
+use zkpool_protocol::{Domain, ErrorCode, ProgramId};
+use zkpool_store::{Blobs, Owner, ProgramRecord, Store};
+use zkpool_verifiers::Verifier;
+
+/// Everything that outlives a request or a tick. There is one per process; state that must survive it is in the store.
+#[non_exhaustive]
+pub struct Context {
+    /// The operator's configuration.
+    pub config: Config,
+    /// What must not be forgotten.
+    pub store: Arc<dyn Store>,
+    /// Programs, inputs and proofs.
+    pub blobs: Blobs,
+    /// The chain: reads, and transactions of this operator's keys.
+    pub chain: Arc<dyn Chain>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Looks at foreign programs and inputs.
+    pub worker: Arc<dyn PreflightWorker>,
+    /// Wake-up calls.
+    pub nudges: Nudges,
+    /// News.
+    pub changes: Changes,
+    /// What only this process knows: whether it is ready, who waits for a job.
+    pub status: Status,
+    /// Held while a slot is chosen and reserved and a payer's funds are counted.
+    pub(crate) quoting: tokio::sync::Mutex<()>,
+    verifiers: Mutex<HashMap<ProgramId, Arc<dyn Verifier>>>,
+}
+
+impl Context {
+    /// With the configured preflight worker.
+    pub fn new(
+        config: Config,
+        store: Arc<dyn Store>,
+        blobs: Blobs,
+        chain: Arc<dyn Chain>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let worker = Arc::new(WorkerProcess::new(&config.preflight));
+        Self {
+            config,
+            store,
+            blobs,
+            chain,
+            clock,
+            worker,
+            nudges: Nudges::default(),
+            changes: Changes::default(),
+            status: Status::default(),
+            quoting: tokio::sync::Mutex::default(),
+            verifiers: Mutex::default(),
+        }
+    }
+
+    /// With another preflight worker.
+    #[must_use]
+    pub fn with_worker(mut self, worker: Arc<dyn PreflightWorker>) -> Self {
+        self.worker = worker;
+        self
+    }
+
+    /// Chain and contract.
+    pub fn domain(&self) -> Domain {
+        Domain { chain_id: self.config.chain_id, pool: self.config.pool }
+    }
+
+    /// Whose store it is.
+    pub fn owner(config: &Config) -> Owner {
+        Owner { domain: Domain { chain_id: config.chain_id, pool: config.pool }, operator: config.operator }
+    }
+
+    /// The chain's time in seconds: that of its newest block, or the clock's if blocks are long in coming.
+    pub fn chain_time(&self, head: &Head) -> u64 {
+        head.timestamp.max(self.clock.now() / 1_000)
+    }
+
+    /// Checks the proofs of a program; made once.
+    pub fn verifier(&self, program: &ProgramRecord) -> OpResult<Arc<dyn Verifier>> {
+        let id = program.manifest.id();
+        let known = self.verifiers.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        if let Some(verifier) = known {
+            return Ok(verifier);
+        }
+        let made = zkpool_verifiers::verifier(program.manifest.kind(), &program.verifying_key);
+        let made: Arc<dyn Verifier> = Arc::from(made.map_err(|error| {
+            OpError::caused_by(ErrorCode::BadProvingKey, format!("the verifying key of program {id}: {error}"), error)
+        })?);
+        self.verifiers.lock().unwrap_or_else(PoisonError::into_inner).insert(id, made.clone());
+        Ok(made)
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("pool", &self.config.pool).finish_non_exhaustive()
+    }
+}

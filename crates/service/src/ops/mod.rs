@@ -1,0 +1,13 @@
+//! What the outside asks of the service: one function per wish, behind the HTTP routes.
+//!
+//! An operation checks who asks, changes the stored state and nudges the reconciler that carries on. None of them waits
+//! for a reconciler, except where it says so.
+
+pub mod blobs;
+pub mod info;
+pub mod jobs;
+pub mod programs;
+pub mod provers;
+pub mod published;
+pub mod quotes;
+pub mod tasks;

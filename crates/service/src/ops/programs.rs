@@ -1,0 +1,76 @@
+//! Programs: registered once their parts are there, looked at in the preflight worker before they count.
+
+use crate::{Context, OpError, OpResult};
+use std::{collections::BTreeMap, path::PathBuf};
+use zkpool_api::ProgramView;
+use zkpool_protocol::{Address, BlobId, ErrorCode, PreflightRequest, ProgramId, ProgramManifest};
+use zkpool_store::{Measured, ProgramRecord};
+
+/// Registers a program whose blobs are there; again is no change. Waits for the worker, within the configured bound.
+/// Fails with `NotFound` (a part is missing), `BadProvingKey`, `BadWitnessGenerator`, `PreflightExceeded`.
+pub async fn register_program(ctx: &Context, who: Address, manifest: ProgramManifest) -> OpResult<ProgramView> {
+    let id = manifest.id();
+    if let Some(known) = ctx.store.program(id).await? {
+        return Ok(view(ctx, &known));
+    }
+    for part in manifest.blobs() {
+        if ctx.blobs.length(part).await?.is_none() {
+            let message = format!("part {part} of program {id} is not here: upload it first (PUT /v1/blobs/{part})");
+            return Err(OpError::new(ErrorCode::NotFound, message));
+        }
+    }
+    let request = PreflightRequest {
+        program: manifest.clone(),
+        input: None,
+        files: files(ctx, manifest.blobs())?,
+        trial_proof: false,
+        bounds: ctx.worker.bounds(),
+    };
+    let report = ctx.worker.look(request).await?;
+    let record = ProgramRecord {
+        manifest,
+        verifying_key: report.verifying_key.to_vec(),
+        measured: Measured { units: report.units, memory: report.memory },
+        public_inputs: report.public_input_count,
+        registered_by: who,
+    };
+    // A key that cannot be used to verify is of no use.
+    ctx.verifier(&record)?;
+    ctx.store.put_program(&record, ctx.clock.now()).await?;
+    tracing::info!(program = %id, units = record.measured.units.0, "a program was registered");
+    Ok(view(ctx, &record))
+}
+
+/// A registered program. Fails with `UnknownProgram`.
+pub async fn program(ctx: &Context, id: ProgramId) -> OpResult<ProgramView> {
+    Ok(view(ctx, &known(ctx, id).await?))
+}
+
+/// A registered program, or `UnknownProgram`.
+pub(crate) async fn known(ctx: &Context, id: ProgramId) -> OpResult<ProgramRecord> {
+    let record = ctx.store.program(id).await?;
+    record.ok_or_else(|| {
+        OpError::new(ErrorCode::UnknownProgram, format!("program {id} is not registered here: register it first"))
+    })
+}
+
+/// Where the blobs' files are.
+pub(crate) fn files(ctx: &Context, blobs: Vec<BlobId>) -> OpResult<BTreeMap<BlobId, PathBuf>> {
+    let file = |id| {
+        let path = ctx.blobs.file(id);
+        let missing = || OpError::new(ErrorCode::Internal, "the blobs are not kept in files");
+        Ok((id, path.ok_or_else(missing)?))
+    };
+    blobs.into_iter().map(file).collect()
+}
+
+fn view(ctx: &Context, record: &ProgramRecord) -> ProgramView {
+    let id = record.manifest.id();
+    ProgramView {
+        id,
+        manifest: record.manifest.clone(),
+        units: record.measured.units,
+        public_inputs: record.public_inputs,
+        trusted: ctx.config.trusted_programs.contains(&id),
+    }
+}

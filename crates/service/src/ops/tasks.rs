@@ -1,0 +1,221 @@
+//! What anyone who knows a task's id may see of it.
+
+use crate::{Change, Clock, Context, OpError, OpResult};
+use futures::stream::{self, BoxStream, StreamExt};
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use zkpool_api::{ApiError, EventKind, JobView, TaskEvent, TaskRole, TaskView, Timings, TxState, TxView};
+use zkpool_chain::{TxRecord, TxState as Stage};
+use zkpool_protocol::{ErrorCode, JobState, TaskId, TaskState};
+use zkpool_store::{JobRecord, LeaseRecord, LogEntry, Role, Store, TaskKey, TaskRecord};
+
+/// A task. Fails with `NotFound`.
+pub async fn task(ctx: &Context, id: TaskId) -> OpResult<TaskView> {
+    let store = ctx.store.as_ref();
+    Ok(view(store, &known(store, id).await?).await?.task)
+}
+
+/// A task as it is, then again whenever it changes, until it is over. Events at or below `after` (`Last-Event-ID`) are
+/// left out. Fails with `NotFound`.
+pub async fn task_events(
+    ctx: &Context,
+    id: TaskId,
+    after: Option<u64>,
+) -> OpResult<BoxStream<'static, OpResult<TaskEvent>>> {
+    // Before the first look: what changes after it is not missed.
+    let news = ctx.changes.listen();
+    let (store, clock) = (ctx.store.clone(), ctx.clock.clone());
+    let key = known(store.as_ref(), id).await?.key;
+    let watch = Watch { store, clock, id, key, news, after, seen: None, over: false };
+    Ok(stream::unfold(watch, |mut watch| async { watch.next().await.map(|event| (event, watch)) }).boxed())
+}
+
+/// A reader of a task's events.
+struct Watch {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    id: TaskId,
+    key: TaskKey,
+    news: Receiver<Change>,
+    after: Option<u64>,
+    seen: Option<u64>,
+    over: bool,
+}
+
+impl Watch {
+    async fn next(&mut self) -> Option<OpResult<TaskEvent>> {
+        while !self.over {
+            if self.seen.is_some() && !self.changed().await {
+                return None;
+            }
+            let event = match self.look().await {
+                Ok(event) => event,
+                Err(error) => {
+                    self.over = true;
+                    return Some(Err(error));
+                }
+            };
+            self.over = event.kind == EventKind::Final;
+            let first = self.seen.replace(event.seq).is_none();
+            // A reader that comes back has seen it, unless it has not seen that this was the end.
+            let known = first && self.after.is_some_and(|after| event.seq <= after) && !self.over;
+            if !known {
+                return Some(Ok(event));
+            }
+        }
+        None
+    }
+
+    /// Waits until the task has changed; false when the service goes away.
+    async fn changed(&mut self) -> bool {
+        loop {
+            match self.news.recv().await {
+                Ok(Change::Task(key) | Change::Job(key, _)) if key == self.key => return true,
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => return true,
+                Err(RecvError::Closed) => return false,
+            }
+        }
+    }
+
+    async fn look(&self) -> OpResult<TaskEvent> {
+        let store = self.store.as_ref();
+        let Seen { task, version } = view(store, &known(store, self.id).await?).await?;
+        let kind = match (task.state.is_final(), self.seen) {
+            (true, _) => EventKind::Final,
+            (false, None) => EventKind::Snapshot,
+            (false, Some(_)) => EventKind::Changed,
+        };
+        Ok(TaskEvent { seq: version, at_ms: self.clock.now(), kind, task })
+    }
+}
+
+/// A view with the version that it shows.
+struct Seen {
+    task: TaskView,
+    version: u64,
+}
+
+async fn known(store: &dyn Store, id: TaskId) -> OpResult<TaskRecord> {
+    let task = store.task(id).await?;
+    task.ok_or_else(|| OpError::new(ErrorCode::NotFound, format!("this operator knows no task {id}")))
+}
+
+async fn view(store: &dyn Store, task: &TaskRecord) -> OpResult<Seen> {
+    let (id, terms) = match &task.quote {
+        Some((id, quote)) => (*id, Some(quote.terms.clone())),
+        None => return Err(OpError::new(ErrorCode::NotFound, "the task has no quote yet")),
+    };
+    let jobs = store.jobs_of(task.key).await?;
+    let mut leases = BTreeMap::new();
+    for job in &jobs {
+        leases.insert(job.id.index, store.leases_of(job.id).await?);
+    }
+    let log = store.task_log(task.key).await?;
+    let txs = store.transactions_of(id).await?;
+    let published = task.chain.published.map(|(_, time)| time);
+    let timings = timings(task, &log, &jobs, &leases, &txs);
+    let view = TaskView {
+        id,
+        state: task.state,
+        role: match task.role {
+            Role::Own => TaskRole::Own,
+            Role::Rescue => TaskRole::Rescue,
+        },
+        terms,
+        published_at: published,
+        proof_deadline: published.map(|_| task.chain.proof_deadline),
+        liability_deadline: published.map(|_| task.chain.liability_deadline),
+        jobs: jobs.iter().map(|job| job_view(job, leases.get(&job.id.index).map_or(&[], Vec::as_slice))).collect(),
+        txs: txs.iter().filter_map(tx_view).collect(),
+        timings,
+        error: trouble(task, &log, &txs),
+    };
+    Ok(Seen { task: view, version: task.version })
+}
+
+fn job_view(job: &JobRecord, leases: &[LeaseRecord]) -> JobView {
+    let held = leases.iter().rev().find(|lease| lease.ended.is_none());
+    let done = job.state == JobState::Done;
+    JobView {
+        index: job.id.index,
+        operation: job.job.operation,
+        state: job.state,
+        prover: match &job.done_by {
+            Some(prover) => Some(prover.address),
+            None => held.map(|lease| lease.prover.address),
+        },
+        progress: if done { Some(1.0) } else { held.map(|lease| lease.progress as f32) },
+        stage: held.filter(|lease| !done && !lease.stage.is_empty()).map(|lease| lease.stage.clone()),
+        attempts: u32::try_from(job.last_token).unwrap_or(u32::MAX),
+    }
+}
+
+/// A transaction that was signed at least once.
+fn tx_view(record: &TxRecord) -> Option<TxView> {
+    let mined = record.receipt.as_ref();
+    let hash = mined.map(|receipt| receipt.hash).or_else(|| record.attempts.last().map(|attempt| attempt.hash))?;
+    let state = match (record.state, mined) {
+        (Stage::Queued | Stage::Sent, _) => TxState::Pending,
+        (_, Some(receipt)) if receipt.success => TxState::Mined,
+        (_, Some(_)) => TxState::Reverted,
+        (_, None) => TxState::Dropped,
+    };
+    let purpose = record.purpose.split(':').next().unwrap_or_default().to_owned();
+    Some(TxView {
+        purpose,
+        hash,
+        state,
+        gas: mined.map(|receipt| receipt.gas_used),
+        block: mined.map(|receipt| receipt.block),
+    })
+}
+
+fn timings(
+    task: &TaskRecord,
+    log: &[LogEntry],
+    jobs: &[JobRecord],
+    leases: &BTreeMap<u32, Vec<LeaseRecord>>,
+    txs: &[TxRecord],
+) -> Timings {
+    let reached = |state: TaskState| log.iter().find(|entry| entry.to == state).map(|entry| entry.at);
+    let sent = txs.iter().filter(|tx| tx.purpose.starts_with("prove")).flat_map(|tx| &tx.attempts);
+    Timings {
+        quoted_at_ms: reached(TaskState::Quoted),
+        published_at_ms: reached(TaskState::Published),
+        proving_started_at_ms: leases.values().flatten().map(|lease| lease.granted_at).min(),
+        proven_at_ms: reached(TaskState::Proven),
+        submitted_at_ms: reached(TaskState::Submitting).or_else(|| sent.map(|sent| sent.signed_at * 1_000).min()),
+        delivered_at_ms: reached(TaskState::Delivered),
+        proving_ms: task.proof.and_then(|_| longest_way(jobs)),
+    }
+}
+
+/// The longest way through the graph, by what the provers measured.
+fn longest_way(jobs: &[JobRecord]) -> Option<u64> {
+    let mut ends: BTreeMap<u32, u64> = BTreeMap::new();
+    for job in jobs {
+        // Edges point back, so what a job needs is known already.
+        let before = job.job.needs.iter().filter_map(|needs| ends.get(needs)).max().copied().unwrap_or_default();
+        ends.insert(job.id.index, before.saturating_add(job.proving_ms?));
+    }
+    ends.last_key_value().map(|(_, end)| *end)
+}
+
+/// What stands in the task's way.
+fn trouble(task: &TaskRecord, log: &[LogEntry], txs: &[TxRecord]) -> Option<ApiError> {
+    if let Some(refusal) = &task.refusal {
+        return Some(ApiError::new(refusal.code, refusal.message.clone()));
+    }
+    match task.state {
+        TaskState::Proven | TaskState::Watched if task.failed_submissions > 0 => {
+            let note = log.last().and_then(|entry| entry.note.clone()).unwrap_or_default();
+            Some(ApiError::new(ErrorCode::TransactionFailed, format!("the last transaction failed: {note}")))
+        }
+        TaskState::Submitting | TaskState::Announcing => {
+            let complaint = txs.last().and_then(|tx| tx.complaint.clone())?;
+            Some(ApiError::new(ErrorCode::TransactionFailed, complaint))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,124 @@
+//! `dispatch`: gives jobs to provers and takes back what they do not return, as `zkpool_scheduler` decides.
+
+use crate::{
+    Change, Context, OpResult,
+    capacity::{presence, rules},
+    metrics,
+};
+use std::collections::BTreeMap;
+use zkpool_protocol::{JobId, JobState};
+use zkpool_scheduler::{Action, Candidate, Holder, OpenJob, Snapshot, Standing, decide};
+use zkpool_store::{LeaseEnd, LeaseOutcome, LeaseRecord, ProverId, StoreError, WorkItem, Workload};
+
+/// Decides once, and does it.
+pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
+    let now = ctx.clock.now();
+    let workload = ctx.store.workload().await?;
+    ctx.status.keep_handed(|job, token| workload.leases.iter().any(|lease| lease.job == *job && lease.token == token));
+    let snapshot = snapshot(ctx, &workload);
+    let mut given = false;
+    for action in decide(&snapshot, now, &rules(ctx)) {
+        // Each stands for itself: what does not fit any more (a result came in between) is left out.
+        match action {
+            Action::Expire { job, token, prover } => {
+                let prover = prover.map(|(index, standing)| (&workload.provers[index].id, standing));
+                expire(ctx, job, token, prover).await?;
+            }
+            Action::Lease { job, prover, until } => {
+                let second = snapshot.jobs.iter().any(|open| open.id == job && open.holders.iter().any(is_live(now)));
+                given |= lease(ctx, job, &workload.provers[prover].id, second, until).await?;
+            }
+        }
+    }
+    expire_others(ctx, &snapshot, &workload).await?;
+    if given {
+        ctx.changes.announce(Change::Leases);
+    }
+    Ok(false)
+}
+
+fn is_live(now: u64) -> impl Fn(&Holder) -> bool {
+    move |holder| holder.expires_at > now
+}
+
+/// What the decision is made from. A prover that is not present waits for nothing.
+fn snapshot(ctx: &Context, workload: &Workload) -> Snapshot {
+    let since = presence(ctx, ctx.clock.now());
+    let places: BTreeMap<&ProverId, usize> =
+        workload.provers.iter().enumerate().map(|(index, prover)| (&prover.id, index)).collect();
+    let holder = |lease: &LeaseRecord| Holder {
+        prover: places.get(&lease.prover).copied(),
+        token: lease.token,
+        granted_at: lease.granted_at,
+        expires_at: lease.expires_at,
+        progress: lease.progress,
+    };
+    let job = |item: &WorkItem| OpenJob {
+        id: item.job.id,
+        kind: item.job.job.kind,
+        units: item.job.job.units,
+        memory: item.job.job.memory,
+        ready_at: item.job.ready_at.unwrap_or_default(),
+        proof_deadline: item.proof_deadline.saturating_mul(1_000),
+        liability_deadline: item.liability_deadline.saturating_mul(1_000),
+        holders: workload.leases.iter().filter(|lease| lease.job == item.job.id).map(holder).collect(),
+        barred: item.excluded.clone(),
+    };
+    let open = workload.jobs.iter().filter(|item| item.job.state != JobState::Waiting);
+    let provers = workload.provers.iter().map(|prover| Candidate {
+        address: prover.id.address,
+        waiting: match ctx.status.is_present(&prover.id, since) {
+            true => ctx.status.waiting(&prover.id),
+            false => 0,
+        },
+        concurrency: prover.description.concurrency,
+        memory: prover.description.memory,
+        speeds: prover.description.speeds.clone(),
+        standing: prover.standing,
+    });
+    Snapshot { jobs: open.map(job).collect(), provers: provers.collect() }
+}
+
+async fn expire(ctx: &Context, job: JobId, token: u64, prover: Option<(&ProverId, Standing)>) -> OpResult<()> {
+    let outcome =
+        LeaseOutcome { end: LeaseEnd::Expired, note: None, standing: prover.as_ref().map(|(_, standing)| *standing) };
+    match ctx.store.end_lease(job, token, &outcome, ctx.clock.now()).await {
+        Ok(()) => {}
+        Err(StoreError::LeaseLost) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    }
+    metrics::miss(LeaseEnd::Expired.as_str());
+    let prover = prover.map(|(id, _)| id.to_string());
+    tracing::warn!(task.id = %job.task, prover, "a lease has expired: the job goes to somebody else");
+    announce(ctx, job).await
+}
+
+async fn lease(ctx: &Context, job: JobId, prover: &ProverId, second: bool, until: u64) -> OpResult<bool> {
+    match ctx.store.grant_lease(job, prover, second, until, ctx.clock.now()).await {
+        Ok(_) => {}
+        Err(StoreError::Moved { .. }) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    }
+    ctx.status.served(prover);
+    tracing::info!(task.id = %job.task, %prover, second, "a job was given to a prover");
+    announce(ctx, job).await?;
+    Ok(true)
+}
+
+/// Leases on jobs that are not open (their task's publication was taken back) end by the clock, too.
+async fn expire_others(ctx: &Context, snapshot: &Snapshot, workload: &Workload) -> OpResult<()> {
+    let now = ctx.clock.now();
+    for lease in &workload.leases {
+        if lease.expires_at <= now && !snapshot.jobs.iter().any(|job| job.id == lease.job) {
+            expire(ctx, lease.job, lease.token, None).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn announce(ctx: &Context, job: JobId) -> OpResult<()> {
+    if let Some(task) = ctx.store.task(job.task).await? {
+        ctx.changes.announce(Change::Task(task.key));
+    }
+    Ok(())
+}

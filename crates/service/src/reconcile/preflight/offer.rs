@@ -1,0 +1,249 @@
+//! The offer: priced, checked against time, money and capacity, reserved, signed.
+
+use super::{
+    super::slots::{self, Need},
+    Declined,
+    size::{agreeable, size},
+};
+use crate::{
+    Context, KeyRole, OpError, OpResult,
+    capacity::{Capacity, delivery_seconds},
+    ops::info::paused,
+    policy::Judge,
+};
+use rand::RngCore;
+use zkpool_chain::{Head, Simulated};
+use zkpool_protocol::{B256, ErrorCode, Quote, Task, Terms, U256};
+use zkpool_scheduler::{PriceInput, price};
+use zkpool_store::{Ask, InputRecord, Price, StoreError, TaskRecord};
+
+/// Gas of the transaction that delivers, without the target's call: base, settling, calldata, and a pairing check.
+const DELIVERY_GAS: u64 = 450_000;
+const ETHER: u128 = 1_000_000_000_000_000_000;
+
+/// Makes and signs the quote that answers a request, or says why not.
+pub(super) async fn offer(ctx: &Context, task: &TaskRecord) -> Result<(), Declined> {
+    let judge = agreeable(ctx, task)?;
+    let input = size(ctx, task, judge).await?;
+    let capacity = Capacity::now(ctx).await?;
+    let head = ctx.chain.head().await?;
+    let proving = capacity.estimate(task.ask.kind, input.measured);
+    let price = quote_price(ctx, &task.ask, &input, &capacity, &head, proving.unwrap_or_default());
+    // From here on a refusal comes with the price.
+    let priced = Declined::priced(price);
+    if let Some(limit) = task.ask.max_reward.filter(|limit| *limit < price.reward()) {
+        let message = format!("it would cost {}, more than the {limit} that you would pay", price.reward());
+        return Err(priced(OpError::new(ErrorCode::TooExpensive, message)));
+    }
+    if let Some(why) = paused(ctx).await? {
+        return Err(priced(why));
+    }
+    in_time(ctx, task, &input, &capacity, proving).map_err(&priced)?;
+    target(ctx, &task.ask, judge).await.map_err(&priced)?;
+    signer(ctx, &head).await.map_err(&priced)?;
+    // One at a time from here: funds and slots are counted and then taken.
+    let _alone = ctx.quoting.lock().await;
+    funds(ctx, task, price.reward()).await.map_err(&priced)?;
+    reserve(ctx, task, &input, price, &head).await.map_err(&priced)?;
+    let task = ctx.store.task_by_key(task.key).await?.unwrap_or_else(|| task.clone());
+    Ok(sign(ctx, &task).await?)
+}
+
+fn quote_price(
+    ctx: &Context,
+    ask: &Ask,
+    input: &InputRecord,
+    capacity: &Capacity,
+    head: &Head,
+    proving_ms: u64,
+) -> Price {
+    let pricing = &ctx.config.pricing;
+    let per_ether = |token| ctx.config.token(token).map_or(ETHER, |token| token.per_ether);
+    let at_stake = U256::from(ask.liability) + U256::from(ask.bond) + U256::from(ask.burn);
+    let at_stake = at_stake * U256::from(ETHER) / U256::from(per_ether(ask.liability_token));
+    let parts = price(&PriceInput {
+        units: input.measured.units,
+        wei_per_million_units: pricing.wei_per_million_units,
+        load_bps: pricing.load_bps,
+        load: capacity.load(),
+        gas: DELIVERY_GAS + u64::from(ask.call_gas),
+        // A block that is fuller by the time of the delivery is to be paid for.
+        gas_price: pricing.min_gas_price.max(head.base_fee.saturating_mul(2)),
+        at_stake: at_stake.try_into().unwrap_or(u128::MAX),
+        premium_bps: pricing.premium_bps,
+    });
+    let parts = parts.in_token(per_ether(ask.reward_token));
+    let expected_ms = proving_ms.saturating_add(delivery_seconds(ctx) * 1_000);
+    Price { work: parts.work, gas: parts.gas, premium: parts.premium, expected_ms }
+}
+
+/// Whether the provers that are present have the time, after all that is promised already.
+fn in_time(
+    ctx: &Context,
+    task: &TaskRecord,
+    input: &InputRecord,
+    capacity: &Capacity,
+    proving_ms: Option<u64>,
+) -> OpResult<()> {
+    let Some(proving_ms) = proving_ms else {
+        let message = format!(
+            "none of the {} provers present proves {} with {} MiB of memory",
+            capacity.provers(),
+            task.ask.kind,
+            input.measured.memory >> 20
+        );
+        return Err(OpError::new(ErrorCode::NoProver, message));
+    };
+    let needed = proving_ms.div_ceil(1_000).saturating_add(delivery_seconds(ctx));
+    if needed > u64::from(task.ask.proof_window) {
+        let message =
+            format!("delivering takes about {needed} s, and proof_window is {} s: allow more", task.ask.proof_window);
+        return Err(OpError::new(ErrorCode::DeadlineTooShort, message));
+    }
+    Ok(())
+}
+
+/// The target must be there; in target mode it must not be satisfied already. With a proof it was called before, if a
+/// trial was made.
+async fn target(ctx: &Context, ask: &Ask, judge: Judge<'_>) -> OpResult<()> {
+    let fails = |message: String| Err(OpError::new(ErrorCode::TargetFails, message));
+    if !ctx.chain.has_code(ask.target).await? {
+        return fails(format!("there is no contract at the target {}", ask.target));
+    }
+    if !ask.encoder.is_zero() && !ctx.chain.has_code(ask.encoder).await? {
+        return fails(format!("there is no contract at the encoder {}", ask.encoder));
+    }
+    if judge == Judge::Target && !ask.call.done_check.is_empty() {
+        let done = ctx.chain.simulate_target(ask.target, ask.call.done_check.clone(), ask.call_gas).await?;
+        let yes = U256::from(1).to_be_bytes::<32>();
+        if matches!(done, Simulated::Ok(answer) if answer.as_ref() == yes) {
+            return fails("the target says that it is satisfied already (doneCheck)".into());
+        }
+    }
+    Ok(())
+}
+
+/// Quotes are worth nothing if the contract knows another signer.
+async fn signer(ctx: &Context, head: &Head) -> OpResult<()> {
+    let ours = ctx.chain.address_of(KeyRole::Signer);
+    let view = ctx.chain.signer_of(ctx.config.operator).await?;
+    let time = ctx.chain_time(head) + ctx.config.quotes.validity;
+    let stays = view.next.is_none_or(|(next, at)| at > time || Some(next) == ours);
+    if view.frozen || view.signer.is_none() || view.signer != ours || !stays {
+        let message = "the contract does not know this service's key as the operator's signer, or it is frozen: \
+                       no quote can be honoured now";
+        return Err(OpError::new(ErrorCode::NoCapacity, message));
+    }
+    Ok(())
+}
+
+/// The payer's balance in the pool, and what the pool may take from its wallet, must cover all its open quotes.
+async fn funds(ctx: &Context, task: &TaskRecord, reward: u128) -> OpResult<()> {
+    let token = task.ask.reward_token;
+    let open = ctx.store.live_quotes_of(task.payer).await?;
+    let open = open.iter().filter(|quote| quote.ask.reward_token == token);
+    let promised: U256 = open.filter_map(|quote| quote.price).map(|price| U256::from(price.reward())).sum();
+    let needed = promised + U256::from(reward);
+    let mut has = ctx.chain.balance(token, task.payer).await?;
+    if has < needed {
+        has = has.saturating_add(ctx.chain.payable(token, task.payer).await?);
+    }
+    if has < needed {
+        let message = format!(
+            "{} has {has} of token {token} in the pool or approved for it, and needs {needed} ({promised} of it for \
+             open quotes): deposit or approve more",
+            task.payer
+        );
+        return Err(OpError::new(ErrorCode::Unfunded, message));
+    }
+    Ok(())
+}
+
+/// Chooses a slot and makes it this quote's, durably, before anything is signed.
+async fn reserve(ctx: &Context, task: &TaskRecord, input: &InputRecord, price: Price, head: &Head) -> OpResult<()> {
+    let (ask, config) = (&task.ask, &ctx.config);
+    let reward = price.reward();
+    let advance = if ask.reward_token == ask.liability_token {
+        let part = U256::from(reward) * U256::from(config.pricing.advance_bps) / U256::from(10_000);
+        part.try_into().unwrap_or_default()
+    } else {
+        0
+    };
+    let honour = |slot| {
+        let groups = config.slots.iter().filter(|group| group.token == ask.liability_token);
+        let mut holding = groups.filter(|group| (group.first..group.first.saturating_add(group.count)).contains(&slot));
+        holding.next().map_or(0, |group| group.honour)
+    };
+    let mut terms = Terms {
+        requester: ask.requester,
+        operator: config.operator,
+        target: ask.target,
+        encoder: ask.encoder,
+        verifier: ask.verifier,
+        call_gas: ask.call_gas,
+        proof_window: ask.proof_window,
+        liability_window: ask.liability_window,
+        valid_until: ctx.chain_time(head) + config.quotes.validity,
+        reward_token: ask.reward_token,
+        reward,
+        advance,
+        liability_token: ask.liability_token,
+        liability: ask.liability,
+        bond: ask.bond,
+        burn: ask.burn,
+        honour: 0,
+    };
+    terms.check().map_err(|error| OpError::caused_by(ErrorCode::BadRequest, error.to_string(), error))?;
+    let Some(slot) = slots::free(ctx, &Need::of_quote(&terms), head).await? else {
+        return Err(no_slot(ctx, &terms, head));
+    };
+    terms.honour = honour(slot);
+    let mut salt = B256::ZERO;
+    rand::thread_rng().fill_bytes(salt.as_mut_slice());
+    let quote = Quote {
+        terms,
+        task: Task { slot, statement: input.statement, call_hash: ask.call.hash(), input_hash: ask.input.into(), salt },
+    };
+    let id = quote.id(&ctx.domain());
+    let (limit, now) = (config.quotes.live_per_payer, ctx.clock.now());
+    ctx.store.quote_task(task.key, id, &quote, price, limit, now).await.map_err(|error| match error {
+        StoreError::TooManyQuotes(limit) => {
+            let message = format!("{} has {limit} live quotes: publish them, or let them expire", task.payer);
+            OpError::new(ErrorCode::TooManyQuotes, message)
+        }
+        other => other.into(),
+    })
+}
+
+/// Why no slot can back it.
+fn no_slot(ctx: &Context, terms: &Terms, head: &Head) -> OpError {
+    let largest = ctx.config.slots.iter().filter(|group| group.token == terms.liability_token);
+    let largest = largest.map(|group| group.collateral).max().unwrap_or_default();
+    if U256::from(largest) < terms.lock() {
+        let message = format!(
+            "liability, burn, bond and advance come to {}, and the largest slot holds {largest}: ask for less",
+            terms.lock()
+        );
+        return OpError::new(ErrorCode::NoCapacity, message);
+    }
+    match ctx.status.quarantine() {
+        Some(quarantine) if quarantine.until >= head.timestamp => {
+            let seconds = quarantine.until + 1 - head.timestamp;
+            let message = format!(
+                "the service has started lately: slots that were open before are quoted again in {seconds} s, when no \
+                 quote from before the start can be good any more"
+            );
+            OpError::new(ErrorCode::Starting, message)
+        }
+        _ => OpError::new(ErrorCode::NoCapacity, "all slots are taken: try again later"),
+    }
+}
+
+/// Signs a quote whose row is durable. Again gives the same signature.
+pub(super) async fn sign(ctx: &Context, task: &TaskRecord) -> OpResult<()> {
+    let Some((id, quote)) = &task.quote else { return Ok(()) };
+    let signature = ctx.chain.sign(id)?;
+    ctx.store.sign_task(task.key, &signature).await?;
+    tracing::info!(task.id = %id, slot = quote.task.slot, reward = %quote.terms.reward, "a quote was signed");
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! A published task with one job, put into the store as the reconcilers would.
+
+use crate::support::{OPERATOR, Service, TOKEN, key};
+use std::collections::BTreeMap;
+use zkpool_protocol::{
+    Address, B256, BlobId, Bytes, Call, Job, JobGraph, JobId, Operation, ProgramManifest, ProofKind, Quote, Task,
+    TaskId, Terms, U256, WorkUnits,
+};
+use zkpool_service::Change;
+use zkpool_store::{
+    Advance, Ask, End, Fact, InputRecord, LeaseRecord, Measured, NewTask, Price, ProgramRecord, ProverDescription,
+    ProverId, Said, TaskKey,
+};
+
+/// The requester of every task here.
+pub(crate) fn requester() -> Address {
+    key(0x51).address()
+}
+
+/// A task and what belongs to it.
+pub(crate) struct Work {
+    pub(crate) id: TaskId,
+    pub(crate) key: TaskKey,
+    pub(crate) job: JobId,
+    pub(crate) zkey: BlobId,
+    pub(crate) input: BlobId,
+    pub(crate) witness: BlobId,
+    /// In nobody's books.
+    pub(crate) stray: BlobId,
+}
+
+impl Service {
+    async fn blob(&self, bytes: &'static [u8]) -> BlobId {
+        self.ctx.blobs.put_bytes(Bytes::from_static(bytes).0).await.unwrap()
+    }
+
+    /// A task that is being proven: published at block 10, its one job ready.
+    pub(crate) async fn work(&self) -> Work {
+        let (store, now) = (&self.ctx.store, self.ctx.clock.now());
+        let (zkey, witness) = (self.blob(b"zkey").await, self.blob(b"witness").await);
+        let (input, stray) = (self.blob(b"input").await, self.blob(b"stray").await);
+        let manifest = ProgramManifest::Groth16Bn254 { zkey, witness_generator: None };
+        let measured = Measured { units: WorkUnits(1000), memory: 1 << 20 };
+        let program = ProgramRecord {
+            manifest: manifest.clone(),
+            verifying_key: vec![],
+            measured,
+            public_inputs: 1,
+            registered_by: requester(),
+        };
+        store.put_program(&program, now).await.unwrap();
+        let statement = B256::repeat_byte(9);
+        let record = InputRecord {
+            blob: input,
+            program: manifest.id(),
+            witness: Some(witness),
+            measured,
+            statement,
+            public_inputs: vec![U256::from(1)],
+            tried: true,
+        };
+        store.note_upload(requester(), input, 5, 1 << 20, now).await.unwrap();
+        store.put_input(&record, now).await.unwrap();
+        let ask = ask(manifest.id(), input);
+        let new = NewTask { request: B256::repeat_byte(7).into(), attempt: 0, payer: requester(), ask: ask.clone() };
+        let task = store.create_task(&new, 10, now).await.unwrap();
+        let quote = quote(&ask, statement, now / 1000 + 60);
+        let id = quote.id(&self.ctx.domain());
+        let price = Price { work: 1, gas: 1, premium: 1, expected_ms: 1 };
+        store.quote_task(task.key, id, &quote, price, 10, now).await.unwrap();
+        store.sign_task(task.key, &[1; 65]).await.unwrap();
+        self.says(10, Fact::Published { task: id, operator: OPERATOR }).await;
+        let job = Job {
+            operation: Operation::Single,
+            kind: ProofKind::Groth16Bn254,
+            program: manifest.id(),
+            input,
+            units: measured.units,
+            memory: measured.memory,
+            needs: vec![],
+        };
+        store.plan_task(task.key, &JobGraph::new(vec![job]).unwrap(), now).await.unwrap();
+        Work { id, key: task.key, job: JobId { task: id, index: 0 }, zkey, input, witness, stray }
+    }
+
+    /// The chain says something in a block, and whoever listens hears of it.
+    pub(crate) async fn says(&self, block: u64, fact: Fact) {
+        let now = self.ctx.clock.now();
+        let time = now / 1000;
+        let facts = vec![Said { block, time, fact }];
+        let step = Advance { cursor: vec![1], rewind_to: None, facts, head: (block, time), settled_time: time };
+        for key in self.ctx.store.advance(&step, now).await.unwrap().changed {
+            self.ctx.changes.announce(Change::Task(key));
+        }
+    }
+
+    /// The task is delivered.
+    pub(crate) async fn deliver(&self, work: &Work) {
+        self.says(20, Fact::Ended { task: work.id, end: End::DeliveredOnTime }).await;
+    }
+
+    /// A prover that has joined, and that the dispatcher has given the job.
+    pub(crate) async fn lease(&self, work: &Work, prover: Address) -> LeaseRecord {
+        let (store, now) = (&self.ctx.store, self.ctx.clock.now());
+        let prover = ProverId { address: prover, device: "rig".into() };
+        let speeds = BTreeMap::from([(ProofKind::Groth16Bn254, 100.0)]);
+        let description = ProverDescription { cpus: 1, memory: 1 << 30, concurrency: 1, speeds };
+        store.join_prover(&prover, &description, now).await.unwrap();
+        let lease = store.grant_lease(work.job, &prover, false, now + 60_000, now).await.unwrap();
+        self.ctx.changes.announce(Change::Leases);
+        self.ctx.changes.announce(Change::Job(work.key, work.job));
+        lease
+    }
+}
+
+fn ask(program: BlobId, input: BlobId) -> Ask {
+    Ask {
+        program,
+        kind: ProofKind::Groth16Bn254,
+        input,
+        statement: None,
+        requester: requester(),
+        target: Address::repeat_byte(4),
+        encoder: Address::ZERO,
+        verifier: Address::repeat_byte(5),
+        call: Call::default(),
+        call_gas: 100_000,
+        proof_window: 600,
+        liability_window: 1_200,
+        reward_token: TOKEN,
+        max_reward: None,
+        liability_token: TOKEN,
+        liability: 10,
+        bond: 1,
+        burn: 0,
+    }
+}
+
+fn quote(ask: &Ask, statement: B256, valid_until: u64) -> Quote {
+    Quote {
+        terms: Terms {
+            requester: ask.requester,
+            operator: OPERATOR,
+            target: ask.target,
+            encoder: ask.encoder,
+            verifier: ask.verifier,
+            call_gas: ask.call_gas,
+            proof_window: ask.proof_window,
+            liability_window: ask.liability_window,
+            valid_until,
+            reward_token: ask.reward_token,
+            reward: 3,
+            advance: 0,
+            liability_token: ask.liability_token,
+            liability: ask.liability,
+            bond: ask.bond,
+            burn: ask.burn,
+            honour: 0,
+        },
+        task: Task {
+            slot: 0,
+            statement,
+            call_hash: ask.call.hash(),
+            input_hash: ask.input.into(),
+            salt: B256::repeat_byte(6),
+        },
+    }
+}
