@@ -1,1 +1,7 @@
-fn main() {}
+//! The one binary of ZKPool.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    zkpool_cli::main()
+}

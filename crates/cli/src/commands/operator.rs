@@ -1,0 +1,384 @@
+//! `zkpool operator`: collateral, slots and signer on chain.
+
+use super::Context;
+use crate::{
+    chain::{ChainArgs, Party, SendArgs, chain_error, shown},
+    config::Section,
+    error::{CliError, CliResult},
+    keys::KeyArgs,
+    output::table,
+    values::Amount,
+};
+use clap::{Args, Subcommand};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use zkpool_bindings::IZKPool;
+use zkpool_chain::{PoolView, Slot, SlotState, TokenInfo, TxRecord, alloy::primitives::U256};
+use zkpool_protocol::Address;
+
+/// `zkpool operator …`
+#[derive(Debug, Subcommand)]
+pub enum OperatorCommand {
+    /// Move tokens from the wallet into the pool
+    Deposit(MoveArgs),
+    /// Move tokens out of the pool
+    Withdraw(WithdrawArgs),
+    /// List slots and what they hold
+    Slots(SlotsArgs),
+    /// Open a slot with collateral and an honour reserve from the pool balance
+    OpenSlot(OpenSlotArgs),
+    /// Announce that a slot closes (takes effect after the contract's delay)
+    CloseSlot(SlotArgs),
+    /// Take collateral and honour reserve out of a closed slot, into the pool balance
+    EmptySlot(SlotArgs),
+    /// Say which key signs quotes and proves (takes effect after the contract's delay, at once the first time)
+    SetSigner(SetSignerArgs),
+    /// Stop everything at once: no quote is accepted until a new signer is set
+    Freeze(FreezeArgs),
+    /// Show balances, signer and slots
+    Status(StatusArgs),
+}
+
+/// Settings of `[operator]`.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Where.
+    #[command(flatten)]
+    pub chain: ChainArgs,
+    /// Whose.
+    #[command(flatten)]
+    pub key: KeyArgs,
+    /// How.
+    #[command(flatten)]
+    pub send: SendArgs,
+    /// Which token.
+    #[command(flatten)]
+    pub own: Own,
+}
+
+/// Settings of `[operator]`: every key that may stand there.
+#[derive(Debug, Clone, Args)]
+pub struct AllSettings {
+    /// Where, whose, how.
+    #[command(flatten)]
+    pub common: Common,
+    /// Whom to look at.
+    #[command(flatten)]
+    pub whom: Whom,
+}
+
+/// Settings of `[operator]` that no other role has.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub struct Own {
+    /// Token of the slots and amounts
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<Address>,
+}
+
+/// The operator that is meant.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub struct Whom {
+    /// The operator, if it is not the one of the key
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<Address>,
+}
+
+/// An amount into the pool.
+#[derive(Debug, Args)]
+pub struct MoveArgs {
+    /// How much (1500000, 1.5ether, 2e6)
+    #[arg(value_name = "AMOUNT")]
+    pub amount: Amount,
+    /// Settings.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// An amount out of the pool.
+#[derive(Debug, Args)]
+pub struct WithdrawArgs {
+    /// How much (1500000, 1.5ether, 2e6)
+    #[arg(value_name = "AMOUNT")]
+    pub amount: Amount,
+    /// Who receives it; the operator itself if absent
+    #[arg(long, value_name = "ADDRESS")]
+    pub to: Option<Address>,
+    /// Settings.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Which slots to list.
+#[derive(Debug, Args)]
+pub struct SlotsArgs {
+    /// List slots 0 to N-1; without it, up to the first that was never opened
+    #[arg(long, value_name = "N")]
+    pub count: Option<u32>,
+    /// Settings.
+    #[command(flatten)]
+    pub all: AllSettings,
+}
+
+/// What to put into a slot.
+#[derive(Debug, Args)]
+pub struct OpenSlotArgs {
+    /// Index of the slot
+    #[arg(value_name = "INDEX")]
+    pub index: u32,
+    /// Collateral: backs one task's liability, bond, burn and advance
+    #[arg(long, value_name = "AMOUNT")]
+    pub collateral: Amount,
+    /// Honour reserve: pays when the slot's word is broken
+    #[arg(long, value_name = "AMOUNT", default_value = "0")]
+    pub honour: Amount,
+    /// The only requester that the slot serves
+    #[arg(long, value_name = "ADDRESS")]
+    pub dedicated_to: Option<Address>,
+    /// Settings.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Which slot.
+#[derive(Debug, Args)]
+pub struct SlotArgs {
+    /// Index of the slot
+    #[arg(value_name = "INDEX")]
+    pub index: u32,
+    /// Settings.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Who signs.
+#[derive(Debug, Args)]
+pub struct SetSignerArgs {
+    /// Address of the key that signs
+    #[arg(value_name = "ADDRESS")]
+    pub signer: Address,
+    /// Settings.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Whom to freeze: the operator of the key, or the one that it signs for.
+#[derive(Debug, Args)]
+pub struct FreezeArgs {
+    /// Settings.
+    #[command(flatten)]
+    pub all: AllSettings,
+}
+
+/// What to show.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Settings.
+    #[command(flatten)]
+    pub all: AllSettings,
+}
+
+impl Common {
+    fn section<'a>(&self, context: &'a Context) -> CliResult<Section<'a>> {
+        context.settings.section::<AllSettings>("operator")
+    }
+
+    async fn party(&self, context: &Context) -> CliResult<(Party, Own)> {
+        let section = self.section(context)?;
+        let party = Party::from_section(section, &self.chain, &self.key, &self.send, "operator").await?;
+        Ok((party, section.with(&self.own)?))
+    }
+}
+
+impl AllSettings {
+    /// Only to look: the operator's address, by --operator or by its key.
+    async fn watcher(&self, context: &Context) -> CliResult<(PoolView, Own, Address)> {
+        let section = self.common.section(context)?;
+        let operator = match section.with(&self.whom)?.operator {
+            Some(operator) => operator,
+            None => section.with(&self.common.key)?.load(&context.settings, "operator")?.address(),
+        };
+        Ok((section.with(&self.common.chain)?.view().await?, section.with(&self.common.own)?, operator))
+    }
+}
+
+impl Own {
+    fn token(&self) -> CliResult<Address> {
+        self.token.ok_or_else(|| {
+            CliError::usage("tell which token is meant", "no token is set")
+                .advise("set --token ADDRESS, or `token` in [operator]")
+        })
+    }
+}
+
+/// Carries the command out.
+pub async fn run(command: OperatorCommand, context: &Context) -> CliResult {
+    match command {
+        OperatorCommand::Deposit(args) => deposit(args, context).await,
+        OperatorCommand::Withdraw(args) => withdraw(args, context).await,
+        OperatorCommand::Slots(args) => slots(args, context).await,
+        OperatorCommand::OpenSlot(args) => open_slot(args, context).await,
+        OperatorCommand::CloseSlot(args) => {
+            let (party, own) = args.common.party(context).await?;
+            let call = IZKPool::closeSlotCall { token: own.token()?, index: args.index };
+            sent(context, &party.call(&format!("close slot {}", args.index), &call).await?)
+        }
+        OperatorCommand::EmptySlot(args) => {
+            let (party, own) = args.common.party(context).await?;
+            let call = IZKPool::emptySlotCall { token: own.token()?, index: args.index };
+            sent(context, &party.call(&format!("empty slot {}", args.index), &call).await?)
+        }
+        OperatorCommand::SetSigner(args) => {
+            let (party, _) = args.common.party(context).await?;
+            let call = IZKPool::setSignerCall { signer: args.signer };
+            sent(context, &party.call("set the signer", &call).await?)
+        }
+        OperatorCommand::Freeze(args) => {
+            let (party, _) = args.all.common.party(context).await?;
+            let whom = args.all.common.section(context)?.with(&args.all.whom)?;
+            let operator = whom.operator.unwrap_or(party.key.address());
+            sent(context, &party.call("freeze the operator", &IZKPool::freezeCall { operator }).await?)
+        }
+        OperatorCommand::Status(args) => status(args, context).await,
+    }
+}
+
+async fn deposit(args: MoveArgs, context: &Context) -> CliResult {
+    let (party, own) = args.common.party(context).await?;
+    let record = crate::commands::request::deposit_into(&party, own.token()?, args.amount).await?;
+    sent(context, &record)
+}
+
+async fn withdraw(args: WithdrawArgs, context: &Context) -> CliResult {
+    let (party, own) = args.common.party(context).await?;
+    let owner = party.key.address();
+    let call = IZKPool::withdrawCall {
+        token: own.token()?,
+        owner,
+        to: args.to.unwrap_or(owner),
+        amount: U256::from(args.amount.0),
+    };
+    sent(context, &party.call("withdraw from the pool", &call).await?)
+}
+
+async fn open_slot(args: OpenSlotArgs, context: &Context) -> CliResult {
+    let (party, own) = args.common.party(context).await?;
+    let call = IZKPool::openSlotCall {
+        token: own.token()?,
+        index: args.index,
+        collateral: args.collateral.0,
+        honour: args.honour.0,
+        dedicatedTo: args.dedicated_to.unwrap_or_default(),
+    };
+    sent(context, &party.call(&format!("open slot {}", args.index), &call).await?)
+}
+
+/// Listing stops at the first slot that was never opened, or here.
+const MAX_LISTED: u32 = 1024;
+
+async fn read_slots(
+    view: &PoolView,
+    operator: Address,
+    token: Address,
+    count: Option<u32>,
+) -> CliResult<Vec<(u32, Slot)>> {
+    let mut found = Vec::new();
+    for index in 0..count.unwrap_or(MAX_LISTED) {
+        let slot = view.slot(operator, token, index).await.map_err(|e| chain_error(format!("read slot {index}"), e))?;
+        if count.is_none() && slot.closes_at == Some(0) {
+            break;
+        }
+        found.push((index, slot));
+    }
+    Ok(found)
+}
+
+fn slot_rows(slots: &[(u32, Slot)], token: &TokenInfo) -> String {
+    let heading = ["slot", "state", "collateral", "honour", "busy until", "closes", "dedicated to"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for (index, slot) in slots {
+        let closes = match slot.closes_at {
+            None => "never".into(),
+            Some(0) => "not open".into(),
+            Some(at) => at.to_string(),
+        };
+        rows.push(vec![
+            index.to_string(),
+            state_name(slot.state).into(),
+            shown(slot.collateral, token),
+            shown(slot.honour_reserve, token),
+            slot.busy_until.to_string(),
+            closes,
+            slot.dedicated_to.map_or("anyone".into(), |requester| requester.to_string()),
+        ]);
+    }
+    table(&rows)
+}
+
+const fn state_name(state: SlotState) -> &'static str {
+    match state {
+        SlotState::Idle => "idle",
+        SlotState::Active => "active",
+        SlotState::Reserved => "reserved",
+        SlotState::Rescuing => "rescuing",
+    }
+}
+
+fn slots_json(slots: &[(u32, Slot)]) -> Vec<serde_json::Value> {
+    slots.iter().map(|(index, slot)| json!({ "index": index, "slot": slot })).collect()
+}
+
+async fn slots(args: SlotsArgs, context: &Context) -> CliResult {
+    let (view, own, operator) = args.all.watcher(context).await?;
+    let token = own.token()?;
+    let found = read_slots(&view, operator, token, args.count).await?;
+    let info = view.token(token).await.map_err(|e| chain_error("read the token", e))?;
+    context.output.result(&slots_json(&found), slot_rows(&found, &info))
+}
+
+async fn status(args: StatusArgs, context: &Context) -> CliResult {
+    let (view, own, operator) = args.all.watcher(context).await?;
+    let failed = |e| chain_error("read the operator's state", e);
+    let signer = view.signer_of(operator).await.map_err(failed)?;
+    let ether = view.rpc().ether(operator).await.map_err(failed)?;
+    let coin = TokenInfo { address: Address::ZERO, symbol: "ether".into(), decimals: 18 };
+    let mut value = json!({
+        "operator": operator,
+        "ether": ether.to_string(),
+        "signer": signer.signer,
+        "next_signer": signer.next.map(|(signer, at)| json!({ "signer": signer, "at": at })),
+        "frozen": signer.frozen,
+    });
+    let signing = match (signer.frozen, signer.signer) {
+        (true, _) => "frozen".to_owned(),
+        (false, None) => "none: set one with `zkpool operator set-signer`".into(),
+        (false, Some(address)) => address.to_string(),
+    };
+    let mut text = format!("operator     {operator}\nether        {}\nsigner       {signing}", shown(ether, &coin));
+    if let Some((next, at)) = signer.next {
+        text += &format!("\nnext signer  {next} from {at}");
+    }
+    if let Some(token) = own.token {
+        let info = view.token(token).await.map_err(failed)?;
+        let wallet = view.token_balance(token, operator).await.map_err(failed)?;
+        let pool = view.balance(token, operator).await.map_err(failed)?;
+        let found = read_slots(&view, operator, token, None).await?;
+        text += &format!(
+            "\nwallet       {}\npool         {}\n\n{}",
+            shown(wallet, &info),
+            shown(pool, &info),
+            slot_rows(&found, &info)
+        );
+        value["token"] = json!({ "address": token, "wallet": wallet.to_string(), "pool": pool.to_string() });
+        value["slots"] = slots_json(&found).into();
+    }
+    context.output.result(&value, text)
+}
+
+/// What is shown of a transaction that has been included.
+pub fn sent(context: &Context, record: &TxRecord) -> CliResult {
+    let (hash, gas) = record.receipt.as_ref().map_or((None, 0), |receipt| (Some(receipt.hash), receipt.gas_used));
+    let shown = hash.map(|hash| hash.to_string()).unwrap_or_default();
+    context.output.result(&json!({ "transaction": hash, "gas": gas }), format!("done: transaction {shown}, {gas} gas"))
+}

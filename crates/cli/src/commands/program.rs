@@ -1,0 +1,225 @@
+//! `zkpool program`: circuits, looked at and registered.
+
+use super::{Context, prover::identity};
+use crate::{
+    error::{CliError, CliResult},
+    keys::KeyArgs,
+    progress::Step,
+    values::texts,
+};
+use clap::{Args, Subcommand};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::{Path, PathBuf},
+};
+use zkpool_api::{Client, ClientError, ClientOptions};
+use zkpool_backends::{BackendError, Control, Input, Limits, ProgramFiles};
+use zkpool_protocol::{BlobId, ProgramManifest};
+use zkpool_verifiers::groth16::VerifyingKey;
+
+/// `zkpool program …`
+#[derive(Debug, Subcommand)]
+pub enum ProgramCommand {
+    /// Upload a program's parts and register it with operators; prints its id
+    Register(RegisterArgs),
+    /// Look at a program, and try an input, without talking to anybody
+    Inspect(InspectArgs),
+}
+
+/// What to register, and where.
+#[derive(Debug, Args)]
+pub struct RegisterArgs {
+    /// Proving key (snarkjs .zkey, Groth16 over BN254)
+    #[arg(long, value_name = "FILE")]
+    pub zkey: PathBuf,
+    /// circom's witness generator; without it tasks bring a ready witness
+    #[arg(long, value_name = "FILE")]
+    pub wasm: Option<PathBuf>,
+    /// Whom to sign in as.
+    #[command(flatten)]
+    pub key: KeyArgs,
+    /// Where.
+    #[command(flatten)]
+    pub operators: Operators,
+}
+
+/// Whom to talk to.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub struct Operators {
+    /// URL of an operator's service; can be repeated
+    #[arg(long = "operator", value_name = "URL", value_delimiter = ',')]
+    #[serde(default, deserialize_with = "texts::deserialize", skip_serializing_if = "Vec::is_empty")]
+    pub operators: Vec<String>,
+    /// Refuse operators of another chain
+    #[arg(long, value_name = "ID")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain_id: Option<u64>,
+}
+
+/// What to look at.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Proving key (snarkjs .zkey, Groth16 over BN254)
+    #[arg(long, value_name = "FILE")]
+    pub zkey: PathBuf,
+    /// circom's witness generator
+    #[arg(long, value_name = "FILE")]
+    pub wasm: Option<PathBuf>,
+    /// Try these named inputs (JSON, as snarkjs takes them)
+    #[arg(long, value_name = "FILE", conflicts_with = "witness", requires = "wasm")]
+    pub inputs: Option<PathBuf>,
+    /// Try this witness (.wtns)
+    #[arg(long, value_name = "FILE")]
+    pub witness: Option<PathBuf>,
+    /// Make a proof of the input, too
+    #[arg(long)]
+    pub prove: bool,
+}
+
+/// Carries the command out.
+pub async fn run(command: ProgramCommand, context: &Context) -> CliResult {
+    match command {
+        ProgramCommand::Register(args) => register(args, context).await,
+        ProgramCommand::Inspect(args) => {
+            let shown = tokio::task::spawn_blocking(move || inspect(&args)).await;
+            let (value, text) = shown.map_err(|error| {
+                CliError::new("look at the program", error, "internal", crate::error::Exit::Failed)
+            })??;
+            context.output.result(&value, text)
+        }
+    }
+}
+
+async fn register(args: RegisterArgs, context: &Context) -> CliResult {
+    // Operators and key are those of a requester.
+    let section = context.settings.section::<super::request::args::AllSettings>("request")?;
+    let operators = section.with(&args.operators)?;
+    if operators.operators.is_empty() {
+        return Err(CliError::config("register the program", "no operator is set")
+            .advise("set --operator URL, or `operators` in [request]"));
+    }
+    let key = section.with(&args.key)?.load(&context.settings, "requester")?;
+    let mut registered = Vec::new();
+    for url in &operators.operators {
+        let attempt = || format!("register the program with {url}");
+        let failed = |error: ClientError| CliError::coded(attempt(), &error, error.code());
+        let options = ClientOptions { chain_id: operators.chain_id, ..ClientOptions::default() };
+        let client = Client::new(url, identity(&key), options).map_err(failed)?;
+        let step = Step::begin(&format!("uploading {} to {url}", args.zkey.display()));
+        let zkey = client.upload_file(&args.zkey).await.map_err(failed)?.id;
+        let witness_generator = match &args.wasm {
+            Some(wasm) => Some(client.upload_file(wasm).await.map_err(failed)?.id),
+            None => None,
+        };
+        step.say(&format!("registering with {url}"));
+        let view = client
+            .register_program(&ProgramManifest::Groth16Bn254 { zkey, witness_generator })
+            .await
+            .map_err(failed)?;
+        step.end();
+        context.output.note(format!(
+            "{url}: {} work units, {} public inputs{}",
+            view.units,
+            view.public_inputs,
+            if view.trusted { ", trusted" } else { "" }
+        ));
+        registered.push(json!({ "operator": url, "program": view }));
+    }
+    let id = registered.first().map(|first| first["program"]["id"].clone()).unwrap_or_default();
+    context.output.result(&json!({ "program": id, "registered": registered }), id.as_str().unwrap_or_default())
+}
+
+fn inspect(args: &InspectArgs) -> CliResult<(serde_json::Value, String)> {
+    let attempt = || format!("look at {}", args.zkey.display());
+    let failed = |error: BackendError| {
+        let mut why = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(inner) = cause {
+            why += &format!(": {inner}");
+            cause = inner.source();
+        }
+        CliError::coded(attempt(), why, error.code())
+    };
+    let mut files = BTreeMap::new();
+    let mut add = |path: &Path| -> CliResult<BlobId> {
+        let id = hash_file(path).map_err(|error| CliError::file(format!("read {}", path.display()), error))?;
+        files.insert(id, path.to_owned());
+        Ok(id)
+    };
+    let zkey = add(&args.zkey)?;
+    let witness_generator = args.wasm.as_deref().map(&mut add).transpose()?;
+    let manifest = ProgramManifest::Groth16Bn254 { zkey, witness_generator };
+    let program = ProgramFiles { manifest: manifest.clone(), files };
+    let backend = zkpool_backends::backend(manifest.kind(), Limits::default());
+    let control = Control::new();
+    let info = backend.inspect(&program, &control).map_err(failed)?;
+    let key = VerifyingKey::from_bytes(&info.verifying_key)
+        .map_err(|error| CliError::coded(attempt(), &error, error.code()))?;
+    let mut value = json!({
+        "program": manifest.id(),
+        "manifest": manifest,
+        "constraints": info.constraints,
+        "wires": info.wires,
+        "public_inputs": info.public_inputs,
+        "units": info.work,
+        "memory": info.memory,
+        "key_hash": key.evm_key_hash(),
+    });
+    let mut text = format!(
+        "program        {}\nconstraints    {}\nwires          {}\npublic inputs  {}\nwork           {} units\nmemory         \
+         {} MiB at most\nkey hash       {} (KEY_HASH of a Groth16Verifier with this key)\nkey checks     passed",
+        manifest.id(),
+        info.constraints,
+        info.wires,
+        info.public_inputs,
+        info.work,
+        info.memory >> 20,
+        key.evm_key_hash()
+    );
+    if let Some(input) = input(args)? {
+        let found = backend.preflight(&program, &input, args.prove, &control).map_err(failed)?;
+        let words: Vec<_> = found.public_inputs.iter().map(ToString::to_string).collect();
+        text += &format!("\nstatement      {}\npublic inputs  {}", found.statement, words.join(", "));
+        value["statement"] = json!(found.statement);
+        value["public_input_values"] = json!(words);
+        if let Some(proof) = &found.trial {
+            text += "\nproof          made and verified";
+            value["proof"] = json!(format!("0x{}", hex::encode(proof)));
+        }
+    }
+    Ok((value, text))
+}
+
+fn input(args: &InspectArgs) -> CliResult<Option<Input>> {
+    if let Some(path) = &args.witness {
+        return Ok(Some(Input::Witness(path.clone())));
+    }
+    let Some(path) = &args.inputs else { return Ok(None) };
+    Ok(Some(Input::Signals(read_signals(path)?)))
+}
+
+/// Named inputs, as snarkjs takes them.
+pub fn read_signals(path: &Path) -> CliResult<serde_json::Map<String, serde_json::Value>> {
+    let attempt = || format!("read the inputs {}", path.display());
+    let text = std::fs::read(path).map_err(|error| CliError::file(attempt(), error))?;
+    serde_json::from_slice(&text).map_err(|error| {
+        // The message could repeat a value; place and kind are enough.
+        let why = format!(
+            "it is no JSON object: {:?} error at line {} column {}",
+            error.classify(),
+            error.line(),
+            error.column()
+        );
+        CliError::coded(attempt(), why, zkpool_protocol::ErrorCode::BadInput)
+    })
+}
+
+fn hash_file(path: &Path) -> std::io::Result<BlobId> {
+    let mut hash = Sha256::new();
+    std::io::copy(&mut File::open(path)?, &mut hash)?;
+    Ok(BlobId::from_digest(hash.finalize().into()))
+}

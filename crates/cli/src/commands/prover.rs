@@ -1,0 +1,217 @@
+//! `zkpool prover`: earning with this machine.
+
+use super::Context;
+use crate::{
+    config::Section,
+    error::{CliError, CliResult, Exit},
+    keys::KeyArgs,
+    progress::{JobBars, Step, on_terminal},
+    signals,
+    values::{Size, Span, texts},
+};
+use clap::{Args, Subcommand};
+use serde::{Deserialize, Serialize};
+use std::{path::PathBuf, sync::Arc};
+use zkpool_api::Identity;
+use zkpool_backends::{Backend, Limits};
+use zkpool_chain::Key;
+use zkpool_protocol::{Address, ProofKind};
+use zkpool_prover::{Agent, Capacity, LogObserver, Machine, Observer, ProverConfig, ProverError, Stop};
+
+/// `zkpool prover …`
+#[derive(Debug, Subcommand)]
+pub enum ProverCommand {
+    /// Work for one or more operators until told to stop
+    #[command(long_about = RUN_ABOUT)]
+    Run(RunArgs),
+    /// Measure how fast this machine proves
+    Bench(BenchArgs),
+}
+
+const RUN_ABOUT: &str = "Work for one or more operators until told to stop.
+
+Signs in with the key's address, measures the machine once, then takes jobs over outbound connections only: no port
+needs to be open. Every proof is checked here before it is returned; a finished proof is kept on disk until the operator
+has it, across crashes and restarts. Outages are waited for, however long they last.
+
+SIGINT or SIGTERM: takes no more jobs and waits for those in hand (--grace), then hands them back. A second signal stops
+at once.";
+
+/// What `zkpool prover run` takes.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Whose earnings.
+    #[command(flatten)]
+    pub key: KeyArgs,
+    /// Settings of the agent.
+    #[command(flatten)]
+    pub own: Own,
+    /// What the machine gives.
+    #[command(flatten)]
+    pub capacity: CapacityArgs,
+}
+
+/// What `zkpool prover bench` takes.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// What the machine gives.
+    #[command(flatten)]
+    pub capacity: CapacityArgs,
+}
+
+/// Settings of `[prover]`: the agent.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub struct Own {
+    /// URL of an operator's service; can be repeated
+    #[arg(long = "operator", value_name = "URL", value_delimiter = ',')]
+    #[serde(default, deserialize_with = "texts::deserialize", skip_serializing_if = "Vec::is_empty")]
+    pub operators: Vec<String>,
+    /// Refuse operators of another chain
+    #[arg(long, value_name = "ID")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain_id: Option<u64>,
+    /// Refuse operators of another ZKPool contract
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Address>,
+    /// Directory for jobs in hand, finished proofs, programs and the benchmark [default: .zkpool/prover]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<PathBuf>,
+    /// Name of this device among those of the same key [default: the host's name]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Disk space for programs [default: 20GiB]
+    #[arg(long, value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Size>,
+    /// Largest input or program part to accept [default: 2GiB]
+    #[arg(long, value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_blob: Option<Size>,
+    /// How long to wait for jobs in hand when told to stop [default: 60s]
+    #[arg(long, value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Span>,
+}
+
+/// Settings of `[prover]`: what the machine gives.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub struct CapacityArgs {
+    /// Jobs at once [default: one per 8 processor threads and 4 GiB, at least one]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<usize>,
+    /// Processor threads of each job [default: an equal share of all]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+    /// Memory of all jobs together [default: 70% of the machine's]
+    #[arg(long, value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Size>,
+}
+
+/// Where the agent keeps its things.
+const DEFAULT_STATE: &str = ".zkpool/prover";
+
+/// Carries the command out.
+pub async fn run(command: ProverCommand, context: &Context) -> CliResult {
+    match command {
+        ProverCommand::Run(args) => work(args, context).await,
+        ProverCommand::Bench(args) => bench(args, context).await,
+    }
+}
+
+fn section(context: &Context) -> CliResult<Section<'_>> {
+    context.settings.section::<RunArgs>("prover")
+}
+
+fn capacity(args: &CapacityArgs, context: &Context) -> CliResult<Capacity> {
+    let args = section(context)?.with(args)?;
+    Ok(Capacity::fit(&Machine::detect(), args.jobs, args.threads, args.memory.map(|memory| memory.0)))
+}
+
+async fn work(args: RunArgs, context: &Context) -> CliResult {
+    let section = section(context)?;
+    let own = section.with(&args.own)?;
+    let key = section.with(&args.key)?.load(&context.settings, "prover")?;
+    let capacity = capacity(&args.capacity, context)?;
+    let state = own.state.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_STATE));
+    let device = own.device.clone().unwrap_or_else(|| Machine::detect().device_name());
+    let mut config = ProverConfig::new(own.operators.clone(), state, device, capacity);
+    (config.chain_id, config.pool) = (own.chain_id, own.pool);
+    config.cache_bytes = own.cache.map_or(ProverConfig::CACHE_BYTES, |size| size.0);
+    config.max_blob_bytes = own.max_blob.map_or(ProverConfig::MAX_BLOB_BYTES, |size| size.0);
+    config.grace = own.grace.map_or(ProverConfig::GRACE, |time| time.0);
+
+    let observer: Arc<dyn Observer> = if on_terminal() { Arc::new(JobBars::default()) } else { Arc::new(LogObserver) };
+    let stop = Stop::new();
+    let share = config.memory_per_job();
+    let agent = Agent::open(config, identity(&key), backends(share), observer, stop.clone()).map_err(failed)?;
+    let signals = tokio::spawn(signals::each(move || stop.signal()));
+    let done = agent.run().await.map_err(failed);
+    signals.abort();
+    done
+}
+
+async fn bench(args: BenchArgs, context: &Context) -> CliResult {
+    let capacity = capacity(&args.capacity, context)?;
+    let step = Step::begin("measuring this machine");
+    let share = capacity.memory / capacity.jobs.max(1) as u64;
+    let speeds = zkpool_prover::benchmark(capacity, backends(share)).await.map_err(failed)?;
+    step.end();
+    let machine = Machine::detect();
+    let value = serde_json::json!({
+        "processor": machine.processor,
+        "cpus": machine.cpus,
+        "memory": machine.memory,
+        "jobs": capacity.jobs,
+        "threads": capacity.threads,
+        "units_per_second": speeds.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
+    });
+    let lines: Vec<_> = speeds.iter().map(|(kind, speed)| format!("{kind}: {speed:.0} units/s")).collect();
+    let text = format!("{} job(s) at once, {} thread(s) each\n{}", capacity.jobs, capacity.threads, lines.join("\n"));
+    context.output.result(&value, text)
+}
+
+/// What this binary can prove, within a job's share of the memory.
+fn backends(share: u64) -> Vec<Arc<dyn Backend>> {
+    let usual = Limits::default();
+    let limits = Limits {
+        proving_key: usual.proving_key.min(share),
+        generator_memory: usual.generator_memory.min(share / 2),
+        cache: usual.cache.min(share / 2),
+        ..usual
+    };
+    ProofKind::ALL.into_iter().map(|kind| Arc::from(zkpool_backends::backend(kind, limits))).collect()
+}
+
+/// A key that signs in.
+pub fn identity(key: &Key) -> Identity {
+    let key = key.clone();
+    Identity::new(key.address(), move |message: String| {
+        let signature = key.sign_message(message.as_bytes());
+        async move { signature }
+    })
+}
+
+fn failed(error: ProverError) -> CliError {
+    let attempt = "work as a prover";
+    let settings = |advice: &str| CliError::new(attempt, &error, error.code().as_str(), Exit::Config).advise(advice);
+    let advice = match &error {
+        ProverError::NoOperator => {
+            return settings("set --operator URL, `operators` in [prover], or ZKPOOL_PROVER__OPERATORS");
+        }
+        ProverError::DeviceName(_) => return settings("set --device, or `device` in [prover]"),
+        ProverError::Url(_) => return settings("correct --operator, or `operators` in [prover]"),
+        ProverError::Refused { .. } | ProverError::WrongPool { .. } => {
+            "check the operator's URL, --chain-id and --pool; ask the operator if it refuses your address"
+        }
+        ProverError::State { .. } => "choose another directory with --state, or make room on the disk",
+        ProverError::StateInUse(_) => "one agent per directory: use --state for a second one",
+        _ => return CliError::coded(attempt, &error, error.code()),
+    };
+    CliError::coded(attempt, &error, error.code()).advise(advice)
+}

@@ -1,0 +1,7 @@
+//! The command line as its users meet it.
+
+mod docs;
+mod errors;
+mod kit;
+mod offline;
+mod worker;
