@@ -158,6 +158,20 @@ contract IsBackedTest is Fixture {
         _false(q);
     }
 
+    /// It will be the requester's before the quote expires, but is not yet.
+    function test_NotWhenDedicatedToAnotherNow() public {
+        vm.prank(operator);
+        pool.dedicateSlot(address(token), DEDICATED, stranger);
+        after_(D - V / 4);
+        Quote memory q = quote();
+        q.task.slot = DEDICATED;
+        q.terms.requester = stranger;
+        _false(q);
+        after_(V / 4);
+        q.terms.validUntil = uint40(block.timestamp);
+        _true(q);
+    }
+
     function test_NotWhenTheReserveIsShort() public {
         Quote memory q = quote();
         q.terms.honour = RESERVE + 1;

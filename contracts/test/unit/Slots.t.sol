@@ -64,6 +64,54 @@ contract SlotsTest is Fixture {
         vm.stopPrank();
     }
 
+    function test_RevertWhen_OpenedWithCollateralStillInIt() public {
+        vm.startPrank(operator);
+        pool.openSlot(address(token), NEW, 5, 0, address(0));
+        pool.closeSlot(address(token), NEW);
+        after_(D);
+        vm.expectRevert(IZKPool.SlotAlreadyOpen.selector);
+        pool.openSlot(address(token), NEW, 1, 1, address(0));
+        vm.stopPrank();
+    }
+
+    /// A task for which nothing is locked leaves its slot empty, but not idle.
+    function test_RevertWhen_OpenedWhileATaskIsInIt() public {
+        vm.startPrank(operator);
+        pool.openSlot(address(token), NEW, 0, 0, address(0));
+        pool.closeSlot(address(token), NEW);
+        vm.stopPrank();
+        after_(D - 1);
+        Quote memory q = quote();
+        q.task.slot = NEW;
+        (q.terms.liability, q.terms.bond, q.terms.burn, q.terms.advance) = (0, 0, 0, 0);
+        publishAccepted(q);
+        after_(1);
+        vm.expectRevert(IZKPool.SlotAlreadyOpen.selector);
+        vm.prank(operator);
+        pool.openSlot(address(token), NEW, 1, 1, address(0));
+        prove(q);
+        vm.prank(operator);
+        pool.openSlot(address(token), NEW, 1, 1, address(0));
+    }
+
+    /// A breach is not forgotten by closing either.
+    function test_OpenedAgainIsStillBarred() public {
+        vm.prank(operator);
+        pool.closeSlot(address(token), SHARED);
+        after_(D - 1);
+        Quote memory q = quote();
+        q.terms.liability = COLLATERAL;
+        assertFalse(publish(q));
+        uint256 barredUntil = block.timestamp + V;
+        after_(1);
+        vm.startPrank(operator);
+        pool.emptySlot(address(token), SHARED);
+        pool.openSlot(address(token), SHARED, COLLATERAL, RESERVE, address(0));
+        vm.stopPrank();
+        assertEq(slot(SHARED).busyUntil, barredUntil);
+        assertFalse(publish(quote()));
+    }
+
     function test_OpenedAgain() public {
         Quote memory q = quote();
         publishAccepted(q);
