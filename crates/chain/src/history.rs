@@ -79,7 +79,8 @@ impl TaskHistory {
                 Ok(logs) => logs,
                 Err(error) if to == from || matches!(error, ChainError::Unreachable { .. }) => return Err(error),
                 Err(_) => {
-                    self.range = ((to - from + 1) / 2).max(1);
+                    // More than one block, or it would have been given up above.
+                    self.range = (to - from).div_ceil(2);
                     continue;
                 }
             };

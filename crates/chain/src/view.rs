@@ -152,7 +152,7 @@ impl PoolView {
         let what = format!("read slot {index} of {operator}");
         let slot =
             self.pool().slotOf(operator, token, index).call().await.map_err(|e| ChainError::contract(&what, e))?;
-        let state = match u8::from(slot.state) {
+        let state = match slot.state {
             0 => SlotState::Idle,
             1 => SlotState::Active,
             2 => SlotState::Reserved,

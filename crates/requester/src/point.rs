@@ -1,7 +1,7 @@
 //! The points of the way at which a crash must do no harm. Tests stop there and start again.
 
 use crate::RequesterError;
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 macro_rules! points {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -43,12 +43,14 @@ points! {
 
 /// Told of every point; can stop there. Does nothing outside tests.
 #[derive(Clone, Default)]
-pub(crate) struct Probe(Option<std::sync::Arc<dyn Fn(Point) -> Result<(), RequesterError> + Send + Sync>>);
+pub(crate) struct Probe(Option<Arc<Stop>>);
+
+type Stop = dyn Fn(Point) -> Result<(), RequesterError> + Send + Sync;
 
 impl Probe {
     #[cfg(test)]
     pub(crate) fn new(probe: impl Fn(Point) -> Result<(), RequesterError> + Send + Sync + 'static) -> Self {
-        Self(Some(std::sync::Arc::new(probe)))
+        Self(Some(Arc::new(probe)))
     }
 
     pub(crate) fn at(&self, point: Point) -> Result<(), RequesterError> {

@@ -13,7 +13,8 @@ async fn every_altered_term_is_refused() {
     let payer = world.requester();
     compare(&request, &world.offer(&request, 0).await, payer).unwrap();
     let stranger = Address::repeat_byte(0x77);
-    let changes: Vec<(&str, Box<dyn FnOnce(&mut Quote)>)> = vec![
+    type Change = Box<dyn FnOnce(&mut Quote)>;
+    let changes: Vec<(&str, Change)> = vec![
         ("requester", Box::new(move |q| q.terms.requester = stranger)),
         ("operator", Box::new(move |q| q.terms.operator = stranger)),
         ("target", Box::new(move |q| q.terms.target = stranger)),

@@ -53,7 +53,7 @@ pub(super) struct Desk {
     pub(super) published: Mutex<Vec<PublishedRequest>>,
 }
 
-type Reply = Result<Json<Value>, Response>;
+type Reply = Result<Json<Value>, Refusal>;
 
 impl Operator {
     pub(super) async fn start(world: &World, manner: Manner) -> Self {
@@ -89,9 +89,14 @@ impl Drop for Operator {
     }
 }
 
-fn refuse(code: ErrorCode) -> Response {
-    let error = ApiError::new(code, "because of this");
-    (StatusCode::from_u16(error.status()).unwrap(), Json(error)).into_response()
+/// An error as the API words it.
+struct Refusal(ErrorCode);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let error = ApiError::new(self.0, "because of this");
+        (StatusCode::from_u16(error.status()).unwrap(), Json(error)).into_response()
+    }
 }
 
 fn ok(value: impl serde::Serialize) -> Reply {
@@ -135,23 +140,22 @@ async fn nonce(State(desk): State<Arc<Desk>>) -> Reply {
 async fn login(Json(login): Json<LoginRequest>) -> Reply {
     // The signature is checked by the service's own tests; here the message is believed.
     let message = login.message;
-    let address =
-        message.lines().nth(1).and_then(|line| line.parse().ok()).ok_or_else(|| refuse(ErrorCode::BadRequest))?;
+    let address = message.lines().nth(1).and_then(|line| line.parse().ok()).ok_or(Refusal(ErrorCode::BadRequest))?;
     ok(LoginReply { token: "token".into(), address, expires_at: 4_000_000_000, expires_in: 3_600 })
 }
 
 async fn blob(State(desk): State<Arc<Desk>>, Path(id): Path<String>, body: Bytes) -> Reply {
-    let id: BlobId = id.parse().map_err(|_| refuse(ErrorCode::BadRequest))?;
+    let id: BlobId = id.parse().map_err(|_| Refusal(ErrorCode::BadRequest))?;
     if BlobId::of(&body) != id {
-        return Err(refuse(ErrorCode::HashMismatch));
+        return Err(Refusal(ErrorCode::HashMismatch));
     }
     desk.blobs.lock().unwrap().insert(id, body.len());
     ok(BlobReply { id, size: body.len() as u64 })
 }
 
-async fn has_blob(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Result<(), Response> {
-    let id: BlobId = id.parse().map_err(|_| refuse(ErrorCode::BadRequest))?;
-    if desk.blobs.lock().unwrap().contains_key(&id) { Ok(()) } else { Err(refuse(ErrorCode::NotFound)) }
+async fn has_blob(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Result<(), Refusal> {
+    let id: BlobId = id.parse().map_err(|_| Refusal(ErrorCode::BadRequest))?;
+    if desk.blobs.lock().unwrap().contains_key(&id) { Ok(()) } else { Err(Refusal(ErrorCode::NotFound)) }
 }
 
 fn view(manifest: ProgramManifest) -> ProgramView {
@@ -160,7 +164,7 @@ fn view(manifest: ProgramManifest) -> ProgramView {
 
 async fn register(State(desk): State<Arc<Desk>>, Json(manifest): Json<ProgramManifest>) -> Reply {
     if manifest.blobs().iter().any(|id| !desk.blobs.lock().unwrap().contains_key(id)) {
-        return Err(refuse(ErrorCode::UnknownInput));
+        return Err(Refusal(ErrorCode::UnknownInput));
     }
     desk.programs.lock().unwrap().push(manifest.clone());
     ok(view(manifest))
@@ -168,25 +172,25 @@ async fn register(State(desk): State<Arc<Desk>>, Json(manifest): Json<ProgramMan
 
 async fn program(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Reply {
     let found = desk.programs.lock().unwrap().iter().find(|manifest| manifest.id().to_string() == id).cloned();
-    ok(view(found.ok_or_else(|| refuse(ErrorCode::UnknownProgram))?))
+    ok(view(found.ok_or(Refusal(ErrorCode::UnknownProgram))?))
 }
 
 async fn ask(State(desk): State<Arc<Desk>>, Json(request): Json<QuoteRequest>) -> Reply {
     let id = request.id();
     if !desk.blobs.lock().unwrap().contains_key(&request.input) {
-        return Err(refuse(ErrorCode::UnknownInput));
+        return Err(Refusal(ErrorCode::UnknownInput));
     }
     desk.asked.lock().unwrap().insert(id, request);
     match desk.manner {
-        Manner::Refusing(code) => Err(refuse(code)),
+        Manner::Refusing(code) => Err(Refusal(code)),
         Manner::Silent => std::future::pending().await,
         _ => ok(QuoteReply::new(id, QuoteStatus::Preflight)),
     }
 }
 
 async fn poll(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Reply {
-    let id: BlobId = id.parse().map_err(|_| refuse(ErrorCode::BadRequest))?;
-    let request = desk.asked.lock().unwrap().get(&id).cloned().ok_or_else(|| refuse(ErrorCode::NotFound))?;
+    let id: BlobId = id.parse().map_err(|_| Refusal(ErrorCode::BadRequest))?;
+    let request = desk.asked.lock().unwrap().get(&id).cloned().ok_or(Refusal(ErrorCode::NotFound))?;
     let (reward, slot) = match desk.manner {
         Manner::Honest { reward, slot } => (reward, slot),
         Manner::Indicative => {
