@@ -79,3 +79,28 @@ async fn a_result_that_is_no_proof_is_refused_and_costs_the_lease() {
     let again = post(&service, &token, &path, json!({ "fence": fence, "proof": "0x00" })).await;
     again.refused(409, "lease_lost");
 }
+
+#[tokio::test]
+async fn a_proof_is_taken_and_taken_again() {
+    let service = Service::start().await;
+    let work = service.work().await;
+    let token = service.token(&key(2)).await;
+    let fence = service.lease(&work, key(2).address()).await.token;
+    let path = format!("jobs/{}/result", work.job);
+    let body = json!({ "fence": fence, "proof": work.proof, "proving_ms": 12 });
+    for _ in 0..2 {
+        let taken = post(&service, &token, &path, body.clone()).await;
+        assert_eq!(
+            (taken.status.as_u16(), taken.json()),
+            (200, json!({ "job": "done", "task": "proven" })),
+            "{taken:?}"
+        );
+    }
+    let beat = json!({ "fence": fence, "stage": "", "progress": 1.0 });
+    let late = post(&service, &token, &format!("jobs/{}/heartbeat", work.job), beat).await;
+    assert!(late.json()["cancelled"].is_string(), "{late:?}");
+    let fail = json!({ "fence": fence, "code": "internal", "message": "" });
+    let undone = post(&service, &token, &format!("jobs/{}/fail", work.job), fail).await;
+    undone.refused(409, "lease_lost");
+    assert_eq!(service.get(&format!("/v1/tasks/{}", work.id), None).await.json()["state"], "proven");
+}

@@ -1,6 +1,9 @@
 //! A published task with one job, put into the store as the reconcilers would.
 
 use crate::support::{OPERATOR, Service, TOKEN, key};
+use ark_bn254::{Fr, G1Affine, G2Affine};
+use ark_ec::{AffineRepr, CurveGroup};
+use ark_ff::Field;
 use std::collections::BTreeMap;
 use zkpool_protocol::{
     Address, B256, BlobId, Bytes, Call, Job, JobGraph, JobId, Operation, ProgramManifest, ProofKind, Quote, Task,
@@ -11,6 +14,7 @@ use zkpool_store::{
     Advance, Ask, End, Fact, InputRecord, LeaseRecord, Measured, NewTask, Price, ProgramRecord, ProverDescription,
     ProverId, Said, TaskKey,
 };
+use zkpool_verifiers::groth16::{Proof, ProofBytes, PublicInputs, VerifyingKey};
 
 /// The requester of every task here.
 pub(crate) fn requester() -> Address {
@@ -27,6 +31,20 @@ pub(crate) struct Work {
     pub(crate) witness: BlobId,
     /// In nobody's books.
     pub(crate) stray: BlobId,
+    /// What the job is to yield.
+    pub(crate) proof: Bytes,
+}
+
+/// A key whose secrets are known, and with them a proof: verifying is what is tested here, not proving.
+fn key_and_proof() -> (VerifyingKey, ProofBytes) {
+    let [alpha, beta, gamma, delta, a, b, k0, k1, input] = [3u64, 5, 7, 11, 13, 17, 19, 23, 42].map(Fr::from);
+    let g1 = |scalar: Fr| (G1Affine::generator() * scalar).into_affine();
+    let g2 = |scalar: Fr| (G2Affine::generator() * scalar).into_affine();
+    let key = VerifyingKey::new(g1(alpha), g2(beta), g2(gamma), g2(delta), vec![g1(k0), g1(k1)]).unwrap();
+    // e(A, B) = e(alpha, beta) e(IC, gamma) e(C, delta)
+    let c = (a * b - alpha * beta - (k0 + k1 * input) * gamma) * delta.inverse().unwrap();
+    let proof = Proof::new(g1(a), g2(b), g1(c)).unwrap();
+    (key, ProofBytes { proof, inputs: PublicInputs::new(vec![input]) })
 }
 
 impl Service {
@@ -41,22 +59,23 @@ impl Service {
         let (input, stray) = (self.blob(b"input").await, self.blob(b"stray").await);
         let manifest = ProgramManifest::Groth16Bn254 { zkey, witness_generator: None };
         let measured = Measured { units: WorkUnits(1000), memory: 1 << 20 };
+        let (verifying_key, proof) = key_and_proof();
         let program = ProgramRecord {
             manifest: manifest.clone(),
-            verifying_key: vec![],
+            verifying_key: verifying_key.to_bytes(),
             measured,
             public_inputs: 1,
             registered_by: requester(),
         };
         store.put_program(&program, now).await.unwrap();
-        let statement = B256::repeat_byte(9);
+        let statement = proof.inputs.statement();
         let record = InputRecord {
             blob: input,
             program: manifest.id(),
             witness: Some(witness),
             measured,
             statement,
-            public_inputs: vec![U256::from(1)],
+            public_inputs: vec![U256::from(42)],
             tried: true,
         };
         store.note_upload(requester(), input, 5, 1 << 20, now).await.unwrap();
@@ -80,7 +99,16 @@ impl Service {
             needs: vec![],
         };
         store.plan_task(task.key, &JobGraph::new(vec![job]).unwrap(), now).await.unwrap();
-        Work { id, key: task.key, job: JobId { task: id, index: 0 }, zkey, input, witness, stray }
+        Work {
+            id,
+            key: task.key,
+            job: JobId { task: id, index: 0 },
+            zkey,
+            input,
+            witness,
+            stray,
+            proof: proof.encode().into(),
+        }
     }
 
     /// The chain says something in a block, and whoever listens hears of it.
