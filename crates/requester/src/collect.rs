@@ -16,7 +16,7 @@ pub type Settled = Stage;
 
 impl Requester {
     /// Collects refund and liability of a task that was not delivered. If somebody else has triggered it already, that is
-    /// as good.
+    /// as good. If its verifier was halted for too long, which is nobody's fault, it is unwound.
     ///
     /// # Errors
     /// [`RequesterError::TooEarly`] with the seconds that are left; [`RequesterError::NotPossible`] if the task is not
@@ -41,7 +41,17 @@ impl Requester {
         self.inner.probe.at(Point::CollectionQueued)?;
         let collected = self.carry_out(request).await;
         self.inner.probe.at(Point::CollectionMined)?;
+        if collected.is_err() && self.was_halted(task).await? {
+            return self.unwind(task).await;
+        }
         defaulted(task, self.end_after(&mut record, collected).await?)
+    }
+
+    /// Whether the contract refused the collection because the verifier was halted for too long.
+    async fn was_halted(&self, task: TaskId) -> Result<bool, RequesterError> {
+        let sent = self.inner.sender.get(&format!("collect:{task}")).await?;
+        let error = sent.and_then(|sent| sent.failure).and_then(|failure| failure.error);
+        Ok(error.as_deref() == Some("VerifierHalted"))
     }
 
     /// Carries out a rescue whose grace period is over; the requester gets half of the bond then, and not later.

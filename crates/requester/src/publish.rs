@@ -13,6 +13,10 @@ use zkpool_api::PublishedRequest;
 use zkpool_chain::{ChainError, FailureKind, PoolEvent, TxState};
 use zkpool_protocol::{B256, Bytes, Call, ErrorCode, SignedQuote, TaskId};
 
+/// Blocks before the recording in which somebody else may have published the quote already: its whole validity, on
+/// chains with several blocks a second.
+const LOOK_BACK: u64 = 2_000;
+
 /// What came of a publication.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Publication {
@@ -81,7 +85,8 @@ impl Requester {
         self.inner.probe.at(Point::InputStored)?;
         let head = self.inner.view.rpc().head().await?;
         let task = id_of(self, &quote);
-        let mut record = TaskRecord::new(task, quote, call, payment, head.number);
+        let from_block = head.number.saturating_sub(LOOK_BACK);
+        let mut record = TaskRecord::new(task, quote, call, payment, from_block);
         record.operator = operator;
         self.inner.state.insert(record)?;
         self.inner.probe.at(Point::Recorded)?;

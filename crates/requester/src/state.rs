@@ -26,7 +26,7 @@ pub struct TaskRecord {
     pub payment: Payment,
     /// Where it stands, as far as was last seen. The chain decides.
     pub stage: Stage,
-    /// The head of the chain when it was recorded: its events cannot be older.
+    /// Block from which on its events are looked for.
     pub from_block: u64,
     /// Seconds since 1970, by this machine.
     pub recorded_at: u64,

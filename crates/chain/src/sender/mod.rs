@@ -24,6 +24,7 @@ use alloy::{
     providers::Provider,
 };
 use fees::Market;
+use futures::{FutureExt, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
@@ -35,6 +36,8 @@ use zkpool_protocol::ErrorCode;
 
 /// EIP-7825: no transaction may have a higher gas limit.
 pub(crate) const TRANSACTION_GAS_CAP: u64 = 16_777_216;
+/// Receipts that are looked for at once.
+const PARALLEL: usize = 8;
 
 /// A transaction that somebody wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -282,10 +285,11 @@ impl Sender {
         let sight = Sight { head, market, count };
 
         let mut changed = Vec::new();
-        for record in &before {
-            let mut now = record.clone();
-            self.settle(&mut now, &sight).await?;
-            self.keep(record, now, &mut changed).await?;
+        // Boxed, or the compiler does not see that the futures can be sent between threads.
+        let settling = before.iter().cloned().map(|record| self.settled(record, &sight).boxed());
+        let settled: Vec<_> = stream::iter(settling).buffered(PARALLEL).collect().await;
+        for (record, result) in before.iter().zip(settled) {
+            self.keep(record, result?, &mut changed).await?;
         }
         self.heal(&sight, highest, &mut changed).await?;
         for record in self.journal.open(self.address()).await? {
@@ -297,6 +301,11 @@ impl Sender {
         }
         self.admit(&sight, &mut changed).await?;
         Ok(changed)
+    }
+
+    async fn settled(&self, mut record: TxRecord, sight: &Sight) -> Result<TxRecord, ChainError> {
+        self.settle(&mut record, sight).await?;
+        Ok(record)
     }
 
     /// Ticks until the transaction is final.

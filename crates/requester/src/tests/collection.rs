@@ -103,7 +103,9 @@ async fn halts_are_observed_and_not_taken_for_the_cap() {
         let quote = sdk.task(task).unwrap().quote.quote;
         world.call(STRANGER, world.domain.pool, IZKPool::observeHaltCall { quote: (&quote).into() }).await;
     }
-    assert!(matches!(sdk.unwind(task).await.unwrap(), Stage::Unwound { .. }));
+    let live = sdk.view().live_task(&sdk.task(task).unwrap().quote.quote).await.unwrap().unwrap();
+    world.chain.mine_at(live.liability_deadline + 1).await.unwrap();
+    assert!(matches!(sdk.collect(task).await.unwrap(), Stage::Unwound { .. }), "nobody's fault");
     assert_eq!(world.wealth().await, FUNDS);
     let balance = world.view().balance(world.token, world.requester()).await.unwrap();
     assert_eq!(balance, U256::from(REWARD));

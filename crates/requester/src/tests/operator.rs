@@ -7,19 +7,24 @@ use axum::{
     body::Bytes,
     extract::{Path, State},
     http::StatusCode,
-    response::{IntoResponse, Response},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, Sse},
+    },
     routing::{get, post, put},
 };
+use futures::{StreamExt, stream};
 use serde_json::Value;
 use std::{
     collections::HashMap,
+    convert::Infallible,
     sync::{Arc, Mutex},
 };
 use zkpool_api::{
-    ApiError, BlobReply, Info, Limits, LoginReply, LoginRequest, NonceReply, ProgramView, PublishedReply,
-    PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus,
+    ApiError, BlobReply, EventKind, Info, Limits, LoginReply, LoginRequest, NonceReply, ProgramView, PublishedReply,
+    PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus, TaskEvent, TaskRole, TaskView, Timings,
 };
-use zkpool_protocol::{BlobId, ErrorCode, ProgramManifest, ProofKind, TaskState, WorkUnits};
+use zkpool_protocol::{BlobId, ErrorCode, ProgramManifest, ProofKind, TaskId, TaskState, WorkUnits};
 
 /// How it answers to a request for a quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +80,7 @@ impl Operator {
             .route("/v1/quotes", post(ask))
             .route("/v1/quotes/{id}", get(poll))
             .route("/v1/published", post(published))
+            .route("/v1/tasks/{id}/events", get(events))
             .with_state(desk.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -211,6 +217,26 @@ async fn poll(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Reply {
         call: Some(request.call.clone()),
         ..QuoteReply::new(id, QuoteStatus::Quoted)
     })
+}
+
+/// One snapshot, then silence.
+async fn events(Path(id): Path<TaskId>) -> impl IntoResponse {
+    let task = TaskView {
+        id,
+        state: TaskState::Proving,
+        role: TaskRole::Own,
+        terms: None,
+        published_at: None,
+        proof_deadline: None,
+        liability_deadline: None,
+        jobs: Vec::new(),
+        txs: Vec::new(),
+        timings: Timings::default(),
+        error: None,
+    };
+    let event = TaskEvent { seq: 1, at_ms: 0, kind: EventKind::Snapshot, task };
+    let event = Event::default().id("1").event("snapshot").json_data(event).unwrap();
+    Sse::new(stream::once(async { Ok::<_, Infallible>(event) }).chain(stream::pending()))
 }
 
 async fn published(State(desk): State<Arc<Desk>>, Json(request): Json<PublishedRequest>) -> Reply {

@@ -1,9 +1,12 @@
 //! Following a task: the chain's news in order, a sign of life in between, and an end.
 
-use super::world::{LIABILITY_WINDOW, PROOF_WINDOW, World};
+use super::{
+    operator::{Manner, Operator},
+    world::{LIABILITY_WINDOW, PROOF_WINDOW, World},
+};
 use crate::{Ended, Publication, Requester, Stage, Update, Watch};
 use std::time::Duration;
-use zkpool_protocol::{B256, ErrorCode};
+use zkpool_protocol::{B256, ErrorCode, TaskState};
 
 async fn live(sdk: &Requester, world: &World) -> B256 {
     let request = world.request(1);
@@ -41,6 +44,26 @@ async fn a_delivery_on_time_is_told_and_is_the_end() {
     assert!(watch.next().await.is_none());
     let again = sdk.wait(task, Duration::from_secs(5)).await.unwrap();
     assert!(matches!(again, Ended::Stage(Stage::Delivered { .. })));
+}
+
+#[tokio::test]
+async fn what_the_operator_says_is_progress_and_no_outcome() {
+    let world = World::new().await;
+    let operator = Operator::start(&world, Manner::Honest { reward: 1_000, slot: 0 }).await;
+    let sdk = world.open_with(vec![operator.url.clone()]).await;
+    let request = world.request(1);
+    let offer = sdk.choose(&request, &sdk.ask(&request).await.unwrap()).await.unwrap();
+    let task = sdk.record(&request, &offer).await.unwrap();
+    sdk.publish(task).await.unwrap();
+    let mut watch = sdk.watch(task).unwrap();
+    assert!(matches!(news(&mut watch).await, Update::Published { .. }));
+    let Update::Progress(view) = news(&mut watch).await else { panic!("no progress") };
+    assert_eq!((view.id, view.state), (task, TaskState::Proving));
+    // The operator is gone; the chain goes on.
+    drop(operator);
+    world.prove(&sdk.task(task).unwrap()).await;
+    let end = news(&mut watch).await;
+    assert!(matches!(end, Update::Ended(Stage::Delivered { .. })), "{end:?}");
 }
 
 #[tokio::test]

@@ -336,3 +336,19 @@ impl World {
         self.chain.rpc().provider().get_transaction_count(self.requester()).await.unwrap()
     }
 }
+
+/// What is long can be spawned.
+#[tokio::test]
+async fn futures_may_move_between_threads() {
+    fn sendable<T: Send>(_: T) {}
+    let world = World::new().await;
+    let sdk = world.open().await;
+    let request = world.request(1);
+    sendable(sdk.ask(&request));
+    sendable(sdk.choose(&request, &[]));
+    sendable(sdk.publish(TaskId::ZERO));
+    sendable(sdk.tell(TaskId::ZERO));
+    sendable(sdk.wait(TaskId::ZERO, Duration::ZERO));
+    sendable(sdk.collect(TaskId::ZERO));
+    sendable(sdk.deposit(world.token, 1));
+}
