@@ -53,7 +53,8 @@ pub trait Chain: Send + Sync {
     fn address_of(&self, key: KeyRole) -> Option<Address>;
     /// Signs a quote's digest with the signer's key. The same digest gives the same signature.
     fn sign(&self, digest: &B256) -> Result<Bytes, ChainError>;
-    /// Records a transaction under its purpose, once; what is recorded will be carried out.
+    /// Records a transaction under its purpose; what is recorded will be carried out, once. One that has failed for good
+    /// is tried again.
     async fn enqueue(&self, key: KeyRole, request: TxRequest) -> Result<TxRecord, ChainError>;
     /// What became of a transaction.
     async fn transaction(&self, purpose: &str) -> Result<Option<TxRecord>, ChainError>;
@@ -175,8 +176,8 @@ impl Chain for LiveChain {
 
     async fn enqueue(&self, key: KeyRole, request: TxRequest) -> Result<TxRecord, ChainError> {
         match (key, &self.owner) {
-            (KeyRole::Signer, _) => self.signer.enqueue(request).await,
-            (KeyRole::Owner, Some(owner)) => owner.enqueue(request).await,
+            (KeyRole::Signer, _) => self.signer.retry(request).await,
+            (KeyRole::Owner, Some(owner)) => owner.retry(request).await,
             (KeyRole::Owner, None) => Err(ChainError::Transaction {
                 purpose: request.purpose,
                 reason: "the operator's own key is not configured (keys.owner)".into(),

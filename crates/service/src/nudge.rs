@@ -38,6 +38,8 @@ pub struct Nudges {
     pub rescue: Nudge,
     /// Slots or balances changed.
     pub account: Nudge,
+    /// Tasks ended, or a verifier may be halted.
+    pub aftermath: Nudge,
 }
 
 /// What changed.

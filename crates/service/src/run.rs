@@ -3,7 +3,7 @@
 use crate::{
     Config, Context, LiveChain, OpError, OpResult, OperatorKeys, SystemClock, http,
     nudge::{Nudge, Nudges},
-    reconcile::{account, dispatch, follow, plan, preflight, rescue, submit},
+    reconcile::{account, aftermath, dispatch, follow, plan, preflight, rescue, submit},
 };
 use futures::{FutureExt, future::BoxFuture};
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -68,6 +68,25 @@ pub async fn run_on(ctx: Arc<Context>, listener: TcpListener, stop: Cancellation
     Ok(())
 }
 
+/// Runs every reconciler until none has more to do at once, in the order in which a task passes them: for tests, and for
+/// commands that look once.
+pub async fn reconcile_once(ctx: &Context) -> OpResult<()> {
+    let all: [for<'a> fn(&'a Context) -> BoxFuture<'a, OpResult<bool>>; 8] = [
+        |ctx| follow::tick(ctx).boxed(),
+        |ctx| preflight::tick(ctx).boxed(),
+        |ctx| plan::tick(ctx).boxed(),
+        |ctx| dispatch::tick(ctx).boxed(),
+        |ctx| submit::tick(ctx).boxed(),
+        |ctx| rescue::tick(ctx).boxed(),
+        |ctx| account::tick(ctx).boxed(),
+        |ctx| aftermath::tick(ctx).boxed(),
+    ];
+    for tick in all {
+        while tick(ctx).await? {}
+    }
+    Ok(())
+}
+
 /// Every reconciler in a task of its own.
 pub fn reconcilers(ctx: &Arc<Context>, stop: &CancellationToken) -> JoinSet<()> {
     let mut all = JoinSet::new();
@@ -94,6 +113,7 @@ pub fn reconcilers(ctx: &Arc<Context>, stop: &CancellationToken) -> JoinSet<()> 
         submit every poll,
         rescue every 10 * second,
         account every 60 * second,
+        aftermath every 60 * second,
     }
     all
 }

@@ -4,6 +4,7 @@
 //! tried again; one that dies half-way is an ordinary tick later.
 
 pub(crate) mod account;
+pub(crate) mod aftermath;
 pub(crate) mod dispatch;
 pub(crate) mod follow;
 pub(crate) mod plan;

@@ -7,6 +7,8 @@
 mod offer;
 mod size;
 
+pub(super) use size::{agreeable, size};
+
 use crate::{Change, Context, OpError, OpResult, metrics};
 use futures::{StreamExt, stream::FuturesUnordered};
 use offer::offer;

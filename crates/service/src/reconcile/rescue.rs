@@ -3,11 +3,15 @@
 //! Only tasks whose input this operator holds are watched: their requester had asked it for a quote, too. The
 //! announcement binds and locks a slot, so it is made only when the proof can be had in time and is worth it.
 
-use super::slots;
+use super::{
+    preflight::{agreeable, size},
+    slots,
+    submit::{REMOVED, was_removed},
+};
 use crate::{Change, Context, KeyRole, OpResult};
 use zkpool_bindings::IZKPool;
 use zkpool_chain::{Head, TxRequest, TxState, alloy::sol_types::SolCall};
-use zkpool_protocol::{ProofKind, Quote, TaskId, TaskState, U256, WorkUnits};
+use zkpool_protocol::{ErrorCode, ProofKind, Quote, TaskId, TaskState, U256, WorkUnits};
 use zkpool_scheduler::{PriceInput, price};
 use zkpool_store::{Millis, TaskRecord};
 
@@ -21,8 +25,10 @@ const RETRY: Millis = 15_000;
 /// Announces what pays, and looks after what was announced.
 pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     let head = ctx.chain.head().await?;
+    // Before the tasks: an announcement up to there has moved its task on.
+    let followed = ctx.store.meta().await?.head.0;
     for task in ctx.store.tasks_in(&[TaskState::Announcing]).await? {
-        look_after(ctx, &task).await?;
+        look_after(ctx, &task, followed).await?;
     }
     if !ctx.config.rescue.enabled {
         return Ok(false);
@@ -32,6 +38,30 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
         if late && task.chain.rescue.is_none() && task.retry_at <= ctx.clock.now() {
             consider(ctx, &task, &head).await?;
         }
+    }
+    size_one(ctx).await
+}
+
+/// Has the preflight worker look at a watched task's input, before it is late. One at a time, as it can take long; true if
+/// there may be another.
+async fn size_one(ctx: &Context) -> OpResult<bool> {
+    for task in ctx.store.tasks_in(&[TaskState::Watched]).await? {
+        if ctx.store.input(task.ask.input).await?.is_some() {
+            continue;
+        }
+        let sized = match agreeable(ctx, &task) {
+            Ok(judge) => size(ctx, &task, judge).await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sized {
+            if matches!(error.code, ErrorCode::Internal | ErrorCode::Storage | ErrorCode::RpcUnreachable) {
+                return Err(error);
+            }
+            let (from, to) = (TaskState::Watched, TaskState::Released);
+            ctx.store.move_task(task.key, from, to, Some(error.code.as_str()), ctx.clock.now()).await?;
+            ctx.changes.announce(Change::Task(task.key));
+        }
+        return Ok(true);
     }
     Ok(false)
 }
@@ -78,12 +108,12 @@ async fn announce(ctx: &Context, id: TaskId, quote: &Quote, slot: u32, task: &Ta
 }
 
 /// An announcement that is recorded goes out; one that failed frees the slot. That it succeeded, the chain says.
-async fn look_after(ctx: &Context, task: &TaskRecord) -> OpResult<()> {
+async fn look_after(ctx: &Context, task: &TaskRecord, followed: u64) -> OpResult<()> {
     let (Some((id, quote)), Some(slot)) = (&task.quote, task.own_slot) else { return Ok(()) };
     match ctx.chain.transaction(&purpose(*id, task.failed_submissions)).await? {
         None => announce(ctx, *id, quote, slot, task).await,
-        Some(record) if record.state == TxState::Failed => {
-            let reason = record.failure.map_or_else(|| "no reason is known".to_owned(), |failure| failure.reason);
+        Some(record) if record.state == TxState::Failed || was_removed(&record, followed) => {
+            let reason = record.failure.map_or_else(|| REMOVED.to_owned(), |failure| failure.reason);
             let now = ctx.clock.now();
             let (from, to) = (TaskState::Announcing, TaskState::Watched);
             ctx.store.fail_submission(task.key, from, to, &reason, now + RETRY, now).await?;

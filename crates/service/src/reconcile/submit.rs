@@ -24,8 +24,10 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
         note(ctx, &changed).await?;
     }
     let head = ctx.chain.head().await?;
+    // Before the tasks: a delivery up to there has moved its task on.
+    let followed = ctx.store.meta().await?.head.0;
     for task in ctx.store.tasks_in(&[TaskState::Submitting]).await? {
-        look_after(ctx, &task).await?;
+        look_after(ctx, &task, followed).await?;
     }
     let mut sent = false;
     for task in ctx.store.tasks_in(&[TaskState::Proven]).await? {
@@ -93,7 +95,7 @@ fn call(ctx: &Context, task: &TaskRecord, quote: &Quote, proof: Bytes) -> OpResu
 }
 
 /// A submitted task whose transaction has failed is submitted again; whether it is delivered, the chain says.
-async fn look_after(ctx: &Context, task: &TaskRecord) -> OpResult<()> {
+async fn look_after(ctx: &Context, task: &TaskRecord, followed: u64) -> OpResult<()> {
     let Some(id) = task.id() else { return Ok(()) };
     let (from, to, now) = (TaskState::Submitting, TaskState::Proven, ctx.clock.now());
     match ctx.chain.transaction(&purpose(id, task.failed_submissions)).await? {
@@ -103,12 +105,23 @@ async fn look_after(ctx: &Context, task: &TaskRecord) -> OpResult<()> {
             tracing::warn!(task.id = %id, reason, wait_ms = wait, "the transaction with the proof failed");
             ctx.store.fail_submission(task.key, from, to, &reason, now + wait, now).await?;
         }
+        Some(record) if was_removed(&record, followed) => {
+            ctx.store.fail_submission(task.key, from, to, REMOVED, now, now).await?;
+        }
         Some(_) => return Ok(()),
         // Recording comes first, so this is an old copy of the journal.
         None => ctx.store.move_task(task.key, from, to, Some("its transaction is not recorded"), now).await?,
     }
     ctx.changes.announce(Change::Task(task.key));
     Ok(())
+}
+
+/// What a task is told whose transaction was taken back after it had counted as done.
+pub(super) const REMOVED: &str = "the block of its transaction is not part of the chain any more";
+
+/// Whether a transaction that had succeeded for good was taken back after all: what it did would have been followed.
+pub(super) fn was_removed(record: &TxRecord, followed: u64) -> bool {
+    record.state == TxState::Succeeded && record.receipt.as_ref().is_some_and(|receipt| receipt.block < followed)
 }
 
 /// The same attempt is the same transaction.
@@ -123,6 +136,9 @@ async fn note(ctx: &Context, record: &TxRecord) -> OpResult<()> {
     if let (TxState::Mined, Some(receipt)) = (record.state, &record.receipt) {
         metrics::gas(kind, receipt.gas_used);
     }
+    if matches!(kind, "open" | "topup" | "approve" | "signer") && record.state != TxState::Sent {
+        ctx.nudges.account.wake();
+    }
     if let (TxState::Failed, Some(failure)) = (record.state, &record.failure) {
         tracing::warn!(purpose = record.purpose, reason = failure.reason, "a transaction failed");
     }
@@ -136,7 +152,7 @@ async fn note(ctx: &Context, record: &TxRecord) -> OpResult<()> {
 }
 
 fn kind_of(purpose: &str) -> &'static str {
-    let kinds = ["prove", "rescue", "halt", "open", "topup", "approve", "signer"];
+    let kinds = ["prove", "rescue", "novate", "collect", "halt", "unwind", "open", "topup", "approve", "signer"];
     let name = purpose.split(':').next().unwrap_or_default();
     kinds.into_iter().find(|kind| *kind == name).unwrap_or("other")
 }

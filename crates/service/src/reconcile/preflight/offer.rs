@@ -2,8 +2,7 @@
 
 use super::{
     super::slots::{self, Need},
-    Declined,
-    size::{agreeable, size},
+    Declined, agreeable, size,
 };
 use crate::{
     Context, KeyRole, OpError, OpResult,

@@ -11,7 +11,7 @@ use zkpool_protocol::{Bytes, ErrorCode, PreflightReport, PreflightRequest};
 use zkpool_store::{InputRecord, Measured, ProgramRecord, TaskRecord};
 
 /// The task's input, which can be proven, and proves the statement that was asked for.
-pub(super) async fn size(ctx: &Context, task: &TaskRecord, judge: Judge<'_>) -> OpResult<InputRecord> {
+pub(in crate::reconcile) async fn size(ctx: &Context, task: &TaskRecord, judge: Judge<'_>) -> OpResult<InputRecord> {
     let ask = &task.ask;
     let program = programs::known(ctx, ask.program).await?;
     let head = envelope::head(ctx, ask.input).await?;
@@ -156,7 +156,7 @@ async fn call_target(ctx: &Context, task: &TaskRecord, proof: &Bytes) -> OpResul
 }
 
 /// Whether this operator agrees to who judges, and to the tokens.
-pub(super) fn agreeable<'a>(ctx: &'a Context, task: &TaskRecord) -> OpResult<Judge<'a>> {
+pub(in crate::reconcile) fn agreeable<'a>(ctx: &'a Context, task: &TaskRecord) -> OpResult<Judge<'a>> {
     let ask = &task.ask;
     policy::tokens(ctx, ask.reward_token, ask.liability_token)?;
     policy::judge(ctx, ask.kind, ask.program, ask.verifier, ask.target)
