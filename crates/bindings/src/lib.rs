@@ -1,7 +1,7 @@
 //! Typed bindings of the contracts.
 //!
 //! Generated at compile time from the committed `abi/*.json`, so cargo needs neither node nor solc. This crate adds the
-//! conversions from and to `zkpool_protocol`'s types ([`convert`]) and readable reverts ([`Revert`]).
+//! conversions from and to `zkpool_protocol`'s types and readable reverts ([`Revert`]).
 
 #[allow(missing_docs, unreachable_pub, clippy::too_many_arguments, clippy::unwrap_used)]
 mod generated {
