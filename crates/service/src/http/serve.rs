@@ -18,6 +18,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
+    task::JoinSet,
     time::{Instant, Sleep},
 };
 use tower::ServiceExt;
@@ -34,8 +35,11 @@ pub async fn serve(app: App, listener: TcpListener) {
     let router = router(app.clone());
     let graceful = GracefulShutdown::new();
     let stop = app.stop().clone();
-    tokio::spawn(sweep(app.clone()));
+    // Dropped with this function, and all that is still in it.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(sweep(app.clone()));
     loop {
+        while tasks.try_join_next().is_some() {}
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
@@ -61,7 +65,7 @@ pub async fn serve(app: App, listener: TcpListener) {
             continue;
         };
         let connection = graceful.watch(connection(&app, router.clone(), stream, peer));
-        tokio::spawn(async move {
+        tasks.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::trace!(%error, "a connection broke");
             }

@@ -14,7 +14,9 @@ pub async fn register_program(ctx: &Context, who: Address, manifest: ProgramMani
         return Ok(view(ctx, &known));
     }
     for part in manifest.blobs() {
-        if ctx.blobs.length(part).await?.is_none() {
+        // Whoever names somebody else's blob learns nothing of it, not even whether it is here.
+        let known = ctx.store.has_uploaded(who, part).await? || ctx.store.is_program_part(part).await?;
+        if !known || ctx.blobs.length(part).await?.is_none() {
             let message = format!("part {part} of program {id} is not here: upload it first (PUT /v1/blobs/{part})");
             return Err(OpError::new(ErrorCode::NotFound, message));
         }

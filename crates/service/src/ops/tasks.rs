@@ -56,10 +56,10 @@ impl Watch {
                 }
             };
             self.over = event.kind == EventKind::Final;
-            let first = self.seen.replace(event.seq).is_none();
-            // A reader that comes back has seen it, unless it has not seen that this was the end.
-            let known = first && self.after.is_some_and(|after| event.seq <= after) && !self.over;
-            if !known {
+            // News that changed nothing is none; and a reader that comes back has seen what it has seen, though perhaps
+            // not that it was the end.
+            let seen = self.seen.replace(event.seq).or(self.after);
+            if self.over || seen.is_none_or(|seen| event.seq > seen) {
                 return Some(Ok(event));
             }
         }

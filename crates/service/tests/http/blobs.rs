@@ -77,6 +77,28 @@ async fn inputs_are_for_who_uploaded_them_and_for_provers_while_they_work() {
 }
 
 #[tokio::test]
+async fn naming_somebody_elses_blob_as_a_part_of_a_program_tells_nothing() {
+    let service = Service::start().await;
+    let work = service.work().await;
+    let token = service.token(&key(3)).await;
+    let register = async |zkey: BlobId, generator: BlobId| {
+        let manifest = json!({ "kind": "groth16-bn254", "zkey": zkey, "witness_generator": generator });
+        let answer = service.call("POST /v1/programs", Some(&token), &manifest).await;
+        answer
+            .refused(404, "not_found")
+            .replace(&generator.to_string(), "")
+            .split("of program")
+            .next()
+            .map(str::to_owned)
+    };
+    let absent = register(work.zkey, BlobId::of(b"absent")).await;
+    for hidden in [work.input, work.witness, work.stray] {
+        assert_eq!(register(work.zkey, hidden).await, absent);
+        get(&service, Some(&token), hidden).await.refused(404, "not_found");
+    }
+}
+
+#[tokio::test]
 async fn bytes_that_are_not_what_they_are_called_leave_nothing_behind() {
     let service = Service::start().await;
     let token = service.token(&key(1)).await;

@@ -75,3 +75,18 @@ async fn a_body_that_does_not_come_or_breaks_off_is_given_up() {
     let broken = stream::iter([Ok("{"), Err(std::io::Error::other("gone"))]);
     post(Body::from_stream(broken)).await.refused(400, "bad_request");
 }
+
+#[tokio::test]
+async fn an_operation_that_hangs_is_given_up() {
+    let bounds = Bounds { request: Duration::from_millis(100), ..Bounds::default() };
+    let wishes = json!({
+        "verifiers": [{ "address": zkpool_protocol::Address::repeat_byte(5), "kind": "groth16-bn254" }],
+        "slots": [{ "token": crate::support::TOKEN, "count": 1, "collateral": "100", "honour": "1" }],
+    });
+    let service = Service::with(wishes, bounds).await;
+    let told = service.told().await;
+    let token = service.token(&key(0x51)).await;
+    service.call("POST /v1/published", Some(&token), &told).await.refused(502, "rpc_unreachable");
+    service.chain.hangs.store(true, std::sync::atomic::Ordering::Relaxed);
+    service.call("POST /v1/published", Some(&token), &told).await.refused(504, "timed_out");
+}

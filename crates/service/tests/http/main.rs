@@ -6,6 +6,7 @@ mod blobs;
 mod jobs;
 mod limits;
 mod openapi;
+mod quotes;
 mod routes;
 mod sign_in;
 mod status;

@@ -89,8 +89,10 @@ async fn events_tell_of_every_change_until_the_end() {
     let (name, leased) = events.next().await.unwrap();
     assert_eq!((name.as_str(), &leased["task"]["jobs"][0]["state"]), ("changed", &json!("leased")));
     assert!(leased["seq"].as_u64() > first["seq"].as_u64());
-    // A change that changes nothing is no event.
+    // News that changes nothing is no event.
     service.ctx.changes.announce(Change::Task(work.key));
+    let silent = tokio::time::timeout(Duration::from_millis(200), events.next()).await;
+    assert!(silent.is_err(), "{silent:?}");
     service.deliver(&work).await;
     let (name, end) = events.next().await.unwrap();
     assert_eq!((name.as_str(), &end["task"]["state"]), ("final", &json!("delivered")));

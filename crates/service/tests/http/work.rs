@@ -6,8 +6,8 @@ use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::Field;
 use std::collections::BTreeMap;
 use zkpool_protocol::{
-    Address, B256, BlobId, Bytes, Call, Job, JobGraph, JobId, Operation, ProgramManifest, ProofKind, Quote, Task,
-    TaskId, Terms, U256, WorkUnits,
+    Address, B256, BlobId, Bytes, Call, Job, JobGraph, JobId, Operation, ProgramManifest, ProofKind, Quote,
+    SignedQuote, Task, TaskId, TaskInput, Terms, U256, WitnessSource, WorkUnits,
 };
 use zkpool_service::Change;
 use zkpool_store::{
@@ -26,6 +26,8 @@ pub(crate) struct Work {
     pub(crate) id: TaskId,
     pub(crate) key: TaskKey,
     pub(crate) job: JobId,
+    pub(crate) request: BlobId,
+    pub(crate) program: BlobId,
     pub(crate) zkey: BlobId,
     pub(crate) input: BlobId,
     pub(crate) witness: BlobId,
@@ -103,12 +105,28 @@ impl Service {
             id,
             key: task.key,
             job: JobId { task: id, index: 0 },
+            request: new.request,
+            program: manifest.id(),
             zkey,
             input,
             witness,
             stray,
             proof: proof.encode().into(),
         }
+    }
+
+    /// What tells of a quote that was published with another operator, whose input is here.
+    pub(crate) async fn told(&self) -> serde_json::Value {
+        let work = self.work().await;
+        let manifest = ProgramManifest::Groth16Bn254 { zkey: work.zkey, witness_generator: None };
+        let envelope = TaskInput { program: manifest.id(), source: WitnessSource::Witness(work.witness) }.to_bytes();
+        let (input, size) = (BlobId::of(&envelope), envelope.len() as u64);
+        self.ctx.blobs.put_bytes(envelope.into()).await.unwrap();
+        self.ctx.store.note_upload(requester(), input, size, 1 << 20, self.ctx.clock.now()).await.unwrap();
+        let mut quote = quote(&ask(manifest.id(), input), B256::repeat_byte(9), self.ctx.clock.now() / 1000);
+        quote.terms.operator = Address::repeat_byte(0x77);
+        let signed = SignedQuote { quote, signature: vec![1; 65].into() };
+        serde_json::json!({ "quote": signed, "call": Call::default() })
     }
 
     /// The chain says something in a block, and whoever listens hears of it.
