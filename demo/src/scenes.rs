@@ -304,8 +304,9 @@ impl Play<'_> {
         let id = quote.id(&s.stage.domain);
         let signature = crook.signer.sign_hash_sync(&id).attempt("signing a quote")?.as_bytes().into();
         let file = s.dir.join(format!("quote-{name}.json"));
-        let json = serde_json::to_vec(&SignedQuote { quote, signature }).attempt("writing a quote")?;
-        fs::write(&file, json).attempt("writing a quote")?;
+        // As `zkpool request quote --out` writes it.
+        let json = serde_json::json!({ "quote": SignedQuote { quote, signature }, "call": signal.call });
+        fs::write(&file, json.to_string()).attempt("writing a quote")?;
         Ok(Quoted { file, id, signal })
     }
 

@@ -39,12 +39,6 @@ impl Capacity {
         self.provers.len()
     }
 
-    /// The kinds that they can prove.
-    pub(crate) fn kinds(&self) -> Vec<ProofKind> {
-        let able = |kind: &ProofKind| self.provers.iter().any(|prover| prover.description.speeds.contains_key(kind));
-        ProofKind::ALL.into_iter().filter(able).collect()
-    }
-
     /// How busy they are, 0 to 10,000.
     pub(crate) fn load(&self) -> u32 {
         let places: u64 = self.provers.iter().map(|prover| u64::from(prover.description.concurrency)).sum();

@@ -1,9 +1,9 @@
 //! What anyone may know of this operator.
 
-use crate::{Context, OpError, OpResult, capacity::Capacity, metrics};
+use crate::{Context, OpError, OpResult, metrics};
 use std::collections::BTreeSet;
 use zkpool_api::{ApiError, Info, Limits, TokenInfo, VerifierInfo};
-use zkpool_protocol::ErrorCode;
+use zkpool_protocol::{ErrorCode, ProofKind};
 
 /// An endpoint that has not answered for so long is out of reach, in milliseconds.
 const CHAIN_SILENCE: u64 = 60_000;
@@ -11,7 +11,6 @@ const CHAIN_SILENCE: u64 = 60_000;
 /// The operator in one page.
 pub async fn info(ctx: &Context) -> OpResult<Info> {
     let config = &ctx.config;
-    let capacity = Capacity::now(ctx).await?;
     let paused = paused(ctx).await?;
     let slot_tokens: BTreeSet<_> = config.slots.iter().map(|slots| slots.token).collect();
     Ok(Info {
@@ -19,7 +18,7 @@ pub async fn info(ctx: &Context) -> OpResult<Info> {
         chain_id: config.chain_id,
         pool: config.pool,
         operator: config.operator,
-        kinds: capacity.kinds(),
+        kinds: kinds(ctx),
         verifiers: config
             .verifiers
             .iter()
@@ -47,6 +46,13 @@ pub async fn info(ctx: &Context) -> OpResult<Info> {
         quoting: paused.is_none(),
         not_quoting: paused.map(|error| ApiError::new(error.code, error.message)),
     })
+}
+
+/// What it takes jobs for, whether or not provers are there: a prover must be able to find out before it joins.
+fn kinds(ctx: &Context) -> Vec<ProofKind> {
+    let any_target = !ctx.config.trusted_targets.is_empty();
+    let offered = |kind: &ProofKind| any_target || ctx.config.verifiers.iter().any(|allowed| allowed.kind == *kind);
+    ProofKind::ALL.into_iter().filter(offered).collect()
 }
 
 /// Why no firm quotes are signed now, if so: `Starting`, `RpcUnreachable`, `CircuitOpen`.
