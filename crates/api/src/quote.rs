@@ -226,3 +226,60 @@ mod optional_words {
         Ok(Option::<Words>::deserialize(deserializer)?.map(|words| words.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_id_covers_every_field_and_nothing_else() {
+        let full = json!({
+            "kind": "groth16-bn254", "program": BlobId::of(b"p"), "input": BlobId::of(b"i"),
+            "payer": Address::repeat_byte(1), "requester": Address::repeat_byte(2), "target": Address::repeat_byte(3),
+            "encoder": Address::repeat_byte(4), "verifier": Address::repeat_byte(5),
+            "call": { "prefix": "0x01", "suffix": "0x02", "doneCheck": "0x03" }, "call_gas": 1,
+            "reward_token": Address::repeat_byte(6), "liability_token": Address::repeat_byte(7), "proof_window": 1,
+            "liability_window": 2, "liability": "3", "bond": "4", "burn": "5", "max_reward": "6",
+            "statement": B256::repeat_byte(8), "reference": "r",
+        });
+        let read = |value: &serde_json::Value| serde_json::from_value::<QuoteRequest>(value.clone()).unwrap();
+        let id = read(&full).id();
+        assert_eq!(serde_json::to_value(read(&full)).unwrap(), full, "no field is missing in this test");
+        // White space makes no other request.
+        let text = serde_json::to_string_pretty(&full).unwrap();
+        assert_eq!(serde_json::from_str::<QuoteRequest>(&text).unwrap().id(), id);
+        for field in full.as_object().unwrap().keys().filter(|field| *field != "kind") {
+            let mut other = full.clone();
+            other[field] = match field.as_str() {
+                "program" | "input" => json!(BlobId::of(b"other")),
+                "call" => json!({ "prefix": "0x01", "suffix": "0x02", "doneCheck": "0x04" }),
+                "call_gas" | "proof_window" | "liability_window" => json!(99),
+                "liability" | "bond" | "burn" | "max_reward" => json!("99"),
+                "statement" => json!(B256::repeat_byte(99)),
+                "reference" => json!("other"),
+                _ => json!(Address::repeat_byte(99)),
+            };
+            assert_ne!(read(&other).id(), id, "{field}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_decimal_strings_of_any_size() {
+        let price =
+            Price { reward: u128::MAX, work: 0, gas: 0, premium: 0, units: WorkUnits(u64::MAX), expected_ms: 1 };
+        let json = serde_json::to_value(&price).unwrap();
+        assert_eq!(json["reward"], json!(u128::MAX.to_string()));
+        assert_eq!(serde_json::from_value::<Price>(json).unwrap(), price);
+        for bad in [json!(1), json!("0x1"), json!("-1"), json!("1.0"), json!("")] {
+            let mut json = serde_json::to_value(&price).unwrap();
+            json["gas"] = bad;
+            assert!(serde_json::from_value::<Price>(json).is_err());
+        }
+        let mut reply = QuoteReply::new(BlobId::of(b"r"), QuoteStatus::Quoted);
+        reply.public_inputs = Some(vec![U256::MAX, U256::ZERO]);
+        let json = serde_json::to_value(&reply).unwrap();
+        assert_eq!(json["public_inputs"], json!([U256::MAX.to_string(), "0"]));
+        assert_eq!(serde_json::from_value::<QuoteReply>(json).unwrap(), reply);
+    }
+}

@@ -247,21 +247,14 @@ impl Client {
     }
 
     pub(super) fn unreachable(&self, route: &str, error: &reqwest::Error) -> ClientError {
-        let mut reason = if error.is_connect() {
-            "no connection".to_owned()
+        let what = if error.is_connect() {
+            "no connection"
         } else if error.is_timeout() {
-            "the connection went silent".to_owned()
+            "the connection went silent"
         } else {
-            "the connection broke".to_owned()
+            "the connection broke"
         };
-        // The innermost cause says most ("Connection refused"); the outer texts repeat the URL.
-        let mut source: Option<&dyn std::error::Error> = std::error::Error::source(error);
-        while let Some(inner) = source {
-            if inner.source().is_none() {
-                reason = format!("{reason} ({inner})");
-            }
-            source = inner.source();
-        }
+        let reason = format!("{what} ({})", innermost(error));
         ClientError::Unreachable { host: self.host(), route: route.to_owned(), reason, timed_out: error.is_timeout() }
     }
 
@@ -283,6 +276,15 @@ const fn code_of_status(status: u16) -> Option<ErrorCode> {
         429 => Some(ErrorCode::RateLimited),
         _ => None,
     }
+}
+
+/// The innermost cause, which says most ("Connection refused"); the outer texts repeat the URL.
+pub(super) fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    printable(&cause.to_string())
 }
 
 /// A foreign text, safe for a terminal or a log line.

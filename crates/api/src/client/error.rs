@@ -16,6 +16,12 @@ pub enum ClientError {
         /// What is wrong with it.
         reason: String,
     },
+    /// This machine cannot check certificates.
+    #[error("TLS cannot be set up: {reason}; install the system's CA certificates, or name them in SSL_CERT_FILE")]
+    Tls {
+        /// What is wrong.
+        reason: String,
+    },
     /// Nothing answered, the connection broke, or the bound on waiting was reached.
     #[error("{route} at {host} failed: {reason}; check that the service runs and can be reached, then try again")]
     Unreachable {
@@ -101,6 +107,7 @@ impl ClientError {
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::BadUrl { .. } => ErrorCode::BadRequest,
+            Self::Tls { .. } => ErrorCode::Internal,
             Self::Unreachable { .. } => ErrorCode::TimedOut,
             Self::Api { error, .. } => error.code,
             Self::BadAnswer { .. } => ErrorCode::Internal,

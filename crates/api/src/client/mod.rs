@@ -111,9 +111,10 @@ impl Client {
             .connect_timeout(options.connect_timeout)
             .pool_idle_timeout(Duration::from_secs(30))
             // A redirect could carry the token elsewhere.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|e| error(e.to_string()))?;
+            .redirect(reqwest::redirect::Policy::none());
+        // A machine without root certificates can still talk to its own service.
+        let http = if base.scheme() == "http" { http.tls_certs_only([]) } else { http };
+        let http = http.build().map_err(|error| ClientError::Tls { reason: call::innermost(&error) })?;
         Ok(Self { inner: Arc::new(Inner { base, http, identity, token: Mutex::new(None), options }) })
     }
 

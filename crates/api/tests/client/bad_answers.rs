@@ -108,3 +108,27 @@ async fn a_service_under_a_path_is_reached_there() {
     }
     assert_eq!(seen.count("GET /pool/v1/info"), 2);
 }
+
+#[tokio::test]
+async fn tls_to_a_service_that_speaks_none_is_no_connection() {
+    let url = writes("HTTP/1.1 400 Bad Request\r\n\r\n").await.replace("http:", "https:");
+    let error = client(&url).info().await.unwrap_err();
+    assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
+}
+
+/// Runs itself once more in a world without root certificates.
+#[test]
+fn without_root_certificates_only_https_is_refused() {
+    const INNER: &str = "ZKPOOL_TEST_WITHOUT_CERTIFICATES";
+    if std::env::var_os(INNER).is_none() {
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "bad_answers::without_root_certificates_only_https_is_refused"])
+            .envs([(INNER, "1"), ("SSL_CERT_FILE", "/nonexistent"), ("SSL_CERT_DIR", "/nonexistent")])
+            .status();
+        assert!(status.unwrap().success());
+        return;
+    }
+    assert!(Client::anonymous("http://127.0.0.1:1", quick()).is_ok());
+    let error = Client::anonymous("https://127.0.0.1:1", quick()).unwrap_err();
+    assert!(error.to_string().contains("SSL_CERT_FILE"), "{error}");
+}

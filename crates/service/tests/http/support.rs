@@ -129,7 +129,6 @@ pub(crate) struct Service {
     pub(crate) ctx: Arc<Context>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) chain: Arc<NoChain>,
-    pub(crate) app: App,
     pub(crate) stop: CancellationToken,
     pub(crate) router: Router,
     _directory: TempDir,
@@ -203,7 +202,7 @@ impl Service {
         let stop = CancellationToken::new();
         let app = App::new(Arc::clone(&ctx), HERE.parse::<SocketAddr>().unwrap(), bounds, stop.clone());
         let router = router(app.clone());
-        Self { ctx, clock, chain, app, stop, router, _directory: directory }
+        Self { ctx, clock, chain, stop, router, _directory: directory }
     }
 
     /// Sends a request and reads the whole answer.

@@ -26,7 +26,7 @@ fn message(auth: &Auth) -> String {
 /// The refusal of a message that was changed before it was signed.
 #[track_caller]
 fn refusal(auth: &Auth, now: u64, change: impl Fn(String) -> String) -> ApiError {
-    auth.login(now, &signed(change(message(auth)), &key())).err().expect("the message is refused")
+    auth.login(now, &signed(change(message(auth)), &key())).expect_err("the message is refused")
 }
 
 #[test]
