@@ -57,8 +57,8 @@ impl Groth16Verifier {
     pub fn new(key: VerifyingKey) -> Self {
         Self {
             alpha_beta: Bn254::pairing(key.alpha(), key.beta()),
-            minus_gamma: (-*key.gamma()).into(),
-            minus_delta: (-*key.delta()).into(),
+            minus_gamma: (-key.gamma()).into(),
+            minus_delta: (-key.delta()).into(),
             key,
         }
     }

@@ -33,10 +33,10 @@ pub fn verify_batch(key: &VerifyingKey, proofs: &[(PublicInputs, Proof)]) -> Res
 
     let c: Vec<_> = proofs.iter().map(|(_, proof)| proof.c).collect();
     let mut g1: Vec<_> = proofs.iter().zip(&powers).map(|((_, proof), power)| proof.a * power).collect();
-    g1.push(-(*key.alpha() * ic[0]));
+    g1.push(-(key.alpha() * ic[0]));
     g1.push(-G1Projective::msm_unchecked(key.ic(), &ic));
     g1.push(-G1Projective::msm_unchecked(&c, &powers));
-    let g2 = proofs.iter().map(|(_, proof)| proof.b).chain([*key.beta(), *key.gamma(), *key.delta()]);
+    let g2 = proofs.iter().map(|(_, proof)| proof.b).chain([key.beta(), key.gamma(), key.delta()]);
 
     let product = Bn254::multi_pairing(G1Projective::normalize_batch(&g1), g2);
     if product.is_zero() { Ok(()) } else { Err(VerifyError::Rejected) }

@@ -140,20 +140,24 @@ impl VerifyingKey {
         self.ic.len() - 1
     }
 
-    pub(super) const fn alpha(&self) -> &G1Affine {
-        &self.alpha
+    /// Alpha, in G1.
+    pub const fn alpha(&self) -> G1Affine {
+        self.alpha
     }
 
-    pub(super) const fn beta(&self) -> &G2Affine {
-        &self.beta
+    /// Beta, in G2.
+    pub const fn beta(&self) -> G2Affine {
+        self.beta
     }
 
-    pub(super) const fn gamma(&self) -> &G2Affine {
-        &self.gamma
+    /// Gamma, in G2.
+    pub const fn gamma(&self) -> G2Affine {
+        self.gamma
     }
 
-    pub(super) const fn delta(&self) -> &G2Affine {
-        &self.delta
+    /// Delta, in G2.
+    pub const fn delta(&self) -> G2Affine {
+        self.delta
     }
 
     pub(super) fn ic(&self) -> &[G1Affine] {

@@ -69,10 +69,10 @@ impl VerifyingKey {
             "protocol": "groth16",
             "curve": "bn128",
             "nPublic": self.inputs(),
-            "vk_alpha_1": g1_json(self.alpha()),
-            "vk_beta_2": g2_json(self.beta()),
-            "vk_gamma_2": g2_json(self.gamma()),
-            "vk_delta_2": g2_json(self.delta()),
+            "vk_alpha_1": g1_json(&self.alpha()),
+            "vk_beta_2": g2_json(&self.beta()),
+            "vk_gamma_2": g2_json(&self.gamma()),
+            "vk_delta_2": g2_json(&self.delta()),
             "IC": self.ic().iter().map(g1_json).collect::<Vec<_>>(),
         })
     }

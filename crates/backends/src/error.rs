@@ -1,0 +1,115 @@
+//! Why a backend did not do what it was asked.
+
+use crate::groth16::{GeneratorError, InputError, WitnessFileError, ZkeyError};
+use std::{io, path::PathBuf};
+use zkpool_protocol::{BlobId, ErrorCode};
+
+/// Who must act on an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The program or the input: it fails the same on every machine, so nobody else need try.
+    Task,
+    /// This machine: its files, its memory, its bounds. Another may succeed.
+    Machine,
+    /// Nobody: the call was stopped.
+    Stopped,
+}
+
+/// Why a backend did not do what it was asked. No message holds a value of the input.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// The proving key is malformed or unsafe.
+    #[error(transparent)]
+    ProvingKey(#[from] ZkeyError),
+    /// The ready witness is malformed, or of another circuit.
+    #[error(transparent)]
+    WitnessFile(#[from] WitnessFileError),
+    /// The witness generator is malformed or misbehaves.
+    #[error(transparent)]
+    Generator(#[from] GeneratorError),
+    /// The input's signals are not the circuit's.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The proof that was made does not verify.
+    #[error(
+        "the witness does not satisfy the circuit's constraints: the input is wrong, or the witness generator is not of \
+         the proving key's circuit"
+    )]
+    WitnessUnsatisfied,
+    /// A program without witness generator was given signals.
+    #[error("the program has no witness generator: register it with one, or give a ready witness (.wtns)")]
+    NoGenerator,
+    /// A backend was given a program of another kind.
+    #[error("this backend does not prove programs of kind {0}")]
+    Kind(zkpool_protocol::ProofKind),
+    /// The envelope is not one, or names another program.
+    #[error("{0}")]
+    Envelope(String),
+    /// The caller did not say where a file lies.
+    #[error("no file was given for blob {0}")]
+    MissingFile(BlobId),
+    /// A file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is larger than this backend takes.
+    #[error("the {what} is {found} bytes long, more than this machine takes ({max})")]
+    TooLarge {
+        /// What the file is.
+        what: &'static str,
+        /// Its length in bytes.
+        found: u64,
+        /// The bound in bytes.
+        max: u64,
+    },
+    /// The machine has not enough memory.
+    #[error("not enough memory for {bytes} bytes of the program")]
+    OutOfMemory {
+        /// What was asked for.
+        bytes: u64,
+    },
+    /// [`crate::Control::cancel`] was called.
+    #[error("the call was cancelled")]
+    Cancelled,
+    /// The control's deadline has passed.
+    #[error("the call did not end before its deadline")]
+    DeadlineExceeded,
+}
+
+impl BackendError {
+    /// The stable code.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::ProvingKey(error) => error.code(),
+            Self::WitnessFile(error) => error.code(),
+            Self::Generator(error) => error.code(),
+            Self::Input(_) | Self::NoGenerator | Self::Envelope(_) => ErrorCode::BadInput,
+            Self::WitnessUnsatisfied => ErrorCode::WitnessUnsatisfied,
+            Self::Kind(_) => ErrorCode::BadRequest,
+            Self::MissingFile(_) | Self::Read { .. } => ErrorCode::Storage,
+            Self::TooLarge { .. } => ErrorCode::TooLarge,
+            Self::OutOfMemory { .. } | Self::DeadlineExceeded => ErrorCode::PreflightExceeded,
+            Self::Cancelled => ErrorCode::TimedOut,
+        }
+    }
+
+    /// Who must act on it.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Cancelled | Self::DeadlineExceeded => Fault::Stopped,
+            Self::MissingFile(_)
+            | Self::Read { .. }
+            | Self::TooLarge { .. }
+            | Self::OutOfMemory { .. }
+            | Self::Kind(_) => Fault::Machine,
+            Self::Generator(error) if error.is_bound() => Fault::Machine,
+            _ if self.code() == ErrorCode::Storage => Fault::Machine,
+            _ => Fault::Task,
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Groth16 over BN254 for circom's circuits: a zkey of snarkjs, and a witness from circom's generator or ready-made.
+//!
+//! The prover is our own on arkworks' fields and curves. arkworks' (and circom-prover around it) cannot be stopped
+//! within a multiplication, panics on malformed keys, and takes twice the time.
+
+mod benchmark;
+mod cache;
+mod generator;
+mod inputs;
+mod matrix;
+mod msm;
+mod prove;
+mod quotient;
+mod witness;
+mod zkey;
+
+pub use generator::GeneratorError;
+pub use inputs::InputError;
+pub use witness::WitnessFileError;
+pub use zkey::ZkeyError;
+
+use crate::{
+    Backend, BackendError, Control, Input, Limits, Preflight, ProgramFiles, ProgramInfo, ProvenOutput, Stage,
+    Throughput, program,
+};
+use alloy_primitives::U256;
+use cache::Cache;
+use generator::Generator;
+use std::{sync::Arc, time::Instant};
+use witness::Witness;
+use zkey::{ProvingKey, Sizes};
+use zkpool_protocol::{BlobId, ProgramManifest, ProofKind};
+use zkpool_verifiers::groth16::VerifyingKey;
+
+/// The fraction of a call that is done when the key has been read.
+const LOADED: f64 = 0.05;
+/// The fraction of a call that is done when the witness is there.
+const WITNESSED: f64 = 0.2;
+/// The fraction of a call that is done when the proof is there, but not verified.
+const PROVEN: f64 = 0.99;
+/// What the interpreter makes of a generator's bytes, in memory, at most: an estimate for the cache.
+const GENERATOR_GROWTH: u64 = 8;
+
+/// The backend. Clones of the parsed programs are shared: make one for a process.
+pub struct Groth16Backend {
+    limits: Limits,
+    keys: Cache<ProvingKey>,
+    generators: Cache<Generator>,
+}
+
+impl Groth16Backend {
+    /// With bounds for what it reads, runs and keeps.
+    pub fn new(limits: Limits) -> Self {
+        // Generators are small, but slow to run for the first time.
+        let generators = limits.cache / 4;
+        Self { limits, keys: Cache::new(limits.cache - generators), generators: Cache::new(generators) }
+    }
+
+    fn parts(program: &ProgramFiles) -> Result<(BlobId, Option<BlobId>), BackendError> {
+        match program.manifest {
+            ProgramManifest::Groth16Bn254 { zkey, witness_generator } => Ok((zkey, witness_generator)),
+            #[allow(unreachable_patterns, reason = "there will be other kinds")]
+            _ => Err(BackendError::Kind(program.kind())),
+        }
+    }
+
+    fn key(&self, program: &ProgramFiles, control: &Control) -> Result<Arc<ProvingKey>, BackendError> {
+        let (zkey, _) = Self::parts(program)?;
+        let path = program.path(&zkey)?;
+        let key = self.keys.get_or_make(zkey, control, || {
+            let start = Instant::now();
+            let key = ProvingKey::read(path, self.limits.proving_key, control)?;
+            tracing::debug!(%zkey, wires = key.wires, duration_ms = start.elapsed().as_millis() as u64, "proving key read");
+            let bytes = key.bytes();
+            Ok((key, bytes))
+        })?;
+        control.report(Stage::Load, LOADED);
+        Ok(key)
+    }
+
+    fn generator(&self, program: &ProgramFiles, control: &Control) -> Result<Option<Arc<Generator>>, BackendError> {
+        let (_, Some(id)) = Self::parts(program)? else { return Ok(None) };
+        let path = program.path(&id)?;
+        let make = || {
+            let wasm = program::read(path, "witness generator", self.limits.generator)?;
+            Ok((Generator::load(&wasm)?, wasm.len() as u64 * GENERATOR_GROWTH))
+        };
+        self.generators.get_or_make(id, control, make).map(Some)
+    }
+
+    fn witness(
+        &self,
+        program: &ProgramFiles,
+        input: &Input,
+        wires: usize,
+        control: &Control,
+    ) -> Result<Witness, BackendError> {
+        let start = Instant::now();
+        let witness = match input {
+            Input::Witness(path) => Witness::read_file(path, wires, control),
+            Input::Signals(signals) => self.generator(program, control)?.ok_or(BackendError::NoGenerator)?.witness(
+                signals,
+                wires,
+                &self.limits,
+                control,
+            ),
+        }?;
+        control.report(Stage::Witness, WITNESSED);
+        tracing::debug!(wires, duration_ms = start.elapsed().as_millis() as u64, "witness ready");
+        Ok(witness)
+    }
+
+    fn prove_witness(key: &ProvingKey, witness: &Witness, control: &Control) -> Result<ProvenOutput, BackendError> {
+        let start = Instant::now();
+        let proof = prove::prove(key, witness, control)?;
+        tracing::debug!(
+            constraints = key.sizes.constraints,
+            duration_ms = start.elapsed().as_millis() as u64,
+            "proof made and verified"
+        );
+        Ok(ProvenOutput { statement: proof.inputs.statement(), proof: proof.encode() })
+    }
+}
+
+impl Backend for Groth16Backend {
+    fn kind(&self) -> ProofKind {
+        ProofKind::Groth16Bn254
+    }
+
+    fn inspect(&self, program: &ProgramFiles, control: &Control) -> Result<ProgramInfo, BackendError> {
+        let (zkey, _) = Self::parts(program)?;
+        let (head, sizes) = zkey::inspect(program.path(&zkey)?, self.limits.proving_key, control)?;
+        if let Some(generator) = self.generator(program, control)? {
+            generator.check(head.wires as usize, &self.limits, control)?;
+        }
+        Ok(info(&head.key, &sizes))
+    }
+
+    fn preflight(
+        &self,
+        program: &ProgramFiles,
+        input: &Input,
+        trial: bool,
+        control: &Control,
+    ) -> Result<Preflight, BackendError> {
+        let info = self.inspect(program, control)?;
+        // A trial needs the key in memory; without one its head will do.
+        let (witness, trial) = if trial {
+            let key = self.key(program, control)?;
+            let witness = self.witness(program, input, key.wires, control)?;
+            let proof = Self::prove_witness(&key, &witness, control)?;
+            (witness, Some(proof.proof))
+        } else {
+            (self.witness(program, input, info.wires as usize, control)?, None)
+        };
+        let inputs = witness.public_inputs(info.public_inputs);
+        let words = inputs.to_words();
+        let public_inputs = words.chunks_exact(32).map(U256::from_be_slice).collect();
+        Ok(Preflight { program: info, public_inputs, statement: inputs.statement(), trial })
+    }
+
+    fn prove(&self, program: &ProgramFiles, input: &Input, control: &Control) -> Result<ProvenOutput, BackendError> {
+        let key = self.key(program, control)?;
+        let witness = self.witness(program, input, key.wires, control)?;
+        Self::prove_witness(&key, &witness, control)
+    }
+
+    fn benchmark(&self, control: &Control) -> Result<Throughput, BackendError> {
+        benchmark::run(control)
+    }
+}
+
+fn info(key: &VerifyingKey, sizes: &Sizes) -> ProgramInfo {
+    ProgramInfo {
+        constraints: sizes.constraints,
+        wires: sizes.wires,
+        public_inputs: key.inputs(),
+        work: sizes.work(),
+        memory: sizes.memory(),
+        verifying_key: key.to_bytes(),
+    }
+}

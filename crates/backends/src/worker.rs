@@ -1,0 +1,82 @@
+//! The preflight worker's work: programs and inputs are foreign, so a service looks at them in a process of its own.
+
+use crate::{BackendError, Control, Input, Limits, Preflight, ProgramFiles, ProgramInfo, backend, program};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::{Duration, Instant},
+};
+use zkpool_protocol::{ErrorCode, PreflightReply, PreflightReport, PreflightRequest, TaskInput};
+
+/// The largest envelope, in bytes: a circuit of millions of input values.
+const MAX_ENVELOPE: u64 = 256 << 20;
+
+/// Does what the request asks. The process around it has set the request's bounds on itself; here they make for errors
+/// that say what was exceeded, before it is killed.
+///
+/// Messages hold no value of the input.
+pub fn preflight_worker(request: PreflightRequest) -> PreflightReply {
+    match catch_unwind(AssertUnwindSafe(|| run(request))) {
+        Ok(Ok(report)) => PreflightReply::Passed(report),
+        Ok(Err(error)) => PreflightReply::Refused { code: error.code(), message: describe(&error) },
+        Err(_) => PreflightReply::Refused {
+            code: ErrorCode::Internal,
+            message: "the preflight worker failed on this program: report it with the program's id".into(),
+        },
+    }
+}
+
+fn run(request: PreflightRequest) -> Result<PreflightReport, BackendError> {
+    let limits = Limits {
+        proving_key: request.bounds.memory,
+        generator_memory: request.bounds.memory.min(Limits::default().generator_memory),
+        // Each call is alone in its process.
+        cache: u64::MAX,
+        ..Limits::default()
+    };
+    let deadline = Instant::now().checked_add(Duration::from_secs(request.bounds.cpu_seconds));
+    let control = Control::with(deadline, None);
+    let backend = backend(request.program.kind(), limits);
+    let id = request.program.id();
+    let files = ProgramFiles { manifest: request.program, files: request.files };
+    let Some(envelope) = request.input else {
+        let info = backend.inspect(&files, &control)?;
+        return Ok(report(info, None));
+    };
+
+    let bytes = program::read(files.path(&envelope)?, "input", MAX_ENVELOPE)?;
+    let envelope = TaskInput::from_bytes(&bytes).map_err(|error| BackendError::Envelope(error.to_string()))?;
+    drop(bytes);
+    if envelope.program != id {
+        return Err(BackendError::Envelope(format!("the input is for program {}, not {id}", envelope.program)));
+    }
+    let input = Input::from_envelope(envelope, &files.files)?;
+    let preflight = backend.preflight(&files, &input, request.trial_proof, &control)?;
+    Ok(report(preflight.program.clone(), Some(preflight)))
+}
+
+fn report(info: ProgramInfo, preflight: Option<Preflight>) -> PreflightReport {
+    let (public_inputs, statement, trial) = match preflight {
+        Some(preflight) => (preflight.public_inputs, Some(preflight.statement), preflight.trial),
+        None => (vec![], None, None),
+    };
+    PreflightReport {
+        units: info.work,
+        memory: info.memory,
+        verifying_key: info.verifying_key.into(),
+        public_input_count: info.public_inputs as u32,
+        public_inputs,
+        statement,
+        trial_proof: trial.map(Into::into),
+    }
+}
+
+/// The error and what caused it.
+fn describe(error: &BackendError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    text
+}
