@@ -36,7 +36,8 @@ impl Machine {
         });
         // A platform that does not tell is taken for a small one.
         let memory = if memory == 0 { 2 << 30 } else { memory };
-        let processor = system.as_ref().and_then(|system| system.cpus().first()).map(|cpu| cpu.brand().trim().to_owned());
+        let processor =
+            system.as_ref().and_then(|system| system.cpus().first()).map(|cpu| cpu.brand().trim().to_owned());
         let processor = processor.unwrap_or_default();
         Self { cpus, memory, processor, host: System::host_name().unwrap_or_default() }
     }

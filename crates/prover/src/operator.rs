@@ -1,10 +1,10 @@
 //! Working for one operator: signing in, joining, claiming one job at a time, handing back.
 
-use crate::{ProverError, agent::Shared, journal::Record, report::Event, work};
+use crate::{Attempts, ProverError, agent::Shared, journal::Record, report::Event, work};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::{sync::Notify, task::JoinSet};
 use zkpool_api::{
@@ -93,11 +93,10 @@ impl Operator {
             let wait = match self.unless_stopping(self.join(speeds)).await {
                 None => break,
                 Some(Ok(excluded_for)) => {
-                    attempts.succeeded();
                     known = true;
                     match excluded_for {
                         Some(time) => time.min(MAX_EXCLUSION_WAIT),
-                        None => match self.claim_jobs(jobs).await {
+                        None => match self.claim_jobs(jobs, &mut attempts).await {
                             Pause::Stop => break,
                             Pause::Rejoin(wait) => wait,
                         },
@@ -149,15 +148,15 @@ impl Operator {
         }
         let request = JoinRequest {
             device: config.device.clone(),
-            cpus: u32::try_from(config.capacity.threads).unwrap_or(u32::MAX),
+            cpus: u32::try_from(config.capacity.threads * config.capacity.jobs).unwrap_or(u32::MAX),
             memory: config.memory_per_job(),
             kinds,
             concurrency: u32::try_from(config.capacity.jobs).unwrap_or(u32::MAX),
         };
         let reply = self.client.join(&request).await.map_err(refused)?;
         let excluded_for = reply.excluded_until_ms.and_then(|until| {
-            let wait = Duration::from_millis(until).saturating_sub(Duration::from_secs(crate::unix_now()));
-            (!wait.is_zero()).then_some(wait)
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            Duration::from_millis(until).checked_sub(now).filter(|wait| !wait.is_zero())
         });
         let (operator, prover) = (self.url.clone(), reply.prover);
         self.shared.observer.on(&Event::Joined { operator, prover, excluded_for });
@@ -165,7 +164,7 @@ impl Operator {
     }
 
     /// Claims jobs, one claim at a time: what is named as held must never be older than the claim before.
-    async fn claim_jobs(self: &Arc<Self>, jobs: &mut JoinSet<()>) -> Pause {
+    async fn claim_jobs(self: &Arc<Self>, jobs: &mut JoinSet<()>, attempts: &mut Attempts) -> Pause {
         loop {
             while jobs.try_join_next().is_some() {}
             let Some(()) = self.unless_stopping(self.room()).await else { return Pause::Stop };
@@ -177,7 +176,11 @@ impl Operator {
                 wait: if self.shared.config.operators.len() > 1 { SHARED_CLAIM_WAIT } else { MAX_CLAIM_WAIT },
             };
             let asked_at = Instant::now();
-            match self.unless_stopping(self.client.claim(&request)).await {
+            let answer = self.unless_stopping(self.client.claim(&request)).await;
+            if matches!(answer, Some(Ok(_))) {
+                attempts.succeeded();
+            }
+            match answer {
                 // A job that was given out in this moment is handed back by leaving.
                 None => return Pause::Stop,
                 Some(Ok(reply)) => match reply.job {
@@ -198,11 +201,7 @@ impl Operator {
                 Some(Err(error)) => {
                     drop(permit);
                     // `Forbidden`: the operator does not know the device (any more); joining says what is the matter.
-                    let wait = match error.code() {
-                        ErrorCode::Forbidden | ErrorCode::Excluded => error.retry_after().unwrap_or_default(),
-                        _ => error.retry_after().unwrap_or_default().max(self.shared.config.backoff.start().failed()),
-                    };
-                    let wait = wait.max(self.shared.config.backoff.first / 2);
+                    let wait = attempts.failed().max(error.retry_after().unwrap_or_default());
                     self.trouble(&error, wait);
                     return Pause::Rejoin(wait);
                 }
