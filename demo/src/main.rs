@@ -123,6 +123,12 @@ async fn play(scenery: &Scenery) -> Result<Report> {
         timeline.say(&operator.owner.name, format!("serves at {}, {agents} prover(s) there, slots open", operator.url));
     }
 
+    // A firm quote is signed only for a payer that has the money.
+    for (party, token) in [(&requester, stage.weth), (&requester, stage.token), (&other, stage.weth)] {
+        let token = token.to_string();
+        scenery.run(party, &["request", "deposit", "1ether", "--token", &token], Duration::from_secs(60)).await?;
+    }
+
     let play = Play { scenery, member, group, requester };
     let mut tasks = Vec::new();
     {

@@ -25,16 +25,22 @@ use wasmi::{
 };
 use zkpool_protocol::ErrorCode;
 
-/// Fuel between two looks at the control. It bounds the native stack, too: wasmi's instructions call each other in tail
-/// position, which rustc does not promise to turn into jumps (without link-time optimisation it does not, and 58 bytes
-/// of stack were seen for a unit of fuel); all of it is given back at the end of a slice.
-const SLICE: u64 = 500_000;
-/// Bytes of native stack that a run has: ten times what a slice was seen to take. It costs nothing that is not used.
+/// Fuel between two looks at the control: well below a millisecond.
+///
+/// It bounds the native stack, too. wasmi's instructions call each other in tail position, and that these calls become
+/// jumps is what makes it two and a half times faster than its loop; but no compiler promises it, and without link-time
+/// optimisation rustc leaves enough of them to take 58 bytes of stack for a unit of fuel. At the end of a slice the stack
+/// is empty again, so a slice, or the longest stretch of code without a branch, is all that it ever has to hold.
+const SLICE: u64 = 100_000;
+/// The longest stretch of code without a branch that is run, in fuel.
+const MAX_STRETCH: u64 = 1_000_000;
+/// Bytes of native stack that a run has, a multiple of what the longest stretch can take. Pages that are not used cost
+/// nothing.
 const STACK: usize = 256 << 20;
 /// Fuel that a message of circom's may cost to read.
 const MESSAGE_FUEL: u64 = 100_000;
 /// Slices between two reports.
-const REPORT: u64 = 32;
+const REPORT: u64 = 128;
 /// Bytes of messages that are kept.
 const MAX_MESSAGE: usize = 400;
 /// 32-bit words of a field element.
@@ -101,6 +107,12 @@ pub enum GeneratorError {
     /// It misbehaved.
     #[error("the witness generator misbehaves: {0}")]
     Trap(String),
+    /// It has too long a stretch of code without a branch.
+    #[error("the witness generator has more than {max} instructions without a branch between them")]
+    Stretch {
+        /// The bound.
+        max: u64,
+    },
     /// It takes too much memory.
     #[error("the witness generator takes more than {max} bytes of memory")]
     Memory {
@@ -159,11 +171,11 @@ struct Host {
 }
 
 impl Generator {
-    /// Loads a generator. Its functions are validated now and translated when they are first called.
+    /// Loads a generator. Its functions are translated now: one that is translated while it runs takes more fuel than a slice has.
     pub(super) fn load(wasm: &[u8]) -> Result<Self, GeneratorError> {
         let mut config = Config::default();
         config
-            .compilation_mode(CompilationMode::LazyTranslation)
+            .compilation_mode(CompilationMode::Eager)
             .consume_fuel(true)
             // Nothing runs but what is called, under its fuel.
             .allow_start_fn(false)
@@ -381,6 +393,9 @@ impl<'a> Run<'a> {
 
     fn refuel(&mut self, required: u64) -> Result<(), BackendError> {
         self.control.check()?;
+        if required > MAX_STRETCH {
+            return Err(GeneratorError::Stretch { max: MAX_STRETCH }.into());
+        }
         let fuel = SLICE.max(required);
         self.spent = self.spent.saturating_add(fuel);
         if self.spent > self.limits.generator_fuel {
@@ -389,7 +404,7 @@ impl<'a> Run<'a> {
         // Nobody knows how much is left: creep.
         let slices = self.spent / SLICE;
         if slices.is_multiple_of(REPORT) {
-            let share = slices as f64 / (slices as f64 + 4000.0);
+            let share = slices as f64 / (slices as f64 + 20_000.0);
             self.control.report(Stage::Witness, LOADED + (WITNESSED - LOADED) * share);
         }
         self.store.set_fuel(fuel).map_err(|error| classify(&error, &self.store, self.limits).into())

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod conformance;
+mod hostile;
+mod semaphore;
+mod worker;
 
 use serde_json::{Value, json};
 use std::path::PathBuf;
