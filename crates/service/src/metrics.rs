@@ -48,7 +48,7 @@ fn describe() {
         "Time that accepted proofs took, as measured by provers"
     );
     describe_histogram!("zkpool_delivery_seconds", Unit::Seconds, "Time from a task's publication to its delivery");
-    describe_counter!("zkpool_deliveries_total", "Tasks that ended, by how");
+    describe_counter!("zkpool_tasks_ended_total", "Tasks that came to an end, by the state that this was");
     describe_gauge!("zkpool_circuit_open", "1 while quoting is stopped after misses");
     describe_counter!("zkpool_transactions_total", "Transactions by purpose and what became of them");
     describe_counter!("zkpool_transaction_gas_total", "Gas used by mined transactions, by purpose");
@@ -92,7 +92,7 @@ pub fn proving(kind: ProofKind, elapsed: Duration) {
 
 /// A task is over; `elapsed` from its publication, if it was delivered.
 pub fn task_ended(state: TaskState, elapsed: Option<Duration>) {
-    counter!("zkpool_deliveries_total", "state" => state.as_str()).increment(1);
+    counter!("zkpool_tasks_ended_total", "state" => state.as_str()).increment(1);
     if let Some(elapsed) = elapsed {
         histogram!("zkpool_delivery_seconds").record(elapsed);
     }

@@ -5,8 +5,8 @@
 use crate::{Change, Context, OpError, OpResult, metrics};
 use std::{collections::BTreeMap, time::Duration};
 use zkpool_chain::{Block, Cursor, PoolEvent, Step};
-use zkpool_protocol::{ErrorCode, TaskId};
-use zkpool_store::{Advance, End, Fact, Said};
+use zkpool_protocol::{ErrorCode, TaskId, TaskState};
+use zkpool_store::{Advance, End, Fact, Millis, Said, TaskKey};
 
 /// Reads on from the stored cursor. True if there is more to read at once.
 pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
@@ -25,6 +25,7 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
         let news = ctx.store.advance(&advance, now).await?;
         for task in &news.changed {
             ctx.changes.announce(Change::Task(*task));
+            measure(ctx, *task, now).await?;
         }
         for task in &news.strangers {
             tracing::error!(
@@ -47,6 +48,17 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     ctx.status.saw_chain(polled.head, !more, now);
     metrics::head(polled.head.number, Duration::from_secs((now / 1_000).saturating_sub(polled.head.timestamp)));
     Ok(more)
+}
+
+/// Counts a task that has come to its end just now.
+async fn measure(ctx: &Context, key: TaskKey, now: Millis) -> OpResult<()> {
+    let Some(task) = ctx.store.task_by_key(key).await?.filter(|task| task.changed_at == now) else { return Ok(()) };
+    if task.state.is_final() || matches!(task.state, TaskState::Delivered | TaskState::Missed) {
+        let published = task.chain.published.filter(|_| task.state == TaskState::Delivered);
+        let elapsed = published.map(|(_, time)| Duration::from_millis(now.saturating_sub(time * 1_000)));
+        metrics::task_ended(task.state, elapsed);
+    }
+    Ok(())
 }
 
 /// One durable step out of all that a poll gave.

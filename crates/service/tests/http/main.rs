@@ -8,6 +8,7 @@ mod limits;
 mod openapi;
 mod quotes;
 mod routes;
+mod secrets;
 mod sign_in;
 mod status;
 mod support;

@@ -244,3 +244,15 @@ async fn what_hangs_does_not_hold_the_service_up() {
     events.next().await.unwrap().unwrap();
     served.stop().await;
 }
+
+#[tokio::test]
+async fn a_refused_upload_is_told_why_though_nobody_reads_it() {
+    let service = Service::with(json!({ "limits": { "blob": 1000 } }), Bounds::default()).await;
+    let served = Served::any(&service, Bounds::default()).await;
+    let client = served.client(1);
+    for _ in 0..5 {
+        let error = client.upload(vec![7; 32 << 20]).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::TooLarge, "{error}");
+    }
+    served.stop().await;
+}
