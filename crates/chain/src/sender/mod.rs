@@ -117,7 +117,7 @@ pub struct SenderOptions {
     pub max_in_flight: usize,
     /// Fees.
     pub fees: FeePolicy,
-    /// Added to a gas estimate, in percent.
+    /// Added to a gas estimate, in percent; at least 150,000.
     pub gas_margin: u64,
     /// The pause between ticks in [`Sender::wait`].
     pub poll: Duration,

@@ -45,6 +45,10 @@ pub(super) fn read_answer(message: &str) -> Answer {
     }
 }
 
+/// Gas added to an estimate at least. The state may change before the transaction is mined, and with it the way it
+/// takes: a publication that was accepted when it was estimated can be dishonoured, which writes fresh words.
+const LEAST_MARGIN: u64 = 150_000;
+
 impl Sender {
     /// Brings a signed transaction nearer to a block: cancels it when it is pointless, raises it when it is stuck,
     /// sends it again when it was dropped.
@@ -160,7 +164,10 @@ impl Sender {
         }
         let gas = match record.gas {
             Some(gas) => gas,
-            None => gas.saturating_add(gas.saturating_mul(self.options.gas_margin) / 100).min(cap),
+            None => {
+                let margin = (gas.saturating_mul(self.options.gas_margin) / 100).max(LEAST_MARGIN);
+                gas.saturating_add(margin).min(cap)
+            }
         };
         let cost = record.value.saturating_add(U256::from(gas).saturating_mul(U256::from(fees.max_fee)));
         let ether = match *purse {
