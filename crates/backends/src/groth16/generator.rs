@@ -21,7 +21,8 @@ use ark_ff::PrimeField;
 use serde_json::{Map, Value};
 use wasmi::{
     Caller, CompilationMode, Config, Engine, ExternType, Instance, Linker, Module, Store, StoreLimits,
-    StoreLimitsBuilder, TrapCode, TypedFunc, TypedResumableCall, Val, WasmParams, WasmResults, errors::ErrorKind,
+    StoreLimitsBuilder, TrapCode, TypedFunc, TypedResumableCall, Val, WasmParams, WasmResults,
+    errors::{ErrorKind, InstantiationError},
 };
 use zkpool_protocol::ErrorCode;
 
@@ -423,7 +424,15 @@ fn classify(error: &wasmi::Error, store: &Store<Host>, limits: &Limits) -> Gener
     }
     let too_large =
         matches!(error.as_trap_code(), Some(TrapCode::GrowthOperationLimited | TrapCode::OutOfSystemMemory))
-            || matches!(error.kind(), ErrorKind::Memory(_) | ErrorKind::Table(_));
+            || matches!(
+                error.kind(),
+                ErrorKind::Memory(_)
+                    | ErrorKind::Table(_)
+                    | ErrorKind::Instantiation(
+                        InstantiationError::FailedToInstantiateMemory(_)
+                            | InstantiationError::FailedToInstantiateTable(_)
+                    )
+            );
     if too_large {
         return GeneratorError::Memory { max: limits.generator_memory };
     }
