@@ -17,8 +17,8 @@ NPM_STAMP := $(CONTRACTS)/node_modules/.package-lock.json
 SOL := $(shell find $(CONTRACTS)/src $(CONTRACTS)/test -name '*.sol' 2>/dev/null)
 ARTIFACTS := $(CONTRACTS)/out/.stamp
 
-.PHONY: help demo test setup contracts test-contracts test-rust test-e2e lint lint-contracts lint-rust mutants \
-	mutants-changed slither snapshots generate bench fmt clean
+.PHONY: help demo test setup contracts test-contracts test-rust lint lint-contracts lint-rust mutants mutants-changed \
+	slither snapshots bench fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -49,7 +49,7 @@ $(ARTIFACTS): $(NPM_STAMP) $(SOL) $(CONTRACTS)/foundry.toml
 
 test-contracts: contracts ## Solidity: unit, fuzz, invariants, attacks, gas snapshots, trace of the requirements
 	$(FORGE) test
-	$(MAKE) snapshots-check
+	$(CONTRACTS)/tools/gas --check
 	node $(CONTRACTS)/tools/mutants.mjs --trace
 
 test-rust: contracts ## Rust: unit to end-to-end, the demo included
@@ -59,6 +59,9 @@ test-rust: contracts ## Rust: unit to end-to-end, the demo included
 
 mutants: contracts ## breaks the contracts on purpose: every mutant must be caught by its own test
 	node $(CONTRACTS)/tools/mutants.mjs
+
+snapshots: contracts ## measures the contracts' gas anew
+	$(CONTRACTS)/tools/gas
 
 mutants-changed: contracts ## the mutants of files changed since BASE
 	node $(CONTRACTS)/tools/mutants.mjs --changed $(BASE)
@@ -83,6 +86,11 @@ fmt: setup ## formats everything
 slither: contracts ## static analysis of the contracts (installs slither into .venv)
 	test -x .venv/bin/slither || { python3 -m venv .venv && .venv/bin/pip install --quiet slither-analyzer==0.11.6; }
 	cd $(CONTRACTS) && ../.venv/bin/slither . --config-file slither.config.json --fail-medium
+
+bench: contracts ## the service with an instant prover; Groth16 against snarkjs
+	cargo build --release -p zkpool-cli -p zkpool-demo
+	target/release/zkpool-bench
+	bench/groth16_vs_snarkjs.sh
 
 clean: ## removes what was built
 	rm -rf target $(CONTRACTS)/out $(CONTRACTS)/cache $(CONTRACTS)/node_modules .venv
