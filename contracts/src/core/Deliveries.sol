@@ -12,8 +12,10 @@ import {Slot} from "./Slots.sol";
 /// @notice The task that is being delivered, and what all tasks of the transaction have earned so far.
 struct Delivering {
     bytes32 digest;
-    bool late;
     Holding holding;
+    bool late;
+    /// It lies in the slot of a rescuer.
+    bool rescued;
     /// To the deliverer, in the reward token.
     uint256 reward;
     /// To the deliverer, in the liability token.
@@ -85,7 +87,7 @@ abstract contract Deliveries is Lateness {
         Delivering memory delivering;
         Terms memory terms = quote.terms.load();
         delivering.digest = _digest(terms.hash(), quote.task);
-        delivering.late = true;
+        (delivering.late, delivering.rescued) = (true, true);
         Slot storage slot;
         (slot, delivering.holding) = _findAndNovate(terms, quote.task.slot, delivering.digest);
         Rescue storage rescue_ = _rescues[delivering.digest];
@@ -142,8 +144,7 @@ abstract contract Deliveries is Lateness {
         if (gasleft() < _gasToCall(terms.callGas, frame.length)) return (InsufficientGas.selector, reason);
         if (byVerifier) {
             _settle(terms, slot, delivering);
-            bool targetOk;
-            if (refusal == 0) (targetOk,) = ExternalCalls.callTarget(TARGET_CALLER, frame);
+            bool targetOk = refusal == 0 && ExternalCalls.callTarget(TARGET_CALLER, frame);
             emit Delivered(delivering.digest, !delivering.late, targetOk);
             if (!targetOk) emit TargetFailed(delivering.digest, proof);
             return (0, reason);
@@ -169,17 +170,18 @@ abstract contract Deliveries is Lateness {
             frame = ExternalCalls.frameOf(terms, prefix, proof, suffix);
         } else {
             // A starved encoder would fail, and in verifier mode spare the deliverer the target's call.
-            uint256 encoderGas = ExternalCalls.ENCODER_GAS;
-            if (gasleft() < encoderGas + encoderGas / 63 + CALL_OVERHEAD) return (InsufficientGas.selector, frame);
+            if (gasleft() < _gasToCall(ExternalCalls.ENCODER_GAS, prefix.length + proof.length)) {
+                return (InsufficientGas.selector, frame);
+            }
             bool ok;
             (ok, frame) = ExternalCalls.frameFrom(terms, prefix, proof);
             if (!ok) refusal = EncoderFailed.selector;
         }
     }
 
-    /// An upper bound of what must be left for the target to be given `callGas` through two calls, each of which can
-    /// pass on 63/64, and for settling. `TargetCaller` makes sure of the former; this is so that an item of a batch is
-    /// refused before it has changed anything.
+    /// An upper bound of what must be left for `callGas` to get through two calls, each of which can pass on 63/64, with
+    /// `length` bytes copied for them, and for settling. For the target `TargetCaller` makes sure of the former; this is
+    /// so that an item of a batch is refused before it has changed anything.
     function _gasToCall(uint256 callGas, uint256 length) private pure returns (uint256) {
         unchecked {
             uint256 words = length / 32 + 1;
@@ -193,12 +195,11 @@ abstract contract Deliveries is Lateness {
         returns (bytes4 refusal, bytes memory reason)
     {
         if (terms.target.code.length == 0) return (TargetHasNoCode.selector, reason);
-        bool ok;
-        (ok, reason) = ExternalCalls.callTarget(TARGET_CALLER, frame);
-        if (!ok && call.doneCheck.length != 0) {
-            ok = ExternalCalls.answersTrue(terms.target, terms.callGas, call.doneCheck);
-        }
-        if (!ok) refusal = TargetReverted.selector;
+        if (ExternalCalls.callTarget(TARGET_CALLER, frame)) return (0, reason);
+        reason = ExternalCalls.reasonOfTarget();
+        bool isDone =
+            call.doneCheck.length != 0 && ExternalCalls.answersTrue(terms.target, terms.callGas, call.doneCheck);
+        if (!isDone) refusal = TargetReverted.selector;
     }
 
     /// Frees the slots of a delivered task. In verifier mode this comes before the target's call, because nothing that
@@ -206,7 +207,7 @@ abstract contract Deliveries is Lateness {
     function _settle(Terms memory terms, Slot storage slot, Delivering memory delivering) private {
         Holding holding = delivering.holding;
         uint256 lost;
-        if (holding.state() == SlotState.Rescuing) {
+        if (delivering.rescued) {
             delivering.reward += terms.reward;
             delivering.bond += terms.delivererBond();
         } else {

@@ -95,10 +95,12 @@ abstract contract Publication is Slots, EIP712 {
         if (!isSigned || frozen || signers.at(terms.validUntil) != signer) return false;
 
         Slot storage slot = _slots[terms.operator][terms.liabilityToken][quote.task.slot];
+        (address dedicatedTo, address later) = (slot.dedication.get(), slot.dedication.at(terms.validUntil));
+        // A slot that is going to be shared is not backed for the requester that still has it to itself: others could
+        // come first.
+        bool isServed = _isServed(terms.requester, dedicatedTo) && (later == terms.requester || later == dedicatedTo);
         Standing standing = slot.standing;
-        return _isServed(terms.requester, slot.dedication.get())
-            && _isServed(terms.requester, slot.dedication.at(terms.validUntil))
-            && _isAvailable(slot.holding, standing, terms.lock()) && terms.validUntil < standing.closesAt()
+        return isServed && _isAvailable(slot.holding, standing, terms.lock()) && terms.validUntil < standing.closesAt()
             && slot.honourReserve >= terms.honour;
     }
 
@@ -228,6 +230,7 @@ abstract contract Publication is Slots, EIP712 {
 
     /// An ordinary key's signature of 65 bytes; the zero address if it is anything else.
     function _recover(bytes32 digest, bytes calldata signature) private pure returns (address signer) {
+        // slither-disable-next-line unused-return
         (signer,,) = ECDSA.tryRecoverCalldata(digest, signature);
     }
 

@@ -13,9 +13,10 @@ enum TrustClass {
 
 /// @notice Accepts statements. Immutable: an operator puts its address on its own allow-list before it signs.
 interface IProofVerifier {
-    /// @notice True if `proof` proves `statement`. May also revert to refuse.
+    /// @notice True if `proof` proves `statement`. May also revert to refuse. It is given at most 10,000,000 gas.
     function verify(bytes32 statement, bytes calldata proof) external view returns (bool);
     /// @notice True while nothing can be verified through no fault of the prover (an emergency stop).
+    /// It must say so within 200,000 gas.
     function halted() external view returns (bool);
     function trustClass() external view returns (TrustClass);
 }

@@ -87,9 +87,9 @@ enum SlotState {
     Rescuing
 }
 
-/// @notice A slot as seen from outside.
+/// @notice A slot as seen from outside. What it holds outlives the task: `digest` and `publishedAt` are those of the last.
 struct SlotView {
-    /// First 208 bits of the digest of the current or last accepted quote.
+    /// First 208 bits of the digest of the task that it holds or has held last (all that is kept of it).
     bytes26 digest;
     SlotState state;
     uint40 publishedAt;
@@ -127,16 +127,27 @@ interface IZKPool {
     event SignerSet(address indexed operator, address signer, uint256 effectiveAt);
     event Frozen(address indexed operator);
     event SlotOpened(
-        address indexed operator, address indexed token, uint256 slot, uint256 collateral, uint256 honour, address dedicatedTo
+        address indexed operator,
+        address indexed token,
+        uint256 slot,
+        uint256 collateral,
+        uint256 honour,
+        address dedicatedTo
     );
-    event SlotToppedUp(address indexed operator, address indexed token, uint256 slot, uint256 collateral, uint256 honour);
-    event SlotDedicated(address indexed operator, address indexed token, uint256 slot, address requester, uint256 effectiveAt);
+    event SlotToppedUp(
+        address indexed operator, address indexed token, uint256 slot, uint256 collateral, uint256 honour
+    );
+    event SlotDedicated(
+        address indexed operator, address indexed token, uint256 slot, address requester, uint256 effectiveAt
+    );
     event SlotClosing(address indexed operator, address indexed token, uint256 slot, uint256 closesAt);
     event SlotEmptied(address indexed operator, address indexed token, uint256 slot, uint256 amount);
 
     event Published(bytes32 indexed task, address indexed operator, address indexed requester, uint256 slot);
     /// The operator had signed what it could not back; `paid` went to the requester, `burned` to nobody.
-    event Dishonoured(bytes32 indexed task, address indexed operator, address indexed requester, uint256 paid, uint256 burned);
+    event Dishonoured(
+        bytes32 indexed task, address indexed operator, address indexed requester, uint256 paid, uint256 burned
+    );
     /// `targetOk` is false when, in verifier mode, the target's call failed (`TargetFailed` follows with the proof).
     event Delivered(bytes32 indexed task, bool onTime, bool targetOk);
     /// The proof stands here so that anyone can replay the call.
@@ -160,6 +171,8 @@ interface IZKPool {
     error BadSignature();
     error QuoteExpired();
     error ValidityTooLong();
+    /// Requester, operator or target missing; windows in the wrong order or none; too much call gas; an advance that
+    /// exceeds the reward or is in another token than the liability; a lock beyond 120 bits.
     error MalformedTerms();
     error AlreadyPublished();
     error AlreadyDishonoured();
@@ -202,6 +215,7 @@ interface IZKPool {
     // ---- balances ----
 
     /// @notice Credits `to` with what arrives of `amount` pulled from the caller. `to` = zero burns.
+    /// @dev Elsewhere a shortfall that is pulled must arrive in full: with a token that keeps a fee, deposit first.
     function deposit(address token, address to, uint256 amount) external returns (uint256 credited);
     /// @notice Pays `amount` of `owner`'s balance to `to`. Caller: the owner or an agent that it authorized.
     function withdraw(address token, address owner, address to, uint256 amount) external;
@@ -216,7 +230,8 @@ interface IZKPool {
     /// @notice Sets the key that signs quotes, proves and rescues for the caller. The first takes effect at once, later
     /// ones after `CHANGE_DELAY`, ending a freeze. An ordinary key: a contract could disown what it signed.
     function setSigner(address signer) external;
-    /// @notice From now on nothing is accepted for `operator`; publishing its quotes pays honour. Caller: operator or signer.
+    /// @notice From now on no quote of `operator` is accepted, but dishonoured, and its signer cannot rescue; it can still
+    /// prove. Lasts until the next change of the signer takes effect. Caller: operator or signer.
     function freeze(address operator) external;
     /// @notice Opens slot `index` of the caller for `token`, funded from its balance, the shortfall pulled from it.
     /// `dedicatedTo` zero: shared. A closed and emptied slot can be opened again.
@@ -229,7 +244,10 @@ interface IZKPool {
     function closeSlot(address token, uint32 index) external;
     /// @notice Credits the caller with all that a closed, idle slot holds.
     function emptySlot(address token, uint32 index) external;
-    function signerOf(address operator) external view returns (address signer, address next, uint256 changesAt, bool frozen);
+    function signerOf(address operator)
+        external
+        view
+        returns (address signer, address next, uint256 changesAt, bool frozen);
     function slotOf(address operator, address token, uint32 index) external view returns (SlotView memory);
 
     // ---- publication ----
@@ -237,21 +255,33 @@ interface IZKPool {
     /// @notice Publishes a signed quote and pays its reward, or, if the operator cannot back what it signed, gives the
     /// reward back (to the requester's balance) and pays the quote's honour from the slot's reserve (F1).
     /// On a slot dedicated to the requester honour is paid in full; on a shared one first come, half of it burned.
+    /// The publisher must have the whole reward, in its balance or its wallet, in either case.
     function publish(Quote calldata quote, bytes calldata signature) external returns (bytes32 task, bool accepted);
-    /// @notice `publish` for many tasks with shared terms under one signature over `QuoteBatch`; F1 for each.
+    /// @notice `publish` for many tasks with shared terms under one signature over `QuoteBatch`; F1 for each. A task that
+    /// was published or dishonoured already is passed over and not paid for, so that an operator that publishes one of
+    /// them itself is not rid of the others; what else `publish` refuses refuses the batch.
     function publishBatch(Terms calldata terms, Task[] calldata tasks, bytes calldata signature)
         external
         returns (uint256 accepted);
     /// @notice True if the quote could be published now and until `validUntil`, pending changes included, and the honour
-    /// reserve covers its honour.
+    /// reserve covers its honour. If it is true for a slot that is dedicated to the requester, and the requester publishes
+    /// nothing else there, then whatever anyone does the quote's publication is accepted or its honour paid in full. On
+    /// a shared slot somebody else may come first.
     function isBacked(Quote calldata quote, bytes calldata signature) external view returns (bool);
 
     // ---- delivery ----
 
     /// @notice Delivers the proof of a task that is still with its own operator. Caller: the operator or its signer.
-    /// @dev The gas given must cover `callGas` after the 63/64 rule, or it reverts with `InsufficientGas`.
+    ///
+    /// Verifier mode: delivered if the verifier accepts the statement; a target that has no code or fails, and an encoder
+    /// that fails, change nothing but the event, because both are the requester's. Target mode: delivered if the target's
+    /// call succeeds, or fails and `doneCheck` then answers `true`.
+    /// @dev The gas left after the verifier must cover `callGas` after the 63/64 rule and some 100,000 for the rest, or it
+    /// reverts with `InsufficientGas`. Verifiers get at most `MAX_CALL_GAS`, encoders 1,000,000.
     function prove(Quote calldata quote, Call calldata call, bytes calldata proof) external;
     /// @notice `prove` for tasks with shared terms; an item that fails does not touch the others.
+    /// @dev An item that finds too little gas is rejected like any other, and the transaction succeeds: a gas limit found
+    /// by trying out which one succeeds is of no use. Add up `callGas` and what each proof takes.
     function proveBatch(Terms calldata terms, Delivery[] calldata deliveries) external returns (uint256 accepted);
     /// @notice `prove` for a task that `rescuer` has taken over in its slot. Caller: the rescuer or its signer.
     function proveRescued(
@@ -266,18 +296,22 @@ interface IZKPool {
 
     /// @notice Announces that `rescuer` takes the late task over with its own slot, which puts up liability and burn now.
     /// Binding: it takes effect by itself after the grace period, a quarter of the span between the two windows,
-    /// unless the original operator delivers first. Once per task. Caller: the rescuer or its signer.
+    /// unless the original operator delivers first. It must take effect within the liability window. Once per task.
+    /// The slot must be idle, not busy, open, shared, and of the task's liability token. Caller: the rescuer or its signer.
     function rescue(Quote calldata quote, address rescuer, uint32 rescuerSlot) external;
     /// @notice Carries out a rescue whose grace period is over: the original pays advance and bond and is released, the
     /// requester gets half of the bond. Anyone; `proveRescued`, `collect` and `unwind` do it by themselves.
     function novate(Quote calldata quote) external;
     /// @notice After the liability window: pays refund, liability and what is left of the bond to the requester. Anyone.
+    /// Not if the task can be unwound (`VerifierHalted`).
     function collect(Quote calldata quote) external;
 
     // ---- a halted verifier ----
 
-    /// @notice Records whether the verifier says it is halted. Time between two halted observations at most
-    /// `MAX_OBSERVATION_GAP` apart extends the task's deadlines. Anyone.
+    /// @notice Records whether the verifier says it is halted. Time between two halted observations in succession, at most
+    /// `MAX_OBSERVATION_GAP` apart, moves the task's deadlines by as much, up to `HALT_CAP` in all: the task's clock stands.
+    /// Up to the liability deadline, which a halt must therefore be observed before. Anyone.
+    /// @dev A verifier that does not answer `halted` with `true` within 200,000 gas is not halted.
     function observeHalt(Quote calldata quote) external;
     /// @notice Halted for `HALT_CAP` in all: full refund to the requester, the rest back to whoever put it up. Anyone.
     function unwind(Quote calldata quote) external;

@@ -108,7 +108,7 @@ library ExternalCalls {
     }
 
     /// Has `hand` (a `TargetCaller`) make the call of `frame`. Reverts if the gas does not suffice.
-    function callTarget(address hand, bytes memory frame) internal returns (bool ok, bytes memory reason) {
+    function callTarget(address hand, bytes memory frame) internal returns (bool ok) {
         assembly ("memory-safe") {
             let made := call(gas(), hand, 0, add(frame, 0x20), mload(frame), 0x00, 0x20)
             if iszero(made) {
@@ -116,13 +116,17 @@ library ExternalCalls {
                 revert(0x00, returndatasize())
             }
             ok := mload(0x00)
-            if iszero(ok) {
-                let size := sub(returndatasize(), 0x20)
-                reason := mload(0x40)
-                mstore(reason, size)
-                returndatacopy(add(reason, 0x20), 0x20, size)
-                mstore(0x40, and(add(add(reason, size), 0x3f), not(0x1f)))
-            }
+        }
+    }
+
+    /// What the target reverted with, right after `callTarget`.
+    function reasonOfTarget() internal pure returns (bytes memory reason) {
+        assembly ("memory-safe") {
+            let size := sub(returndatasize(), 0x20)
+            reason := mload(0x40)
+            mstore(reason, size)
+            returndatacopy(add(reason, 0x20), 0x20, size)
+            mstore(0x40, and(add(add(reason, size), 0x3f), not(0x1f)))
         }
     }
 }

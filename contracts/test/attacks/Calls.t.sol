@@ -2,7 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {Call, Delivery, IZKPool, Quote, SlotState, Task, Terms} from "../../src/interfaces/IZKPool.sol";
-import {BrokenEncoder, CostlyEncoder, SwappingEncoder} from "../mocks/Encoders.sol";
+import {BrokenEncoder, CostlyEncoder} from "../mocks/Encoders.sol";
 import {CostlyTarget, GasBombTarget, ReentrantTarget, ReturnBombTarget} from "../mocks/Targets.sol";
 import {HookToken, PlainToken} from "../mocks/Tokens.sol";
 import {TestVerifier} from "../mocks/Verifiers.sol";
@@ -119,7 +119,8 @@ contract CallAttacks is Fixture {
     function test_4_AStarvedEncoderDoesNotPassForAFailure() public {
         CostlyTarget costly = new CostlyTarget(100_000);
         Quote memory q = quote();
-        q.terms.encoder = address(new SwappingEncoder());
+        // It does not even try with less: what is left would do to deliver without it.
+        q.terms.encoder = address(new CostlyEncoder(900_000));
         (q.terms.target, q.terms.callGas) = (address(costly), 150_000);
         publishAccepted(q);
         _neverDeliveredWithoutItsCall(
