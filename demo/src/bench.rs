@@ -99,7 +99,7 @@ async fn run(args: &Args) -> Result<Figures> {
     };
     let circuit = Circuit::find(&zkpool)?;
     let stage = Stage::set().await?;
-    let scenery = Scenery { zkpool, dir, stage, circuit, timeline: Timeline::new() };
+    let scenery = Scenery { zkpool, dir, stage, circuit, timeline: Timeline::begin() };
     let member = scenery.circuit.member(&scenery.dir)?;
     let group = scenery.stage.group(&member).await?;
     let (signal, proof) = scenery.circuit.proven_signal(&scenery.dir, &member, group)?;

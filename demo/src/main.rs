@@ -62,7 +62,7 @@ async fn interrupted() {
 }
 
 async fn run(args: &Args) -> Result<Report> {
-    let timeline = Timeline::new();
+    let timeline = Timeline::begin();
     let temporary = tempfile::tempdir().attempt("making a directory")?;
     let dir = args.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     std::fs::create_dir_all(&dir).attempt(format!("making {}", dir.display()))?;

@@ -78,7 +78,7 @@ pub struct Timeline {
 
 impl Timeline {
     /// Starts now.
-    pub fn new() -> Self {
+    pub fn begin() -> Self {
         Self { start: Instant::now() }
     }
 
