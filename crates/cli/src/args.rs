@@ -61,6 +61,7 @@ pub struct Global {
 
 /// The subcommands, by role.
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one, once")]
 pub enum Command {
     /// Run an operator's service: quotes, provers, submission
     #[command(subcommand)]

@@ -206,7 +206,7 @@ impl AllSettings {
 impl Own {
     fn token(&self) -> CliResult<Address> {
         self.token.ok_or_else(|| {
-            CliError::usage("tell which token is meant", "no token is set")
+            CliError::config("tell which token is meant", "no token is set")
                 .advise("set --token ADDRESS, or `token` in [operator]")
         })
     }

@@ -20,6 +20,7 @@ use zkpool_prover::{Agent, Capacity, LogObserver, Machine, Observer, ProverConfi
 
 /// `zkpool prover …`
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one, once")]
 pub enum ProverCommand {
     /// Work for one or more operators until told to stop
     #[command(long_about = RUN_ABOUT)]

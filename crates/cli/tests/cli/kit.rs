@@ -71,6 +71,11 @@ impl Ended {
         self
     }
 
+    /// Fails unless it succeeded and said something.
+    pub(crate) fn succeeds(&self) {
+        assert!(self.code == 0 && !self.out.is_empty(), "{}{}", self.out, self.err);
+    }
+
     pub(crate) fn json(&self) -> Value {
         assert_eq!(self.code, 0, "{}", self.err);
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))

@@ -1,7 +1,10 @@
 //! The command line as its users meet it.
 
+#![allow(clippy::unwrap_used, reason = "for tests")]
+
 mod docs;
 mod errors;
 mod kit;
 mod offline;
+mod road;
 mod worker;

@@ -25,6 +25,46 @@ fn a_malformed_key_is_an_answer() {
 }
 
 #[test]
+fn a_good_program_and_input_pass_and_hostile_generators_do_not_get_away() {
+    use zkpool_backends::testing::{Quirk, generator_wasm, product, zkey};
+    let place = Place::new();
+    let hash = |bytes: &[u8]| zkpool_protocol::BlobId::of(bytes).to_string();
+    let (key, envelope) = (zkey(product(), 7), |program: &str| {
+        json!({ "program": program, "inputs": { "tag": "1", "a": "3", "b": ["4", "5"] } }).to_string()
+    });
+    let zkey_file = place.write("product.zkey", &key);
+    let preflight = |quirk: Quirk| {
+        let wasm = generator_wasm(quirk);
+        let manifest = json!({ "kind": "groth16-bn254", "zkey": hash(&key), "witness_generator": hash(&wasm) });
+        let program: zkpool_protocol::ProgramManifest = serde_json::from_value(manifest.clone()).unwrap();
+        let envelope = envelope(&program.id().to_string());
+        let request = json!({
+            "program": manifest,
+            "input": hash(envelope.as_bytes()),
+            "files": {
+                hash(&key): zkey_file,
+                hash(&wasm): place.write("product.wasm", &wasm),
+                hash(envelope.as_bytes()): place.write("input.json", &envelope),
+            },
+            "trial_proof": true,
+            "bounds": { "memory": 256u64 << 20, "cpu_seconds": 3 }
+        });
+        ask(&request).get_output().clone()
+    };
+    let passed: Value = serde_json::from_slice(&preflight(Quirk::None).stdout).unwrap();
+    assert_eq!(passed["passed"]["public_inputs"].as_array().unwrap().len(), 2, "{passed}");
+    assert!(passed["passed"]["trial_proof"].as_str().unwrap().len() > 512);
+    for quirk in [Quirk::Loops, Quirk::Grows, Quirk::Recurses, Quirk::Lies, Quirk::Chatters] {
+        let ended = preflight(quirk);
+        // Either it says why not, or its bounds have ended it.
+        match serde_json::from_slice::<Value>(&ended.stdout) {
+            Ok(reply) => assert!(reply.get("refused").is_some(), "{quirk:?}: {reply}"),
+            Err(_) => assert!(!ended.status.success(), "{quirk:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_request_that_is_none_is_a_usage_error() {
     ask(&json!({})).failure().code(2);
 }

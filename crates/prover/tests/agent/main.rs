@@ -2,6 +2,8 @@
 //!
 //! Tests wait for signals of agent, operator and backend, never for time to pass.
 
+#![allow(clippy::unwrap_used, reason = "for tests")]
+
 mod backend;
 mod basics;
 mod crash;

@@ -212,7 +212,8 @@ mod tests {
 
     #[test]
     fn every_gap_is_named_with_what_fills_it() {
-        let gaps: [(fn(&mut Wish), &str); 7] = [
+        type Gap = fn(&mut Wish);
+        let gaps: [(Gap, &str); 7] = [
             (|w| w.program = None, "--program"),
             (|w| w.inputs = None, "--inputs"),
             (|w| w.target = None, "--target"),
