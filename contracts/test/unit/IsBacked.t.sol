@@ -99,6 +99,20 @@ contract IsBackedTest is Fixture {
         _trueOnlyIfItExpiresBefore(block.timestamp + D, SHARED);
     }
 
+    /// Others could come first, and what was exact would be a matter of luck.
+    function test_NotWhenItIsSharedBeforeItExpires() public {
+        vm.prank(operator);
+        pool.dedicateSlot(address(token), DEDICATED, address(0));
+        _trueOnlyIfItExpiresBefore(block.timestamp + D, DEDICATED);
+    }
+
+    function test_WhenASharedSlotIsDedicatedToTheRequesterBeforeItExpires() public {
+        vm.prank(operator);
+        pool.dedicateSlot(address(token), SHARED, requester);
+        after_(D - 1);
+        _true(quote());
+    }
+
     function test_NotWhenItClosesBeforeItExpires() public {
         vm.prank(operator);
         pool.closeSlot(address(token), SHARED);
