@@ -23,9 +23,11 @@
 // Everything happens in a copy; the tree is never touched.
 import { execFileSync, spawn } from "node:child_process";
 import fs from "node:fs";
+import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 
@@ -196,10 +198,20 @@ function applyEdit(dir, edit, write) {
 }
 
 // ---- running ----
+//
+// Compiling is what costs, so a mutant is compiled alone, in a process that keeps its compiler, and its bytecode put in
+// place of the true one among forge's artifacts: tests that deploy with `new` look it up there (dynamic test linking), and
+// forge has nothing to compile. A test may hold code of its own copy nevertheless; so before a mutant is called a
+// survivor it is tried again with its source really changed.
+
+const children = new Set();
 
 async function run(mutants, jobs) {
   const base = fs.mkdtempSync(path.join(os.tmpdir(), "zkpool-mutants-"));
-  process.on("exit", () => fs.rmSync(base, { recursive: true, force: true }));
+  process.on("exit", () => {
+    for (const child of children) child.kill();
+    fs.rmSync(base, { recursive: true, force: true });
+  });
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
 
   const first = path.join(base, "0");
@@ -207,23 +219,25 @@ async function run(mutants, jobs) {
   const failures = await checkUnbroken(first, mutants);
   if (failures.length > 0) return failures;
 
-  const workers = [first];
-  while (workers.length < Math.min(jobs, mutants.length)) {
-    const dir = path.join(base, String(workers.length));
+  const dirs = [first];
+  while (dirs.length < Math.min(jobs, mutants.length)) {
+    const dir = path.join(base, String(dirs.length));
     fs.cpSync(first, dir, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
-    workers.push(dir);
+    dirs.push(dir);
   }
   const queue = [...mutants];
   let done = 0;
   await Promise.all(
-    workers.map(async (dir) => {
+    dirs.map(async (dir) => {
+      const compiler = startCompiler(dir);
       for (let mutant = queue.shift(); mutant; mutant = queue.shift()) {
         const started = Date.now();
-        const problem = await tryMutant(dir, mutant);
+        const problem = await tryMutant(dir, compiler, mutant);
         const seconds = ((Date.now() - started) / 1000).toFixed(1);
         console.log(`[${++done}/${mutants.length}] ${mutant.id} ${problem ? "NOT KILLED" : "killed"} by ${mutant.test} (${seconds}s)`);
         if (problem) failures.push(`${mutant.id}: ${problem}`);
       }
+      await compiler.worker.terminate();
     }),
   );
   return failures.sort();
@@ -245,7 +259,9 @@ async function checkUnbroken(dir, mutants) {
   const names = [...new Set(mutants.map((m) => m.test.split(":")[1]))];
   const files = new Set(mutants.map((m) => m.testPath));
   console.log(`running ${names.length} tests of ${files.size} files without a mutant`);
-  const results = await forgeTest(dir, `{${[...files, "none"].join(",")}}`, names);
+  // All of it: forge compiles again in every run what it has no artifacts of.
+  const { code } = await forge(dir, ["build"]);
+  const results = code === 0 ? await forgeTest(dir, [...files], names) : null;
   if (results === null) return ["the contracts or tests do not compile"];
   for (const mutant of mutants) {
     const status = results.get(`${mutant.testPath}:${mutant.test.split(":")[1]}`);
@@ -254,56 +270,175 @@ async function checkUnbroken(dir, mutants) {
   return [...new Set(failures)];
 }
 
-async function tryMutant(dir, mutant) {
+// Returns why the mutant cannot be said to be killed, or null.
+async function tryMutant(dir, compiler, mutant) {
+  const name = mutant.test.split(":")[1];
   const originals = new Map();
-  try {
+  const keep = (file) => originals.has(file) || originals.set(file, { text: fs.readFileSync(file), stat: fs.statSync(file) });
+  const restore = () => {
+    for (const [file, { text, stat }] of originals) {
+      fs.writeFileSync(file, text);
+      fs.utimesSync(file, stat.atime, stat.mtime);
+    }
+    originals.clear();
+    // Failures that forge remembers must not be replayed against the next mutant.
+    for (const memory of ["fuzz", "invariant"]) fs.rmSync(path.join(dir, "cache", memory), { recursive: true, force: true });
+  };
+  const mutate = () => {
     for (const edit of mutant.edits) {
-      const file = path.join(dir, edit.file);
-      if (!originals.has(file)) originals.set(file, fs.readFileSync(file));
+      keep(path.join(dir, edit.file));
       const problem = applyEdit(dir, edit, true);
       if (problem) return problem;
     }
-    const name = mutant.test.split(":")[1];
-    const results = await forgeTest(dir, mutant.testPath, [name]);
+    return null;
+  };
+  const verdict = async () => {
+    const results = await forgeTest(dir, [mutant.testPath], [name]);
     if (results === null) return "does not compile";
     const status = results.get(`${mutant.testPath}:${name}`);
     if (status === undefined) return `${mutant.test} did not run`;
     if (status === "setUp failed") return `breaks the fixture of ${mutant.test} instead of the test`;
     return status === "Failure" ? null : `survives ${mutant.test}`;
+  };
+
+  try {
+    const problem = mutate();
+    if (problem) return problem;
+    const { error, artifacts } = await compiler.compile(mutant.edits.map((e) => e.file));
+    if (error) return `does not compile: ${error}`;
+    restore();
+    for (const { file, bytecode, deployedBytecode } of artifacts) {
+      // Not everything is built: only what the tests need.
+      if (!fs.existsSync(file)) continue;
+      keep(file);
+      const artifact = JSON.parse(originals.get(file).text);
+      artifact.bytecode = bytecode;
+      artifact.deployedBytecode = deployedBytecode;
+      fs.writeFileSync(file, JSON.stringify(artifact));
+    }
+    if ((await verdict()) === null) return null;
+    restore();
+    mutate();
+    return await verdict();
   } finally {
-    for (const [file, text] of originals) fs.writeFileSync(file, text);
-    // Failures that forge remembers must not be replayed against the next mutant.
-    for (const name of ["fuzz", "invariant"]) fs.rmSync(path.join(dir, "cache", name), { recursive: true, force: true });
+    restore();
   }
 }
 
 // Map of "path:function" to status; null if it did not compile.
-function forgeTest(dir, matchPath, names) {
-  const args = ["test", "--root", dir, "--json", "--match-path", matchPath, "--match-test", `^(${names.join("|")})\\(`];
+async function forgeTest(dir, files, names) {
+  const matchPath = files.length === 1 ? files[0] : `{${files.join(",")}}`;
+  const { out } = await forge(dir, ["test", "--json", "--match-path", matchPath, "--match-test", `^(${names.join("|")})\\(`]);
+  const line = out.split("\n").find((l) => l.startsWith("{"));
+  if (line === undefined) return null;
+  const results = new Map();
+  for (const [suite, { test_results }] of Object.entries(JSON.parse(line))) {
+    const file = suite.slice(0, suite.lastIndexOf(":"));
+    for (const [signature, { status }] of Object.entries(test_results)) {
+      const name = signature.split("(")[0];
+      const key = `${file}:${name}`;
+      // Several contracts of one file may hold the test: one that fails is enough.
+      if (results.get(key) !== "Failure") results.set(key, status);
+      if (name === "setUp" && status === "Failure") for (const n of names) results.set(`${file}:${n}`, "setUp failed");
+    }
+  }
+  return results;
+}
+
+function forge(dir, args) {
   const local = path.join(ROOT, "node_modules", ".bin");
-  const env = { ...process.env, PATH: `${local}${path.delimiter}${process.env.PATH}`, FOUNDRY_SOLC: path.join(dir, "tools", "solc") };
+  const env = {
+    ...process.env,
+    PATH: `${local}${path.delimiter}${process.env.PATH}`,
+    FOUNDRY_SOLC: path.join(dir, "tools", "solc"),
+    FOUNDRY_DYNAMIC_TEST_LINKING: "true",
+    // A failure is all that is asked for, not the shortest way to it.
+    FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT: "0",
+  };
   return new Promise((resolve, reject) => {
-    const child = spawn("forge", args, { cwd: dir, env, stdio: ["ignore", "pipe", "ignore"] });
+    const child = spawn("forge", [args[0], "--root", dir, ...args.slice(1)], { cwd: dir, env, stdio: ["ignore", "pipe", "ignore"] });
+    children.add(child);
     let out = "";
     child.stdout.on("data", (chunk) => (out += chunk));
     child.on("error", reject);
-    child.on("close", () => {
-      const line = out.split("\n").find((l) => l.startsWith("{"));
-      if (line === undefined) return resolve(null);
-      const results = new Map();
-      for (const [suite, { test_results }] of Object.entries(JSON.parse(line))) {
-        const file = suite.slice(0, suite.lastIndexOf(":"));
-        for (const [signature, { status }] of Object.entries(test_results)) {
-          const name = signature.split("(")[0];
-          const key = `${file}:${name}`;
-          // Several contracts of one file may hold the test: one that fails is enough.
-          if (results.get(key) !== "Failure") results.set(key, status);
-          if (name === "setUp" && status === "Failure") for (const n of names) results.set(`${file}:${n}`, "setUp failed");
-        }
-      }
-      resolve(results);
+    child.on("close", (code) => {
+      children.delete(child);
+      resolve({ code, out });
     });
   });
 }
 
-await main();
+// ---- the compiler, in a thread of its own ----
+
+function startCompiler(dir) {
+  const worker = new Worker(fileURLToPath(import.meta.url), { workerData: { dir } });
+  let pending;
+  worker.on("message", (message) => pending.resolve(message));
+  worker.on("error", (error) => pending.reject(error));
+  const compile = (files) =>
+    new Promise((resolve, reject) => {
+      pending = { resolve, reject };
+      worker.postMessage(files);
+    });
+  return { worker, compile };
+}
+
+function serveCompiler({ dir }) {
+  const solc = createRequire(path.join(ROOT, "package.json"))("solc");
+  const config = JSON.parse(
+    execFileSync(path.join(ROOT, "tools", "forge"), ["config", "--json"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }),
+  );
+  const settings = {
+    remappings: config.remappings,
+    optimizer: { enabled: config.optimizer, runs: config.optimizer_runs },
+    evmVersion: config.evm_version,
+    viaIR: config.via_ir,
+    metadata: { bytecodeHash: config.bytecode_hash, appendCBOR: config.cbor_metadata },
+  };
+  const sources = [...walk(path.join(dir, "src"))].filter((f) => f.endsWith(".sol")).map((f) => path.relative(dir, f));
+  const importers = new Map(sources.map((f) => [f, []]));
+  for (const file of sources) {
+    for (const [, target] of fs.readFileSync(path.join(dir, file), "utf8").matchAll(/^\s*import[^";]*"([^"]+)"/gm)) {
+      importers.get(path.join(path.dirname(file), target))?.push(file);
+    }
+  }
+  const read = (name) => {
+    const remapping = config.remappings.map((r) => r.split("=")).find(([prefix]) => name.startsWith(prefix));
+    const file = remapping ? remapping[1] + name.slice(remapping[0].length) : name;
+    try {
+      return { contents: fs.readFileSync(path.resolve(dir, file), "utf8") };
+    } catch (error) {
+      return { error: error.message };
+    }
+  };
+
+  parentPort.on("message", (files) => {
+    // What is changed, and whatever imports it.
+    const changed = new Set(files);
+    for (const file of changed) for (const importer of importers.get(file) ?? []) changed.add(importer);
+    const selection = ["evm.bytecode.object", "evm.bytecode.linkReferences", "evm.deployedBytecode"];
+    const input = {
+      language: "Solidity",
+      sources: Object.fromEntries([...changed].map((f) => [f, { content: fs.readFileSync(path.join(dir, f), "utf8") }])),
+      settings: { ...settings, outputSelection: Object.fromEntries([...changed].map((f) => [f, { "*": selection }])) },
+    };
+    const output = JSON.parse(solc.compile(JSON.stringify(input), { import: read }));
+    const error = output.errors?.find((e) => e.severity === "error");
+    if (error) return parentPort.postMessage({ error: error.message, artifacts: [] });
+    const artifacts = [];
+    for (const [file, contracts] of Object.entries(output.contracts)) {
+      for (const [name, { evm }] of Object.entries(contracts)) {
+        if (!changed.has(file)) continue;
+        artifacts.push({
+          file: path.join(dir, "out", path.basename(file), `${name}.json`),
+          bytecode: { ...evm.bytecode, object: `0x${evm.bytecode.object}` },
+          deployedBytecode: { ...evm.deployedBytecode, object: `0x${evm.deployedBytecode.object}` },
+        });
+      }
+    }
+    parentPort.postMessage({ error: null, artifacts });
+  });
+}
+
+if (isMainThread) await main();
+else serveCompiler(workerData);

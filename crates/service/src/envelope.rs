@@ -62,7 +62,7 @@ mod tests {
             format!(r#"{{"program":"{id}"}}"#),
             format!(r#"{{"program":"{id}","witness":"{id}","inputs":{{}}}}"#),
             format!(r#"{{"program":"{id}","inputs":{{"secret":424242"#),
-            format!(r#"{{"program":"424242","inputs":{{}}}}"#),
+            r#"{"program":"424242","inputs":{}}"#.to_owned(),
         ] {
             let error = read(bad.as_bytes()).unwrap_err();
             assert_eq!(error.code, ErrorCode::BadInput);

@@ -24,6 +24,6 @@ pub use config::{Config, ConfigError};
 pub use context::Context;
 pub use error::{OpError, OpResult};
 pub use nudge::{Change, Changes, Nudge, Nudges};
-pub use run::{open, reconcile_once, reconcilers, run, run_on};
+pub use run::{RECONCILERS, open, reconcile_once, reconcilers, run, run_on};
 pub use status::{Quarantine, Status, Waiting};
 pub use worker::{PreflightWorker, WorkerProcess};

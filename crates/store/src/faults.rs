@@ -7,15 +7,18 @@ use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
+use zkpool_chain::TxState;
 use zkpool_protocol::{JobState, TaskState};
 
 /// A step that a write makes durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Move {
     /// A task's; `None`: it is made.
     Task(Option<TaskState>, TaskState),
     /// A job's; `None`: it is made.
     Job(Option<JobState>, JobState),
+    /// A transaction is recorded in this state.
+    Transaction(TxState),
 }
 
 /// On which side of the commit.
@@ -53,6 +56,11 @@ impl Faults {
         let faults = Self::default();
         faults.lock().place = Some((step, side, death));
         faults
+    }
+
+    /// Dies at this place, from now on.
+    pub fn arm(&self, step: Move, side: Side, death: Death) {
+        self.lock().place = Some((step, side, death));
     }
 
     /// From text as [`Move`] and [`Side`] print it: `task:quoted>published:after`. Aborts there.
@@ -101,7 +109,7 @@ impl Faults {
 }
 
 impl Move {
-    /// Every step that [`TaskState`] and [`JobState`] know.
+    /// Every step that [`TaskState`], [`JobState`] and [`TxState`] know.
     pub fn all() -> Vec<Self> {
         let mut all = Vec::new();
         for from in TaskState::ALL {
@@ -110,11 +118,15 @@ impl Move {
         for from in JobState::ALL {
             all.extend(from.next().iter().chain(from.undone()).map(|to| Self::Job(Some(*from), *to)));
         }
+        all.extend(TxState::ALL.map(Self::Transaction));
         all
     }
 
     fn parse(text: &str) -> Option<Self> {
         let (thing, way) = text.split_once(':')?;
+        if thing == "transaction" {
+            return TxState::from_name(way).map(Self::Transaction);
+        }
         let (from, to) = way.split_once('>')?;
         let given = |from: &str| (!from.is_empty()).then(|| from.to_owned());
         match thing {
@@ -136,6 +148,7 @@ impl fmt::Display for Move {
         match self {
             Self::Task(from, to) => write!(f, "task:{}>{to}", from.map_or("", TaskState::as_str)),
             Self::Job(from, to) => write!(f, "job:{}>{to}", from.map_or("", JobState::as_str)),
+            Self::Transaction(state) => write!(f, "transaction:{state}"),
         }
     }
 }

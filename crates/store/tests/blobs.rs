@@ -1,5 +1,7 @@
 //! Blobs are there completely or not at all.
 
+#![allow(clippy::unwrap_used)]
+
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use std::io;

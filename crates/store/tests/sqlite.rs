@@ -1,5 +1,7 @@
 //! SQLite does what every store must, and what only a file can.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 use zkpool_protocol::{Address, Domain, ErrorCode};
 use zkpool_store::{Owner, SqliteStore, Store, StoreError, conformance::OWNER, store_conformance};

@@ -75,8 +75,7 @@ fn key() -> Result<ProvingKey, BackendError> {
         // A half of the wires is in no right factor, as is usual.
         b1: query::<g1::Config>(wires / 2),
         b2: query::<g2::Config>(wires / 2),
-        c: query::<g1::Config>(wires - 2),
-        h: query::<g1::Config>(domain),
+        c_and_h: query::<g1::Config>(wires - 2 + domain),
         sizes,
     })
 }

@@ -7,7 +7,7 @@ use super::{
     witness::Witness,
     zkey::{ProvingKey, Query},
 };
-use crate::{BackendError, Control, Stage};
+use crate::{BackendError, Control, Stage, program::reserved};
 use ark_bn254::{Fr, G1Projective, g1, g2};
 use ark_ec::{
     CurveGroup,
@@ -50,17 +50,18 @@ pub(super) fn points(key: &ProvingKey, witness: &Witness, control: &Control) -> 
         work(key.a.points.len(), 1.0),
         work(key.b1.points.len(), 1.0),
         work(key.b2.points.len(), 3.0),
-        work(key.c.points.len(), 1.0),
-        work(key.h.points.len(), 1.0),
+        work(key.c_and_h.points.len(), 1.0),
     ];
     let meter = Meter::new(control, shares.iter().sum());
 
     let quotient =
         quotient::scalars(&key.matrices, witness, key.domain, control, &|share| meter.add(share * shares[0]))?;
-    let h = query::<g1::Config>(&key.h, &quotient, control, &|share| meter.add(share * shares[5]))?;
-    drop(quotient);
     let private = &wires[key.inputs + 1..];
-    let c = query::<g1::Config>(&key.c, private, control, &|share| meter.add(share * shares[4]))?;
+    let mut scalars = reserved(private.len() + quotient.len())?;
+    scalars.extend_from_slice(private);
+    scalars.extend(quotient);
+    let c = query::<g1::Config>(&key.c_and_h, &scalars, control, &|share| meter.add(share * shares[4]))?;
+    drop(scalars);
     let a = query::<g1::Config>(&key.a, wires, control, &|share| meter.add(share * shares[1]))?;
     let b1 = query::<g1::Config>(&key.b1, wires, control, &|share| meter.add(share * shares[2]))?;
     let b2 = query::<g2::Config>(&key.b2, wires, control, &|share| meter.add(share * shares[3]))?;
@@ -69,7 +70,7 @@ pub(super) fn points(key: &ProvingKey, witness: &Witness, control: &Control) -> 
     let a = a + vk.alpha() + delta * r;
     let b1 = b1 + key.beta_g1 + delta * s;
     let b2 = b2 + vk.beta() + Projective::<g2::Config>::from(vk.delta()) * s;
-    Ok((a, b2, c + h + a * s + b1 * r - delta * (r * s)))
+    Ok((a, b2, c + a * s + b1 * r - delta * (r * s)))
 }
 
 fn query<P: SWCurveConfig>(

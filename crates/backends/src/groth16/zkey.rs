@@ -14,9 +14,9 @@ use crate::{
     BackendError, Control, Stage,
     program::{open, reserved},
 };
-use ark_bn254::{Bn254, Fq, Fq2, Fr, G1Affine, g1, g2};
-use ark_ec::{AffineRepr, pairing::Pairing, short_weierstrass::SWCurveConfig};
-use ark_ff::{Field, PrimeField};
+use ark_bn254::{Bn254, Fq, Fq2, Fr, G1Affine, G2Affine, g1, g2};
+use ark_ec::{AffineRepr, CurveGroup, pairing::Pairing, short_weierstrass::SWCurveConfig};
+use ark_ff::{Field, PrimeField, Zero};
 use rayon::prelude::*;
 use std::{fs::File, io::BufReader, path::Path};
 use zkpool_protocol::{ErrorCode, WorkUnits};
@@ -68,11 +68,8 @@ pub enum ZkeyError {
         last: u64,
     },
     /// Beta or delta differs between G1 and G2.
-    #[error("{point} of the proving key differs between its two groups")]
-    Twin {
-        /// Which.
-        point: &'static str,
-    },
+    #[error("beta or delta of the proving key differs between its two groups")]
+    Twins,
 }
 
 impl ZkeyError {
@@ -102,6 +99,16 @@ impl<F> Query<F> {
         (self.points.capacity() * size_of::<Point<F>>() + self.positions.capacity() * 4) as u64
     }
 
+    /// This query, then another, the scalars of which follow the `scalars` of this one.
+    fn and(mut self, other: Self, scalars: usize) -> Result<Self, BackendError> {
+        let more = other.points.len();
+        let room = self.points.try_reserve_exact(more).and_then(|()| self.positions.try_reserve_exact(more));
+        room.map_err(|_| BackendError::OutOfMemory { bytes: (more * size_of::<Point<F>>()) as u64 })?;
+        self.points.extend(other.points);
+        self.positions.extend(other.positions.iter().map(|position| position + scalars as u32));
+        Ok(self)
+    }
+
     /// The scalars that go with the points.
     pub(super) fn gather(&self, scalars: &[Scalar]) -> Result<Vec<Scalar>, BackendError> {
         let mut gathered = reserved(self.positions.len())?;
@@ -123,9 +130,9 @@ pub(super) struct ProvingKey {
     pub(super) a: Query<Fq>,
     pub(super) b1: Query<Fq>,
     pub(super) b2: Query<Fq2>,
-    /// Positions count from the first private wire.
-    pub(super) c: Query<Fq>,
-    pub(super) h: Query<Fq>,
+    /// The queries C and H, as one multiplication is cheaper than two. The scalars are the private wires, then the
+    /// quotient.
+    pub(super) c_and_h: Query<Fq>,
     pub(super) sizes: Sizes,
 }
 
@@ -133,7 +140,7 @@ impl ProvingKey {
     /// What it takes in memory, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         let matrices: u64 = self.matrices.iter().map(Matrix::bytes).sum();
-        matrices + self.a.bytes() + self.b1.bytes() + self.b2.bytes() + self.c.bytes() + self.h.bytes()
+        matrices + self.a.bytes() + self.b1.bytes() + self.b2.bytes() + self.c_and_h.bytes()
     }
 
     /// Reads a zkey.
@@ -155,8 +162,10 @@ impl ProvingKey {
             a: g1(&mut file, section::A, wires)?,
             b1: g1(&mut file, section::B1, wires)?,
             b2: read_query::<g2::Config>(&mut file, section::B2, wires, &steps)?,
-            c: g1(&mut file, section::C, wires - inputs - 1)?,
-            h: g1(&mut file, section::H, domain)?,
+            c_and_h: {
+                let c = g1(&mut file, section::C, wires - inputs - 1)?;
+                c.and(g1(&mut file, section::H, domain)?, wires - inputs - 1)?
+            },
             wires,
             inputs,
             domain,
@@ -286,11 +295,13 @@ fn read_entries(
 
 /// e(β₁, G₂) = e(G₁, β₂), and so for delta: a key whose halves do not belong together proves nothing.
 fn check_twins(head: &ZkeyHead) -> Result<(), BackendError> {
-    for (point, g1, g2) in [("beta", head.beta_g1, head.key.beta()), ("delta", head.delta_g1, head.key.delta())] {
-        let generators = (G1Affine::generator(), ark_bn254::G2Affine::generator());
-        if Bn254::pairing(g1, generators.1) != Bn254::pairing(generators.0, g2) {
-            return Err(ZkeyError::Twin { point }.into());
-        }
+    // Both at once, by a random combination that whoever made the key cannot know.
+    let factor = Fr::from(rand::random::<u128>());
+    let one = (head.beta_g1 + head.delta_g1 * factor).into_affine();
+    let two = (head.key.beta() + head.key.delta() * factor).into_affine();
+    let generators = (G1Affine::generator(), G2Affine::generator());
+    if !Bn254::multi_pairing([one, -generators.0], [generators.1, two]).is_zero() {
+        return Err(ZkeyError::Twins.into());
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 
 use crate::{Change, Context, OpError, OpResult, metrics};
 use std::{collections::BTreeMap, time::Duration};
-use zkpool_chain::{Block, Cursor, PoolEvent, Step};
+use zkpool_chain::{Block, Cursor, Polled, PoolEvent, Step};
 use zkpool_protocol::{ErrorCode, TaskId, TaskState};
 use zkpool_store::{Advance, End, Fact, Millis, Said, TaskKey};
 
@@ -21,7 +21,7 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     let now = ctx.clock.now();
     let more = !polled.caught_up();
     if !polled.steps.is_empty() {
-        let advance = advance(ctx, &polled.steps, &polled.cursor, meta.head, polled.head.number).await?;
+        let advance = advance(ctx, &polled, meta.head).await?;
         let news = ctx.store.advance(&advance, now).await?;
         for task in &news.changed {
             ctx.changes.announce(Change::Task(*task));
@@ -62,13 +62,8 @@ async fn measure(ctx: &Context, key: TaskKey, now: Millis) -> OpResult<()> {
 }
 
 /// One durable step out of all that a poll gave.
-async fn advance(
-    ctx: &Context,
-    steps: &[Step],
-    cursor: &Cursor,
-    known_head: (u64, u64),
-    tip: u64,
-) -> OpResult<Advance> {
+async fn advance(ctx: &Context, polled: &Polled, known_head: (u64, u64)) -> OpResult<Advance> {
+    let Polled { steps, cursor, head } = polled;
     let mut step = Advance {
         cursor: serde_json::to_vec(cursor).map_err(|error| {
             OpError::caused_by(ErrorCode::Internal, "the place in the chain cannot be written", error)
@@ -82,6 +77,8 @@ async fn advance(
             Step::Rollback { to } => {
                 step.facts.retain(|said| said.block <= *to);
                 step.rewind_to = Some(step.rewind_to.map_or(*to, |before: u64| before.min(*to)));
+                // The time is that of the branch that remains: what only the removed blocks' time had ended goes on.
+                step.head = (*to, step.head.1.min(head.timestamp));
                 ctx.status.forget_blocks_above(*to);
             }
             Step::Block(block) => {
@@ -91,7 +88,7 @@ async fn advance(
             }
         }
     }
-    let deep = tip.saturating_sub(ctx.config.chain.confirmations);
+    let deep = head.number.saturating_sub(ctx.config.chain.confirmations);
     step.settled_time = ctx.status.time_of_block_at_or_below(deep).unwrap_or(0);
     Ok(step)
 }

@@ -5,7 +5,7 @@
 
 use super::{
     preflight::{agreeable, size},
-    slots,
+    slots::{self, Found, Need},
     submit::{REMOVED, was_removed},
 };
 use crate::{Change, Context, KeyRole, OpResult};
@@ -85,7 +85,7 @@ async fn consider(ctx: &Context, task: &TaskRecord, head: &Head) -> OpResult<()>
         _ => return Ok(()),
     }
     let terms = &quote.terms;
-    let Some(slot) = slots::free(ctx, &slots::Need::of_rescue(terms), head).await? else {
+    let Found::Free { index: slot, .. } = slots::free(ctx, &Need::of_rescue(terms), head).await? else {
         tracing::debug!(task.id = %id, "a rescue would pay, but no slot is free");
         return Ok(());
     };

@@ -57,6 +57,7 @@ async fn insert(store: &SqliteStore, record: TxRecord) -> StoreResult<TxRecord> 
         return Ok(found);
     }
     put(&mut write.tx, &record).await?;
+    write.transaction_moves(record.state);
     write.commit().await?;
     Ok(record)
 }
@@ -64,6 +65,7 @@ async fn insert(store: &SqliteStore, record: TxRecord) -> StoreResult<TxRecord> 
 async fn save(store: &SqliteStore, record: &TxRecord) -> StoreResult<()> {
     let mut write = store.write("record a transaction").await?;
     put(&mut write.tx, record).await?;
+    write.transaction_moves(record.state);
     write.commit().await
 }
 

@@ -24,7 +24,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{fmt, path::Path, time::Duration};
-use zkpool_chain::TxRecord;
+use zkpool_chain::{TxRecord, TxState};
 use zkpool_protocol::{Address, BlobId, Domain, JobGraph, JobId, JobState, ProgramId, Quote, TaskId, TaskState};
 
 /// Whose database it is.
@@ -206,6 +206,12 @@ impl Write {
     pub(super) fn task_moves(&mut self, from: Option<TaskState>, to: TaskState) {
         #[cfg(feature = "faults")]
         self.steps.push(crate::faults::Move::Task(from, to));
+    }
+
+    #[allow(unused_variables)]
+    pub(super) fn transaction_moves(&mut self, to: TxState) {
+        #[cfg(feature = "faults")]
+        self.steps.push(crate::faults::Move::Transaction(to));
     }
 
     #[allow(unused_variables)]

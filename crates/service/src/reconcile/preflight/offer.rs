@@ -1,7 +1,7 @@
 //! The offer: priced, checked against time, money and capacity, reserved, signed.
 
 use super::{
-    super::slots::{self, Need},
+    super::slots::{self, Found, Need},
     Declined, agreeable, size,
 };
 use crate::{
@@ -168,11 +168,6 @@ async fn reserve(ctx: &Context, task: &TaskRecord, input: &InputRecord, price: P
     } else {
         0
     };
-    let honour = |slot| {
-        let groups = config.slots.iter().filter(|group| group.token == ask.liability_token);
-        let mut holding = groups.filter(|group| (group.first..group.first.saturating_add(group.count)).contains(&slot));
-        holding.next().map_or(0, |group| group.honour)
-    };
     let mut terms = Terms {
         requester: ask.requester,
         operator: config.operator,
@@ -193,15 +188,20 @@ async fn reserve(ctx: &Context, task: &TaskRecord, input: &InputRecord, price: P
         honour: 0,
     };
     terms.check().map_err(|error| OpError::caused_by(ErrorCode::BadRequest, error.to_string(), error))?;
-    let Some(slot) = slots::free(ctx, &Need::of_quote(&terms), head).await? else {
-        return Err(no_slot(ctx, &terms, head));
-    };
-    terms.honour = honour(slot);
+    let found = slots::free(ctx, &Need::of_quote(&terms), head).await?;
+    let Found::Free { index, honour } = found else { return Err(no_slot(ctx, &terms, head, found)) };
+    terms.honour = honour;
     let mut salt = B256::ZERO;
     rand::thread_rng().fill_bytes(salt.as_mut_slice());
     let quote = Quote {
         terms,
-        task: Task { slot, statement: input.statement, call_hash: ask.call.hash(), input_hash: ask.input.into(), salt },
+        task: Task {
+            slot: index,
+            statement: input.statement,
+            call_hash: ask.call.hash(),
+            input_hash: ask.input.into(),
+            salt,
+        },
     };
     let id = quote.id(&ctx.domain());
     let (limit, now) = (config.quotes.live_per_payer, ctx.clock.now());
@@ -215,7 +215,7 @@ async fn reserve(ctx: &Context, task: &TaskRecord, input: &InputRecord, price: P
 }
 
 /// Why no slot can back it.
-fn no_slot(ctx: &Context, terms: &Terms, head: &Head) -> OpError {
+fn no_slot(ctx: &Context, terms: &Terms, head: &Head, found: Found) -> OpError {
     let largest = ctx.config.slots.iter().filter(|group| group.token == terms.liability_token);
     let largest = largest.map(|group| group.collateral).max().unwrap_or_default();
     if U256::from(largest) < terms.lock() {
@@ -226,8 +226,8 @@ fn no_slot(ctx: &Context, terms: &Terms, head: &Head) -> OpError {
         return OpError::new(ErrorCode::NoCapacity, message);
     }
     match ctx.status.quarantine() {
-        Some(quarantine) if quarantine.until >= head.timestamp => {
-            let seconds = quarantine.until + 1 - head.timestamp;
+        Some(quarantine) if found == Found::Quarantined => {
+            let seconds = (quarantine.until + 1).saturating_sub(head.timestamp);
             let message = format!(
                 "the service has started lately: slots that were open before are quoted again in {seconds} s, when no \
                  quote from before the start can be good any more"
