@@ -54,6 +54,10 @@ codes! {
     BadInput = "bad_input",
     /// An input that the operator does not hold: upload it first.
     UnknownInput = "unknown_input",
+    /// A zkVM program that is malformed, or is not the one that its image id names.
+    BadGuest = "bad_guest",
+    /// The zkVM program, run on this input, panicked, failed, or did not come to its end.
+    GuestFailed = "guest_failed",
     /// The input does not satisfy the circuit.
     WitnessUnsatisfied = "witness_unsatisfied",
     /// The public inputs that the witness yields are not the ones that were asked for.
@@ -70,6 +74,8 @@ codes! {
     NoCapacity = "no_capacity",
     /// No prover of this kind is present.
     NoProver = "no_prover",
+    /// Too few members of the committee that would have to sign are there.
+    NoCommittee = "no_committee",
     /// The deadline cannot be met.
     DeadlineTooShort = "deadline_too_short",
     /// The operator does not sign for this verifier.

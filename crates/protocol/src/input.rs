@@ -24,13 +24,37 @@ pub enum WitnessSource {
     Inputs(serde_json::Map<String, serde_json::Value>),
     /// `"witness": "<blob id>"`: a ready `.wtns` file.
     Witness(BlobId),
+    /// `"guest": {…}`: what a zkVM program reads.
+    Guest(GuestInput),
+}
+
+/// What a zkVM program reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuestInput {
+    /// The bytes on its standard input.
+    pub stdin: BlobId,
+    /// Receipts (bincode) that it builds on with `env::verify`: composite for a composite receipt, else succinct.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assumptions: Vec<BlobId>,
+}
+
+impl TaskInput {
+    /// The blobs that the envelope names, besides the program's.
+    pub fn blobs(&self) -> Vec<BlobId> {
+        match &self.source {
+            WitnessSource::Inputs(_) => vec![],
+            WitnessSource::Witness(witness) => vec![*witness],
+            WitnessSource::Guest(guest) => [guest.stdin].into_iter().chain(guest.assumptions.clone()).collect(),
+        }
+    }
 }
 
 /// The bytes are not an envelope.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the input is not a task envelope ({0}): it is JSON {{\"program\": ID, \"inputs\": {{…}}}} or \
-     {{\"program\": ID, \"witness\": BLOB}}"
+    "the input is not a task envelope ({0}): it is JSON {{\"program\": ID, \"inputs\": {{…}}}}, \
+     {{\"program\": ID, \"witness\": BLOB}} or {{\"program\": ID, \"guest\": {{\"stdin\": BLOB}}}}"
 )]
 pub struct TaskInputError(#[from] serde_json::Error);
 
@@ -66,7 +90,13 @@ mod tests {
         assert_eq!(TaskInput::from_bytes(&inputs.to_bytes()).unwrap(), inputs);
         let witness = parse(format!(r#"{{"program":"{id}","witness":"{id}"}}"#)).unwrap();
         assert!(matches!(witness.source, WitnessSource::Witness(_)));
+        let guest =
+            parse(format!(r#"{{"program":"{id}","guest":{{"stdin":"{id}","assumptions":["{id}"]}}}}"#)).unwrap();
+        assert_eq!(guest.blobs(), [id, id]);
+        assert_eq!(TaskInput::from_bytes(&guest.to_bytes()).unwrap(), guest);
         for bad in [
+            format!(r#"{{"program":"{id}","guest":{{}}}}"#),
+            format!(r#"{{"program":"{id}","guest":{{"stdin":"{id}"}},"witness":"{id}"}}"#),
             "".to_owned(),
             "{}".to_owned(),
             format!(r#"{{"program":"{id}"}}"#),

@@ -1,6 +1,7 @@
 //! Jobs: a task is planned as a graph of operations.
 
 use crate::{BlobId, ProgramId, ProofKind, TaskId, WorkUnits};
+use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -10,19 +11,47 @@ use std::fmt;
 pub enum Operation {
     /// The whole proof in one go.
     Single,
+    /// One segment of a zkVM execution: a STARK of it.
+    Prove,
+    /// A segment's STARK, verified in the recursion circuit: the first step towards a succinct receipt.
+    Lift,
+    /// Two neighbours' receipts, verified in one.
+    Join,
+    /// A receipt freed of an assumption, by a receipt of what was assumed.
+    Resolve,
+    /// A succinct receipt, verified in a Groth16 circuit.
+    Wrap,
+    /// What the contract takes, made of the finished receipt: a Groth16 receipt's seal, or else the signatures of a
+    /// committee that has checked the receipt. The service does it itself.
+    Seal,
 }
 
 impl Operation {
+    /// Every operation.
+    pub const ALL: [Self; 7] =
+        [Self::Single, Self::Prove, Self::Lift, Self::Join, Self::Resolve, Self::Wrap, Self::Seal];
+
     /// The name in the database and on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Single => "single",
+            Self::Prove => "prove",
+            Self::Lift => "lift",
+            Self::Join => "join",
+            Self::Resolve => "resolve",
+            Self::Wrap => "wrap",
+            Self::Seal => "seal",
         }
+    }
+
+    /// Whether provers do it; the rest is the service's own.
+    pub const fn is_for_provers(self) -> bool {
+        !matches!(self, Self::Seal)
     }
 
     /// The operation with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Single].into_iter().find(|op| op.as_str() == name)
+        Self::ALL.into_iter().find(|op| op.as_str() == name)
     }
 }
 
@@ -63,12 +92,16 @@ impl std::str::FromStr for JobId {
 pub struct Job {
     /// What is done.
     pub operation: Operation,
-    /// For which kind of proof.
+    /// Which ability it takes: a segment's proof is [`ProofKind::Risc0Composite`] work, recursion
+    /// [`ProofKind::Risc0Succinct`], a wrap [`ProofKind::Risc0Groth16`], whatever the task's receipt is in the end.
     pub kind: ProofKind,
     /// With which program.
     pub program: ProgramId,
-    /// On which input.
-    pub input: BlobId,
+    /// On what, besides the results that it needs: the envelope for `single`, the segment for `prove`, the receipt of
+    /// what was assumed for `resolve`; nothing for the rest.
+    pub input: Option<BlobId>,
+    /// What the result must show, where that is known beforehand: the SHA-256 of a segment's claim for `prove`.
+    pub statement: Option<B256>,
     /// How large it is.
     pub units: WorkUnits,
     /// Peak memory that a prover needs, in bytes.
@@ -133,7 +166,8 @@ mod tests {
             operation: Operation::Single,
             kind: ProofKind::Groth16Bn254,
             program: BlobId::of(b"p"),
-            input: BlobId::of(b"i"),
+            input: Some(BlobId::of(b"i")),
+            statement: None,
             units: WorkUnits(5),
             memory: 1,
             needs: needs.to_vec(),
@@ -146,6 +180,14 @@ mod tests {
         assert_eq!(JobGraph::new(vec![job(&[0])]), Err(JobGraphError::NotTopological { job: 0, needs: 0 }));
         let graph = JobGraph::new(vec![job(&[]), job(&[]), job(&[0, 1])]).unwrap();
         assert_eq!(graph.units(), WorkUnits(15));
+    }
+
+    #[test]
+    fn operations_survive_text() {
+        for operation in Operation::ALL {
+            assert_eq!(Operation::from_name(operation.as_str()), Some(operation));
+            assert_eq!(serde_json::to_value(operation).unwrap(), operation.as_str());
+        }
     }
 
     #[test]

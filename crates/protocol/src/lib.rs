@@ -4,6 +4,7 @@
 //! Pure: no I/O, no clock, no async. Everything here can be recomputed by anyone from public data.
 
 mod code;
+mod execute;
 mod hash;
 mod input;
 mod job;
@@ -12,12 +13,14 @@ mod program;
 mod quote;
 mod state;
 mod units;
+pub mod zkvm;
 
 pub use code::ErrorCode;
+pub use execute::{ExecuteReply, ExecuteRequest};
 pub use hash::{BlobId, ParseBlobIdError};
-pub use input::{TaskInput, TaskInputError, WitnessSource};
+pub use input::{GuestInput, TaskInput, TaskInputError, WitnessSource};
 pub use job::{Job, JobGraph, JobGraphError, JobId, Operation, ParseJobIdError};
-pub use preflight::{PreflightBounds, PreflightReply, PreflightReport, PreflightRequest};
+pub use preflight::{GuestRun, PreflightBounds, PreflightReply, PreflightReport, PreflightRequest, Segmentation};
 pub use program::{ProgramId, ProgramManifest, ProofKind};
 pub use quote::{
     BatchQuote, CHANGE_DELAY, Call, Domain, MAX_CALL_GAS, MAX_VALIDITY, Quote, SignedQuote, Task, TaskId, Terms,

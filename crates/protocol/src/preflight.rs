@@ -22,6 +22,9 @@ pub struct PreflightRequest {
     /// Whether to make a proof, as a witness alone does not tell that the proving key and the witness generator belong
     /// together.
     pub trial_proof: bool,
+    /// For a zkVM program: the sizes at which cutting it into segments is tried, as powers of two of cycles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub segment_limits: Vec<u32>,
     /// What the worker may use.
     pub bounds: PreflightBounds,
 }
@@ -34,6 +37,8 @@ pub struct PreflightBounds {
     pub memory: u64,
     /// Seconds of CPU time.
     pub cpu_seconds: u64,
+    /// Cycles of a zkVM execution.
+    pub cycles: u64,
 }
 
 /// What the worker answers.
@@ -69,6 +74,31 @@ pub struct PreflightReport {
     pub statement: Option<B256>,
     /// A proof of it, in the form that the contract takes; absent unless asked for.
     pub trial_proof: Option<Bytes>,
+    /// How a zkVM program ran; absent for others and without an input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<GuestRun>,
+}
+
+/// How a zkVM program ran on an input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuestRun {
+    /// What it made public.
+    pub journal: Bytes,
+    /// Cycles of the program itself, paging and padding not counted.
+    pub cycles: u64,
+    /// How it is cut at each of the request's limits, in their order.
+    pub segmentations: Vec<Segmentation>,
+}
+
+/// An execution cut into segments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Segmentation {
+    /// The largest segment, as a power of two of cycles.
+    pub limit: u32,
+    /// How many segments there are of each size (power of two of cycles).
+    pub segments: BTreeMap<u32, u32>,
 }
 
 #[cfg(test)]
@@ -83,7 +113,8 @@ mod tests {
             input: Some(id),
             files: [(id, PathBuf::from("/blobs/z"))].into(),
             trial_proof: true,
-            bounds: PreflightBounds { memory: 1 << 30, cpu_seconds: 60 },
+            segment_limits: vec![],
+            bounds: PreflightBounds { memory: 1 << 30, cpu_seconds: 60, cycles: 1 << 30 },
         };
         assert_eq!(
             serde_json::from_str::<PreflightRequest>(&serde_json::to_string(&request).unwrap()).unwrap(),

@@ -1,6 +1,7 @@
 //! Programs: what a prover runs, registered once and addressed by content.
 
 use crate::BlobId;
+use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -10,17 +11,31 @@ use std::fmt;
 pub enum ProofKind {
     /// Groth16 over BN254 for circom circuits (`.zkey` of snarkjs).
     Groth16Bn254,
+    /// A RISC Zero receipt of one STARK per segment. The EVM cannot check it: a committee vouches for it.
+    Risc0Composite,
+    /// A RISC Zero receipt of one STARK, made by recursion from the segments'. A committee vouches for it.
+    Risc0Succinct,
+    /// A RISC Zero receipt wrapped in Groth16, which the EVM checks.
+    Risc0Groth16,
 }
 
 impl ProofKind {
     /// Every kind.
-    pub const ALL: [Self; 1] = [Self::Groth16Bn254];
+    pub const ALL: [Self; 4] = [Self::Groth16Bn254, Self::Risc0Composite, Self::Risc0Succinct, Self::Risc0Groth16];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Groth16Bn254 => "groth16-bn254",
+            Self::Risc0Composite => "risc0-composite",
+            Self::Risc0Succinct => "risc0-succinct",
+            Self::Risc0Groth16 => "risc0-groth16",
         }
+    }
+
+    /// Whether it is a receipt of the RISC Zero zkVM, which is made in segments.
+    pub const fn is_risc0(self) -> bool {
+        matches!(self, Self::Risc0Composite | Self::Risc0Succinct | Self::Risc0Groth16)
     }
 
     /// The kind with this name.
@@ -50,19 +65,35 @@ pub enum ProgramManifest {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         witness_generator: Option<BlobId>,
     },
+    /// A program of the RISC Zero zkVM.
+    Risc0 {
+        /// The program binary (`R0BF`: the user's and the kernel's ELF).
+        binary: BlobId,
+        /// Its image id, as words in memory order.
+        image_id: B256,
+    },
 }
 
 impl ProgramManifest {
-    /// The kind of proof that the program yields.
-    pub const fn kind(&self) -> ProofKind {
+    /// The kinds of proof that the program can yield.
+    pub const fn kinds(&self) -> &'static [ProofKind] {
         match self {
-            Self::Groth16Bn254 { .. } => ProofKind::Groth16Bn254,
+            Self::Groth16Bn254 { .. } => &[ProofKind::Groth16Bn254],
+            Self::Risc0 { .. } => &[ProofKind::Risc0Composite, ProofKind::Risc0Succinct, ProofKind::Risc0Groth16],
+        }
+    }
+
+    /// The name of its proof system: the manifest's `kind`.
+    const fn tag(&self) -> &'static str {
+        match self {
+            Self::Groth16Bn254 { .. } => "groth16-bn254",
+            Self::Risc0 { .. } => "risc0",
         }
     }
 
     /// The program's id: the SHA-256 of a line per part, in fixed order.
     pub fn id(&self) -> ProgramId {
-        let mut text = format!("zkpool program v1\nkind {}\n", self.kind());
+        let mut text = format!("zkpool program v1\nkind {}\n", self.tag());
         match self {
             Self::Groth16Bn254 { zkey, witness_generator } => {
                 text += &format!("zkey {zkey}\n");
@@ -70,6 +101,7 @@ impl ProgramManifest {
                     text += &format!("witness-generator {wasm}\n");
                 }
             }
+            Self::Risc0 { binary, image_id } => text += &format!("binary {binary}\nimage-id {image_id:x}\n"),
         }
         BlobId::of(text.as_bytes())
     }
@@ -78,6 +110,7 @@ impl ProgramManifest {
     pub fn blobs(&self) -> Vec<BlobId> {
         match self {
             Self::Groth16Bn254 { zkey, witness_generator } => [*zkey].into_iter().chain(*witness_generator).collect(),
+            Self::Risc0 { binary, .. } => vec![*binary],
         }
     }
 }
@@ -90,7 +123,9 @@ mod tests {
     fn an_id_covers_every_part() {
         let (a, b) = (BlobId::of(b"a"), BlobId::of(b"b"));
         let make = |zkey, witness_generator| ProgramManifest::Groth16Bn254 { zkey, witness_generator }.id();
-        let ids = [make(a, None), make(b, None), make(a, Some(b)), make(b, Some(a))];
+        let zkvm = |binary, word| ProgramManifest::Risc0 { binary, image_id: B256::repeat_byte(word) }.id();
+        let ids =
+            [make(a, None), make(b, None), make(a, Some(b)), make(b, Some(a)), zkvm(a, 1), zkvm(b, 1), zkvm(a, 2)];
         for (i, x) in ids.iter().enumerate() {
             assert!(ids[..i].iter().all(|y| x != y));
         }

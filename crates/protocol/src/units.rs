@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::{fmt, iter::Sum, ops::Add};
 
-/// The size of a job, in the unit of its proof kind: constraints for Groth16.
+/// The size of a job, in the unit of its proof system: constraints for Groth16, cycles (padding included) for a zkVM; what
+/// the zkVM's recursion costs is expressed in cycles, too, so that one speed describes a machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WorkUnits(pub u64);
