@@ -4,11 +4,16 @@
 //! be replayed, simulated and tested. Times are unix milliseconds.
 
 mod decide;
+mod path;
+mod plan;
 mod price;
+mod shop;
 mod snapshot;
 mod standing;
 
 pub use decide::{Action, decide};
+pub use path::{Typical, after};
+pub use plan::{Machine, Plan, PlanError, PlanRequest, plan, task_units};
 pub use price::{PriceInput, PriceParts, price};
 pub use snapshot::{Candidate, Holder, Millis, OpenJob, Rules, Snapshot};
 pub use standing::{Standing, observed_speed};

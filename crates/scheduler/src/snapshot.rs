@@ -33,6 +33,10 @@ pub struct OpenJob {
     pub proof_deadline: Millis,
     /// Until when its task can be proven at all.
     pub liability_deadline: Millis,
+    /// How long the longest way from its end to its task's end takes ([`crate::after`]).
+    pub after: Millis,
+    /// Provers that have its inputs already: indices in [`Snapshot::provers`].
+    pub near: Vec<usize>,
     /// Who holds it.
     pub holders: Vec<Holder>,
     /// Whose result was wrong, or who gave it up: it never returns to them.
@@ -44,6 +48,8 @@ pub struct OpenJob {
 pub struct Holder {
     /// Index in [`Snapshot::provers`]; absent if the prover has left.
     pub prover: Option<usize>,
+    /// Whose device it is: a second copy goes to somebody else.
+    pub owner: Address,
     /// Fencing token of the lease.
     pub token: u64,
     /// When it was given out.
@@ -63,9 +69,9 @@ pub struct Candidate {
     pub waiting: u32,
     /// The most jobs that it does at once.
     pub concurrency: u32,
-    /// Memory for one job, in bytes.
+    /// Memory for one job, in bytes: so much for each of `concurrency` at once.
     pub memory: u64,
-    /// Work units per second, by kind.
+    /// Work units per second of one job, by kind.
     pub speeds: BTreeMap<ProofKind, f64>,
     /// How it stands after hits and misses.
     pub standing: Standing,
@@ -84,25 +90,58 @@ pub struct Rules {
     pub strikes: u32,
     /// Time between a job's result and its task's delivery on chain.
     pub delivery: Millis,
+    /// A prover that has a job's inputs is preferred to one that would be done up to so much sooner: about what fetching
+    /// them takes, which the expected times leave out.
+    pub near: Millis,
+    /// A job waits for a prover that is busy only if that prover is expected to be free within this time.
+    pub patience: Millis,
+    /// What waiting, or a second copy near the end of a task, must save at least, as estimates are rough and work done
+    /// twice is paid by the operator...
+    pub gain: Millis,
+    /// ... and in percent of the time that the job itself takes.
+    pub gain_percent: u64,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { min_lease: 15_000, max_lease: 3_600_000, exclusion: 60_000, strikes: 3, delivery: 5_000 }
+        Self {
+            min_lease: 15_000,
+            max_lease: 3_600_000,
+            exclusion: 60_000,
+            strikes: 3,
+            delivery: 5_000,
+            near: 2_000,
+            patience: 600_000,
+            gain: 2_000,
+            gain_percent: 20,
+        }
     }
 }
 
 impl Candidate {
     /// How long it would take for the job, if it can do it at all.
     pub fn estimate(&self, job: &OpenJob) -> Option<Millis> {
-        let speed = *self.speeds.get(&job.kind)?;
-        let able = speed.is_finite() && speed > 0.0 && self.memory >= job.memory;
-        // Saturates: an absurdly slow prover is never the best.
-        able.then(|| (job.units.0 as f64 * 1_000.0 / speed).ceil() as Millis)
+        let speed = self.speed(job.kind)?;
+        (self.memory >= job.memory).then(|| time(job.units, speed))
     }
 
     /// Whether it may be given anything now.
     pub fn is_in(&self, now: Millis) -> bool {
         !self.standing.out && self.standing.excluded_until <= now
     }
+
+    /// Its speed at a kind of work, if it has one.
+    pub(crate) fn speed(&self, kind: ProofKind) -> Option<f64> {
+        usable(self.speeds.get(&kind))
+    }
+}
+
+/// A speed that something can be done with.
+pub(crate) fn usable(speed: Option<&f64>) -> Option<f64> {
+    speed.copied().filter(|speed| speed.is_finite() && *speed > 0.0)
+}
+
+/// How long so much work takes at a speed. Saturates: what is absurdly slow is never the best.
+pub(crate) fn time(units: WorkUnits, speed: f64) -> Millis {
+    (units.0 as f64 * 1_000.0 / speed).ceil() as Millis
 }

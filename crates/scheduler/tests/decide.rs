@@ -17,6 +17,8 @@ fn job(n: u32) -> OpenJob {
         ready_at: 0,
         proof_deadline: 100_000,
         liability_deadline: 200_000,
+        after: 0,
+        near: vec![],
         holders: vec![],
         barred: vec![],
     }
@@ -34,7 +36,7 @@ fn prover(n: u8, speed: f64) -> Candidate {
 }
 
 fn held(prover: usize, granted_at: Millis, expires_at: Millis, progress: f64) -> Holder {
-    Holder { prover: Some(prover), token: 1, granted_at, expires_at, progress }
+    Holder { prover: Some(prover), owner: Address::ZERO, token: 1, granted_at, expires_at, progress }
 }
 
 fn leases(actions: &[Action]) -> Vec<(u32, usize)> {

@@ -83,5 +83,6 @@ pub(crate) fn rules(ctx: &Context) -> Rules {
         exclusion: dispatch.exclusion * 1_000,
         strikes: dispatch.strikes,
         delivery: delivery_seconds(ctx) * 1_000,
+        ..Rules::default()
     }
 }

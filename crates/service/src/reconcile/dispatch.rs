@@ -48,6 +48,7 @@ fn snapshot(ctx: &Context, workload: &Workload) -> Snapshot {
         workload.provers.iter().enumerate().map(|(index, prover)| (&prover.id, index)).collect();
     let holder = |lease: &LeaseRecord| Holder {
         prover: places.get(&lease.prover).copied(),
+        owner: lease.prover.address,
         token: lease.token,
         granted_at: lease.granted_at,
         expires_at: lease.expires_at,
@@ -61,6 +62,8 @@ fn snapshot(ctx: &Context, workload: &Workload) -> Snapshot {
         ready_at: item.job.ready_at.unwrap_or_default(),
         proof_deadline: item.proof_deadline.saturating_mul(1_000),
         liability_deadline: item.liability_deadline.saturating_mul(1_000),
+        after: 0,
+        near: Vec::new(),
         holders: workload.leases.iter().filter(|lease| lease.job == item.job.id).map(holder).collect(),
         barred: item.excluded.clone(),
     };
