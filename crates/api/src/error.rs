@@ -35,6 +35,7 @@ impl ApiError {
                 | ErrorCode::Starting
                 | ErrorCode::NoCapacity
                 | ErrorCode::NoProver
+                | ErrorCode::NoCommittee
                 | ErrorCode::CircuitOpen
                 | ErrorCode::TooManyQuotes
                 | ErrorCode::RpcUnreachable
@@ -71,11 +72,17 @@ const fn status(code: ErrorCode) -> u16 {
         | ErrorCode::QuoteAltered
         | ErrorCode::NotBacked
         | ErrorCode::WrongChain
-        | ErrorCode::ProofInvalid => 422,
+        | ErrorCode::ProofInvalid
+        | ErrorCode::BadGuest
+        | ErrorCode::GuestFailed => 422,
         ErrorCode::RateLimited | ErrorCode::TooManyQuotes => 429,
         ErrorCode::RpcUnreachable | ErrorCode::TransactionFailed => 502,
-        ErrorCode::NoCapacity | ErrorCode::NoProver | ErrorCode::CircuitOpen | ErrorCode::Starting => 503,
-        ErrorCode::DatabaseInUse => 503,
+        ErrorCode::NoCapacity
+        | ErrorCode::NoProver
+        | ErrorCode::NoCommittee
+        | ErrorCode::CircuitOpen
+        | ErrorCode::Starting
+        | ErrorCode::DatabaseInUse => 503,
         ErrorCode::TimedOut => 504,
         ErrorCode::Storage => 507,
         // `Internal`, and a code that this version does not know.

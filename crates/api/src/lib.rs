@@ -8,6 +8,7 @@
 //! hex; times are unix seconds unless the name ends in `_ms` (unix milliseconds, or a duration in milliseconds where the
 //! documentation says so). Requests with fields that the service does not know are refused; replies may gain fields.
 
+mod attestation;
 mod auth;
 mod blob;
 mod client;
@@ -20,6 +21,7 @@ pub mod schema;
 mod serde_with;
 mod task;
 
+pub use attestation::{AttestationReply, AttestationRequest, AttestationsQuery, AttestationsReply, OpenAttestation};
 pub use auth::{LoginReply, LoginRequest, NonceReply, SIGN_IN_STATEMENT, sign_in_message};
 pub use blob::BlobReply;
 pub use client::{Client, ClientError, Identity, Options as ClientOptions, TaskEvents};
@@ -35,6 +37,10 @@ pub use task::{EventKind, JobView, TaskEvent, TaskRole, TaskView, Timings, TxSta
 
 /// The longest that `POST /v1/jobs/claim` waits for a job, in seconds.
 pub const MAX_CLAIM_WAIT: u32 = 30;
+/// The longest that `GET /v1/attestations` waits for a receipt to sign, in seconds.
+pub const MAX_ATTESTATION_WAIT: u32 = 30;
+/// How many receipts `GET /v1/attestations` names at most.
+pub const MAX_OPEN_ATTESTATIONS: usize = 32;
 /// The longest that `POST /v1/quotes` waits for the preflight before it answers 202, in seconds.
 pub const MAX_QUOTE_WAIT: u32 = 20;
 /// The longest name of a device, in bytes.

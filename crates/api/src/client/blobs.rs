@@ -66,7 +66,7 @@ impl Client {
     pub async fn download(&self, id: BlobId, cap: u64) -> Result<Vec<u8>, ClientError> {
         self.repeat(true, || async {
             let mut bytes = Vec::new();
-            self.download_once(id, cap, &mut bytes).await?;
+            self.download_once("blobs", true, id, cap, &mut bytes).await?;
             Ok(bytes)
         })
         .await
@@ -80,19 +80,32 @@ impl Client {
         cap: u64,
         sink: &mut W,
     ) -> Result<u64, ClientError> {
-        self.download_once(id, cap, sink).await
+        self.download_once("blobs", true, id, cap, sink).await
+    }
+
+    /// A receipt that members of a committee have signed, or should: its bytes, checked against its id; at most `cap` of
+    /// them. Before its task is delivered, members only.
+    pub async fn receipt(&self, id: BlobId, cap: u64) -> Result<Vec<u8>, ClientError> {
+        self.repeat(true, || async {
+            let mut bytes = Vec::new();
+            self.download_once("receipts", self.address().is_some(), id, cap, &mut bytes).await?;
+            Ok(bytes)
+        })
+        .await
     }
 
     async fn download_once<W: AsyncWrite + Unpin>(
         &self,
+        collection: &str,
+        signed: bool,
         id: BlobId,
         cap: u64,
         sink: &mut W,
     ) -> Result<u64, ClientError> {
-        let path = format!("/v1/blobs/{id}");
+        let path = format!("/v1/{collection}/{id}");
         let route = format!("GET {path}");
         let bound = self.inner.options.request_timeout;
-        let attempt = self.authorised(true, |token| {
+        let attempt = self.authorised(signed, |token| {
             let (path, route) = (path.clone(), route.clone());
             async move {
                 let request = self.request(&Method::GET, &path, token.as_ref())?;

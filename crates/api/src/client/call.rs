@@ -21,6 +21,7 @@ const MAX_ERROR: usize = 64 * 1024;
 pub(super) struct Call {
     pub(super) method: Method,
     pub(super) path: String,
+    query: Vec<(&'static str, String)>,
     body: Option<Bytes>,
     signed: bool,
     repeat: bool,
@@ -29,7 +30,7 @@ pub(super) struct Call {
 
 impl Call {
     pub(super) fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), body: None, signed: true, repeat: true, timeout: None }
+        Self { method, path: path.into(), query: vec![], body: None, signed: true, repeat: true, timeout: None }
     }
 
     pub(super) fn get(path: impl Into<String>) -> Self {
@@ -38,6 +39,12 @@ impl Call {
 
     pub(super) fn post(path: impl Into<String>) -> Self {
         Self::new(Method::POST, path)
+    }
+
+    /// A parameter behind the `?`. Messages leave it out.
+    pub(super) fn query(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.query.push((name, value.to_string()));
+        self
     }
 
     /// Without a token.
@@ -90,6 +97,9 @@ impl Client {
             let bound = call.timeout.unwrap_or(self.inner.options.request_timeout);
             let attempt = self.authorised(call.signed, |token| async move {
                 let mut request = self.request(&call.method, &call.path, token.as_ref())?;
+                if !call.query.is_empty() {
+                    request = request.query(&call.query);
+                }
                 if let Some(body) = &call.body {
                     request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
                 }

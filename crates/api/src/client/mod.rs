@@ -15,9 +15,10 @@ pub use events::TaskEvents;
 pub use session::Identity;
 
 use crate::{
-    ClaimReply, ClaimRequest, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest, Info, JoinReply, JoinRequest,
-    LeaveRequest, ProgramView, PublishedReply, PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus, RequestId,
-    ResultReply, ResultRequest, TaskView,
+    AttestationReply, AttestationRequest, AttestationsQuery, AttestationsReply, ClaimReply, ClaimRequest, FailReply,
+    FailRequest, HeartbeatReply, HeartbeatRequest, Info, JoinReply, JoinRequest, LeaveRequest, ProgramView,
+    PublishedReply, PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus, RequestId, ResultReply, ResultRequest,
+    TaskView,
 };
 use call::Call;
 use session::Token;
@@ -221,6 +222,19 @@ impl Client {
     /// Gives a job up.
     pub async fn fail(&self, job: JobId, request: &FailRequest) -> Result<FailReply, ClientError> {
         self.send(&Call::post(format!("/v1/jobs/{job}/fail")).json(request)).await
+    }
+
+    /// Waits for receipts that the caller should sign as a member of a committee, at most `query.wait` seconds (plus the
+    /// bound on a call).
+    pub async fn attestations(&self, query: &AttestationsQuery) -> Result<AttestationsReply, ClientError> {
+        let timeout = self.inner.options.request_timeout + Duration::from_secs(query.wait.into());
+        let call = Call::get("/v1/attestations").query("verifier", query.verifier).query("wait", query.wait);
+        self.send(&call.timeout(timeout)).await
+    }
+
+    /// Signs for a receipt. The same signature again gives the same answer.
+    pub async fn attest(&self, request: &AttestationRequest) -> Result<AttestationReply, ClientError> {
+        self.send(&Call::post("/v1/attestations").json(request)).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod attestations;
 mod bad_answers;
 mod events;
 mod patience;
