@@ -4,6 +4,7 @@
 //! be replayed, simulated and tested. Times are unix milliseconds.
 
 mod decide;
+mod floor;
 mod path;
 mod plan;
 mod price;
