@@ -18,7 +18,7 @@ SOL := $(shell find $(CONTRACTS)/src $(CONTRACTS)/test -name '*.sol' 2>/dev/null
 ARTIFACTS := $(CONTRACTS)/out/.stamp
 
 .PHONY: help demo test setup contracts test-contracts test-rust lint lint-contracts lint-rust mutants mutants-changed \
-	slither snapshots bench fmt clean
+	slither snapshots bench fmt clean guests guest-check
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -65,6 +65,12 @@ snapshots: contracts ## measures the contracts' gas anew
 
 mutants-changed: contracts ## the mutants of files changed since BASE
 	node $(CONTRACTS)/tools/mutants.mjs --changed $(BASE)
+
+guests: ## builds the zkVM guests that are committed (needs apt's rustc-web, rust-web-src and lld-19)
+	ci/guests/build.sh crates/backends/tests/guests hash compose bad
+
+guest-check: ## the committed zkVM guests are what their sources give, bit for bit
+	ci/guests/build.sh --check crates/backends/tests/guests hash compose bad
 
 # ---- form ----
 
