@@ -18,7 +18,7 @@ SOL := $(shell find $(CONTRACTS)/src $(CONTRACTS)/test -name '*.sol' 2>/dev/null
 ARTIFACTS := $(CONTRACTS)/out/.stamp
 
 .PHONY: help demo test setup contracts test-contracts test-rust lint lint-contracts lint-rust mutants mutants-changed \
-	slither snapshots bench fmt clean guests guest-check
+	slither snapshots bench fmt clean guests guest-check train-check
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -68,9 +68,16 @@ mutants-changed: contracts ## the mutants of files changed since BASE
 
 guests: ## builds the zkVM guests that are committed (needs apt's rustc-web, rust-web-src and lld-19)
 	ci/guests/build.sh crates/backends/tests/guests hash compose bad
+	examples/zkml/guest/build.sh
 
 guest-check: ## the committed zkVM guests are what their sources give, bit for bit
 	ci/guests/build.sh --check crates/backends/tests/guests hash compose bad
+	examples/zkml/guest/build.sh --check
+
+train-check: ## the committed weights of the digit classifier are what its training gives (installs scikit-learn into .venv)
+	test -x .venv/bin/python || python3 -m venv .venv
+	.venv/bin/pip install --quiet -r examples/zkml/train/requirements.txt
+	.venv/bin/python examples/zkml/train/train.py --check
 
 # ---- form ----
 
