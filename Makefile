@@ -14,6 +14,7 @@ export FOUNDRY_SOLC := $(CURDIR)/$(CONTRACTS)/tools/solc
 FORGE := cd $(CONTRACTS) && forge
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo 'nextest run --no-fail-fast' || echo 'test')
 NPM_STAMP := $(CONTRACTS)/node_modules/.package-lock.json
+RISC0_STAMP := $(CONTRACTS)/lib/risc0/.stamp
 SOL := $(shell find $(CONTRACTS)/src $(CONTRACTS)/test -name '*.sol' 2>/dev/null)
 ARTIFACTS := $(CONTRACTS)/out/.stamp
 
@@ -33,15 +34,20 @@ test: lint test-contracts test-rust ## all tests: Solidity and Rust, unit to end
 
 # ---- setting up ----
 
-setup: $(NPM_STAMP)
+setup: $(NPM_STAMP) $(RISC0_STAMP)
 
 $(NPM_STAMP): $(CONTRACTS)/package-lock.json
 	cd $(CONTRACTS) && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
+# RISC Zero's published contracts, which the tests run against.
+$(RISC0_STAMP): $(CONTRACTS)/tools/risc0.mjs
+	node $<
+	@touch $@
+
 contracts: $(ARTIFACTS) ## builds the contracts
 
-$(ARTIFACTS): $(NPM_STAMP) $(SOL) $(CONTRACTS)/foundry.toml
+$(ARTIFACTS): $(NPM_STAMP) $(RISC0_STAMP) $(SOL) $(CONTRACTS)/foundry.toml
 	$(FORGE) build
 	@touch $@
 
@@ -106,4 +112,4 @@ bench: contracts ## the service with an instant prover; Groth16 against snarkjs
 	bench/groth16_vs_snarkjs.sh
 
 clean: ## removes what was built
-	rm -rf target $(CONTRACTS)/out $(CONTRACTS)/cache $(CONTRACTS)/node_modules .venv
+	rm -rf target $(CONTRACTS)/out $(CONTRACTS)/cache $(CONTRACTS)/node_modules $(CONTRACTS)/lib .venv
