@@ -34,10 +34,10 @@ contract CommitteeEvidenceTest is ZkvmFixture {
     }
 
     function test_RevertWhen_ReceiptsDiffer() public {
+        Attestation memory first = Attestation(IMAGE, sha256(TRUTH), RECEIPT);
+        Attestation memory second = Attestation(IMAGE, sha256(LIE), OTHER_RECEIPT);
         vm.expectRevert(CommitteeVerifier.NoContradiction.selector);
-        _reportReceipt(
-            keys[1], Attestation(IMAGE, sha256(TRUTH), RECEIPT), Attestation(IMAGE, sha256(LIE), OTHER_RECEIPT)
-        );
+        _reportReceipt(keys[1], first, second);
     }
 
     function test_RevertWhen_TheSameWasSignedTwice() public {
@@ -59,8 +59,7 @@ contract CommitteeEvidenceTest is ZkvmFixture {
 
     function test_SlashedForTwoAnswersToOneQuestion() public {
         _expectSlashed(members[2], STAKE);
-        vm.prank(reporter);
-        committee.reportJournals(IMAGE, testimony(keys[2], TRUTH, RECEIPT), testimony(keys[2], LIE, OTHER_RECEIPT));
+        _report(keys[2], TRUTH, LIE);
         _assertSlashed(members[2]);
     }
 
@@ -119,9 +118,10 @@ contract CommitteeEvidenceTest is ZkvmFixture {
     // ---- one answer, and a proof of another ----
 
     function test_SlashedWhenAnotherAnswerIsProven() public {
+        Testimony memory lie = testimony(keys[3], LIE, RECEIPT);
         _expectSlashed(members[3], STAKE);
         vm.prank(reporter);
-        committee.reportByProof(IMAGE, testimony(keys[3], LIE, RECEIPT), realJournal(), realSeal());
+        committee.reportByProof(IMAGE, lie, realJournal(), realSeal());
         _assertSlashed(members[3]);
     }
 
@@ -217,10 +217,10 @@ contract CommitteeEvidenceTest is ZkvmFixture {
 
     function test_ASlashedMemberNeverCountsAgain() public {
         bytes memory seal = quorumSeal(TRUTH);
-        check(seal, TRUTH);
+        this.check(seal, TRUTH);
         _report(keys[1], TRUTH, LIE);
         vm.expectRevert(abi.encodeWithSelector(CommitteeVerifier.NotALiveMember.selector, members[1]));
-        check(seal, TRUTH);
+        this.check(seal, TRUTH);
         token.mint(members[1], STAKE);
         bytes memory reason = abi.encodeWithSelector(CommitteeStakes.WrongState.selector, MemberState.Slashed);
         vm.startPrank(members[1]);
@@ -296,19 +296,19 @@ contract CommitteeEvidenceTest is ZkvmFixture {
         two[1] = 1;
         bytes memory seal = sealBy(two, IMAGE, LIE);
         vm.expectRevert(abi.encodeWithSelector(CommitteeVerifier.TooFewSignatures.selector, 2, 3));
-        check(seal, LIE);
+        this.check(seal, LIE);
         // With the signature of an honest member for the truth it is not more.
         seal = bytes.concat(seal, attest(keys[2], IMAGE, TRUTH, RECEIPT));
         vm.expectRevert();
-        check(seal, LIE);
+        this.check(seal, LIE);
     }
 
     /// A quorum that lies is believed: a committee is a committee. What it costs its members is seen afterwards: whoever
     /// has signed the truth as well, and everybody once the truth is proven.
     function test_ALyingQuorumIsBelievedAndSlashed() public {
-        check(sealBy(three(0, 1, 2), IMAGE, LIE), LIE);
+        this.check(sealBy(three(0, 1, 2), IMAGE, LIE), LIE);
         // Any quorum for the truth has a member in common with it.
-        check(sealBy(three(2, 3, 4), IMAGE, TRUTH), TRUTH);
+        this.check(sealBy(three(2, 3, 4), IMAGE, TRUTH), TRUTH);
         _report(keys[2], TRUTH, LIE);
         _assertSlashed(members[2]);
         // The other two have signed nothing else. The proof of the truth is enough.
@@ -342,10 +342,10 @@ contract CommitteeEvidenceTest is ZkvmFixture {
         bytes32 imageId = image % 2 == 0 ? IMAGE : OTHER_IMAGE;
         vm.expectRevert();
         committee.reportJournals(imageId, one, two);
+        Attestation memory oneClaim = Attestation(IMAGE, sha256(first), r1);
+        Attestation memory twoClaim = Attestation(IMAGE, sha256(second), r2);
         vm.expectRevert();
-        committee.reportReceipt(
-            Attestation(IMAGE, sha256(first), r1), one.signature, Attestation(IMAGE, sha256(second), r2), two.signature
-        );
+        committee.reportReceipt(oneClaim, one.signature, twoClaim, two.signature);
         vm.expectRevert();
         committee.reportByProof(imageId, one, second, realSeal());
         assertTrue(committee.isLive(members[0]));
@@ -361,10 +361,10 @@ contract CommitteeEvidenceTest is ZkvmFixture {
     }
 
     function _reportReceipt(uint256 key, Attestation memory first, Attestation memory second) private {
+        bytes memory one = signWith(key, digestOf(committee, first));
+        bytes memory two = signWith(key, digestOf(committee, second));
         vm.prank(reporter);
-        committee.reportReceipt(
-            first, signWith(key, digestOf(committee, first)), second, signWith(key, digestOf(committee, second))
-        );
+        committee.reportReceipt(first, one, second, two);
     }
 
     function _expectNoContradiction(bytes memory first, bytes memory second) private {

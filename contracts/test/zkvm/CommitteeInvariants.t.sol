@@ -181,13 +181,13 @@ contract CommitteeInvariantsTest is ZkvmFixture {
         }
         bytes memory often = sealBy(who, IMAGE, "just so");
         if (live < 5) vm.expectRevert();
-        check(often, "just so");
+        this.check(often, "just so");
         assembly ("memory-safe") {
             mstore(who, live)
         }
         bytes memory once = sealBy(who, IMAGE, "just so");
         if (live < 3) vm.expectRevert();
-        check(once, "just so");
+        this.check(once, "just so");
     }
 
     /// The walk does all that it could do.

@@ -52,9 +52,9 @@ contract CommitteeVerifierTest is ZkvmFixture {
     // ---- what is accepted ----
 
     function test_AcceptsAQuorum() public view {
-        check(quorumSeal(JOURNAL), JOURNAL);
-        check(sealBy(three(2, 3, 4), IMAGE, JOURNAL), JOURNAL);
-        check(sealBy(three(0, 2, 4), IMAGE, JOURNAL), JOURNAL);
+        this.check(quorumSeal(JOURNAL), JOURNAL);
+        this.check(sealBy(three(2, 3, 4), IMAGE, JOURNAL), JOURNAL);
+        this.check(sealBy(three(0, 2, 4), IMAGE, JOURNAL), JOURNAL);
     }
 
     function test_AcceptsMoreThanAQuorum() public view {
@@ -62,7 +62,7 @@ contract CommitteeVerifierTest is ZkvmFixture {
         for (uint256 i; i < 5; ++i) {
             all[i] = i;
         }
-        check(sealBy(all, IMAGE, JOURNAL), JOURNAL);
+        this.check(sealBy(all, IMAGE, JOURNAL), JOURNAL);
     }
 
     function test_DigestIsTheEip712Digest() public view {
@@ -93,8 +93,9 @@ contract CommitteeVerifierTest is ZkvmFixture {
 
     function test_RevertWhen_ThePoolsProofHasNoQuorum() public {
         bytes memory seal = quorumSeal("just a lie");
+        bytes32 statement = statementOf(IMAGE, JOURNAL);
         vm.expectRevert();
-        IProofVerifier(address(committee)).verify(statementOf(IMAGE, JOURNAL), abi.encode(IMAGE, JOURNAL, seal));
+        IProofVerifier(address(committee)).verify(statement, abi.encode(IMAGE, JOURNAL, seal));
     }
 
     // ---- what is refused ----
@@ -106,17 +107,17 @@ contract CommitteeVerifierTest is ZkvmFixture {
         vm.expectRevert(
             abi.encodeWithSelector(CommitteeVerifier.SelectorMismatch.selector, next.SELECTOR(), committee.SELECTOR())
         );
-        check(seal, JOURNAL);
+        this.check(seal, JOURNAL);
         vm.expectRevert(
             abi.encodeWithSelector(
                 CommitteeVerifier.SelectorMismatch.selector, bytes4(realSeal()), committee.SELECTOR()
             )
         );
-        check(realSeal(), JOURNAL);
+        this.check(realSeal(), JOURNAL);
         vm.expectRevert(
             abi.encodeWithSelector(CommitteeVerifier.SelectorMismatch.selector, bytes4(0), committee.SELECTOR())
         );
-        check("", JOURNAL);
+        this.check("", JOURNAL);
     }
 
     function test_RevertWhen_LengthIsNotOfWholeSignatures() public {
@@ -129,10 +130,10 @@ contract CommitteeVerifierTest is ZkvmFixture {
                 mstore(cut, length)
             }
             vm.expectRevert(CommitteeVerifier.BadSealLength.selector);
-            check(cut, JOURNAL);
+            this.check(cut, JOURNAL);
         }
         vm.expectRevert(CommitteeVerifier.BadSealLength.selector);
-        check(bytes.concat(seal, hex"00"), JOURNAL);
+        this.check(bytes.concat(seal, hex"00"), JOURNAL);
     }
 
     function test_RevertWhen_SignaturesAreTooFew() public {
@@ -140,10 +141,10 @@ contract CommitteeVerifierTest is ZkvmFixture {
         two[1] = 1;
         bytes memory seal = sealBy(two, IMAGE, JOURNAL);
         vm.expectRevert(abi.encodeWithSelector(CommitteeVerifier.TooFewSignatures.selector, 2, 3));
-        check(seal, JOURNAL);
+        this.check(seal, JOURNAL);
         seal = sealBy(new uint256[](0), IMAGE, JOURNAL);
         vm.expectRevert(abi.encodeWithSelector(CommitteeVerifier.TooFewSignatures.selector, 0, 3));
-        check(seal, JOURNAL);
+        this.check(seal, JOURNAL);
     }
 
     /// A member counts once, whatever it signs, and signatures have one order.
@@ -166,17 +167,17 @@ contract CommitteeVerifierTest is ZkvmFixture {
             if (i < 5) seal = bytes.concat(seal, signWith(keys[i], digest));
         }
         vm.expectRevert(abi.encodeWithSelector(CommitteeVerifier.NotALiveMember.selector, outsider));
-        check(seal, JOURNAL);
+        this.check(seal, JOURNAL);
     }
 
     function test_RevertWhen_SignerHasLeft() public {
         bytes memory seal = quorumSeal(JOURNAL);
         vm.prank(members[1]);
         committee.resign();
-        check(seal, JOURNAL);
+        this.check(seal, JOURNAL);
         vm.warp(block.timestamp + committee.NOTICE());
         vm.expectRevert(abi.encodeWithSelector(CommitteeVerifier.NotALiveMember.selector, members[1]));
-        check(seal, JOURNAL);
+        this.check(seal, JOURNAL);
     }
 
     function test_RevertWhen_SignerHasNotJoined() public {
@@ -185,9 +186,9 @@ contract CommitteeVerifierTest is ZkvmFixture {
         join(committee, members[1]);
         bytes memory seal = quorumSeal(JOURNAL);
         vm.expectRevert(abi.encodeWithSelector(CommitteeVerifier.NotALiveMember.selector, members[2]));
-        check(seal, JOURNAL);
+        this.check(seal, JOURNAL);
         join(committee, members[2]);
-        check(seal, JOURNAL);
+        this.check(seal, JOURNAL);
     }
 
     function test_RevertWhen_SignatureIsMalleated() public {
@@ -199,7 +200,7 @@ contract CommitteeVerifierTest is ZkvmFixture {
             seal = bytes.concat(seal, r, s, bytes1(v));
         }
         vm.expectRevert(CommitteeVerifier.BadSignature.selector);
-        check(seal, JOURNAL);
+        this.check(seal, JOURNAL);
     }
 
     function test_RevertWhen_SignatureIsNoKeys() public {
@@ -208,31 +209,34 @@ contract CommitteeVerifierTest is ZkvmFixture {
             seal[i] = 0;
         }
         vm.expectRevert(CommitteeVerifier.BadSignature.selector);
-        check(seal, JOURNAL);
+        this.check(seal, JOURNAL);
         seal = quorumSeal(JOURNAL);
         seal[36 + 64] = 0x1d;
         vm.expectRevert(CommitteeVerifier.BadSignature.selector);
-        check(seal, JOURNAL);
+        this.check(seal, JOURNAL);
     }
 
     /// SECURITY 17: signed for another program, another journal, another receipt.
     function test_RevertWhen_WhatWasSignedIsAnother() public {
-        IRiscZeroVerifier verifier = committee;
         bytes memory seal = quorumSeal(JOURNAL);
+        (bytes32 signed, bytes32 other) = (sha256(JOURNAL), sha256("just another"));
+        IRiscZeroVerifier verifier = committee;
+        verifier.verify(seal, IMAGE, signed);
         vm.expectRevert();
-        verifier.verify(seal, OTHER_IMAGE, sha256(JOURNAL));
+        verifier.verify(seal, OTHER_IMAGE, signed);
         vm.expectRevert();
-        verifier.verify(seal, IMAGE, sha256("just another"));
+        verifier.verify(seal, IMAGE, other);
         seal[4] ^= 0x01;
         vm.expectRevert();
-        verifier.verify(seal, IMAGE, sha256(JOURNAL));
+        verifier.verify(seal, IMAGE, signed);
     }
 
     function test_RevertWhen_ProgramIsUnknown() public {
         bytes32 unknown = keccak256("unknown");
         bytes memory seal = sealBy(three(0, 1, 2), unknown, JOURNAL);
+        bytes32 journalDigest = sha256(JOURNAL);
         vm.expectRevert(abi.encodeWithSelector(CommitteeVerifier.UnknownProgram.selector, unknown));
-        IRiscZeroVerifier(address(committee)).verify(seal, unknown, sha256(JOURNAL));
+        IRiscZeroVerifier(address(committee)).verify(seal, unknown, journalDigest);
     }
 
     /// SECURITY 5: a signature for one contract or chain is of no use on another.
@@ -244,13 +248,14 @@ contract CommitteeVerifierTest is ZkvmFixture {
         for (uint256 i; i < 4; ++i) {
             seal[i] = selector[i];
         }
+        bytes32 journalDigest = sha256(JOURNAL);
         vm.expectRevert();
-        IRiscZeroVerifier(address(next)).verify(seal, IMAGE, sha256(JOURNAL));
+        IRiscZeroVerifier(address(next)).verify(seal, IMAGE, journalDigest);
         seal = quorumSeal(JOURNAL);
         vm.chainId(block.chainid + 1);
         vm.expectRevert();
-        check(seal, JOURNAL);
-        check(quorumSeal(JOURNAL), JOURNAL);
+        this.check(seal, JOURNAL);
+        this.check(quorumSeal(JOURNAL), JOURNAL);
     }
 
     function test_RevertWhen_IntegrityIsAsked() public {
@@ -278,7 +283,7 @@ contract CommitteeVerifierTest is ZkvmFixture {
         }
         bytes memory seal = sealBy(who, IMAGE, JOURNAL);
         if (!ascending || count < 3) vm.expectRevert();
-        check(seal, JOURNAL);
+        this.check(seal, JOURNAL);
     }
 
     /// Whoever is not there does not count, whatever the seal.
@@ -294,13 +299,13 @@ contract CommitteeVerifierTest is ZkvmFixture {
         assertEq(committee.halted(), count < 3);
         bytes memory seal = quorumSeal(JOURNAL);
         if (joined & 7 != 7) vm.expectRevert();
-        check(seal, JOURNAL);
+        this.check(seal, JOURNAL);
         assembly ("memory-safe") {
             mstore(who, count)
         }
         seal = sealBy(who, IMAGE, JOURNAL);
         if (count < 3) vm.expectRevert();
-        check(seal, JOURNAL);
+        this.check(seal, JOURNAL);
     }
 
     function testFuzz_RefusesAnyFlippedBit(uint256 bit) public {
@@ -308,20 +313,20 @@ contract CommitteeVerifierTest is ZkvmFixture {
         bit = bound(bit, 0, seal.length * 8 - 1);
         seal[bit / 8] ^= bytes1(uint8(1 << (bit % 8)));
         vm.expectRevert();
-        check(seal, JOURNAL);
+        this.check(seal, JOURNAL);
     }
 
     function testFuzz_RefusesNoise(bytes calldata noise) public {
         vm.expectRevert();
-        check(noise, JOURNAL);
+        this.check(noise, JOURNAL);
         bytes memory seal = bytes.concat(committee.SELECTOR(), RECEIPT, noise);
         vm.expectRevert();
-        check(seal, JOURNAL);
+        this.check(seal, JOURNAL);
     }
 
     function _expectRefused(bytes4 selector, uint256[] memory who) private {
         bytes memory seal = sealBy(who, IMAGE, JOURNAL);
         vm.expectRevert(selector);
-        check(seal, JOURNAL);
+        this.check(seal, JOURNAL);
     }
 }

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {RiscZeroVerifierEmergencyStop} from "risc0/src/RiscZeroVerifierEmergencyStop.sol";
+import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 import {IRiscZeroVerifier as IPublished, VerificationFailed} from "risc0/src/IRiscZeroVerifier.sol";
 import {SelectorMismatch} from "risc0/src/groth16/RiscZeroGroth16Verifier.sol";
 import {TrustClass} from "../../src/interfaces/IProofVerifier.sol";
@@ -118,22 +119,25 @@ contract RiscZeroVerifierAdapterTest is ZkvmFixture {
 
     /// SECURITY 17: a valid receipt of another program or another journal.
     function test_RevertWhen_SealIsOfAnotherImage() public {
+        bytes32 statement = statementOf(OTHER_IMAGE, realJournal());
         vm.expectRevert(VerificationFailed.selector);
-        adapter.verify(statementOf(OTHER_IMAGE, realJournal()), abi.encode(OTHER_IMAGE, realJournal(), realSeal()));
+        adapter.verify(statement, abi.encode(OTHER_IMAGE, realJournal(), realSeal()));
     }
 
     function test_RevertWhen_SealIsOfAnotherJournal() public {
         bytes memory other = "just a different receipt";
+        bytes32 statement = statementOf(IMAGE, other);
         vm.expectRevert(VerificationFailed.selector);
-        adapter.verify(statementOf(IMAGE, other), abi.encode(IMAGE, other, realSeal()));
+        adapter.verify(statement, abi.encode(IMAGE, other, realSeal()));
     }
 
     function test_RevertWhen_SealIsForAnotherVerifier() public {
         bytes memory seal = realSeal();
         bytes4 expected = bytes4(seal);
         seal[0] ^= 0x01;
+        bytes32 statement = realStatement();
         vm.expectRevert(abi.encodeWithSelector(SelectorMismatch.selector, bytes4(seal), expected));
-        adapter.verify(realStatement(), abi.encode(IMAGE, realJournal(), seal));
+        adapter.verify(statement, abi.encode(IMAGE, realJournal(), seal));
     }
 
     function testFuzz_RefusesAnyFlippedBitOfTheSeal(uint256 bit) public view {
@@ -156,15 +160,16 @@ contract RiscZeroVerifierAdapterTest is ZkvmFixture {
     /// SECURITY 14, later: whatever becomes of the verifier, silence is no acceptance.
     function test_RevertWhen_VerifierIsGone() public {
         vm.etch(address(published), "");
+        bytes32 statement = realStatement();
         vm.expectRevert();
-        adapter.verify(realStatement(), realProof());
+        adapter.verify(statement, realProof());
     }
 
     // ---- the form of a proof ----
 
     function test_RefusesAProofOfAnotherForm() public view {
         bytes memory proof = realProof();
-        // The journal has 22 bytes: image, two offsets, length, journal and padding, length, seal of 260 and padding.
+        // The journal has 21 bytes: image, two offsets, length, journal and padding, length, seal of 260 and padding.
         assertEq(proof.length, 5 * 32 + 32 + 288);
         assertFalse(adapter.verify(realStatement(), bytes.concat(proof, hex"00")), "longer by a byte");
         assertFalse(adapter.verify(realStatement(), bytes.concat(proof, bytes32(0))), "longer by a word");
@@ -183,14 +188,14 @@ contract RiscZeroVerifierAdapterTest is ZkvmFixture {
     function test_RefusesOtherOffsets() public view {
         // The second offset points where it should, at a copy of the seal behind the true one; the first at a copy of
         // the journal there.
-        bytes memory tail = abi.encodePacked(uint256(22), realJournal(), new bytes(10), uint256(260), realSeal());
+        bytes memory tail = abi.encodePacked(uint256(21), realJournal(), new bytes(11), uint256(260), realSeal());
         bytes memory padding = new bytes(28);
         bytes memory later = bytes.concat(IMAGE, bytes32(uint256(0x80)), bytes32(uint256(0xc0)), bytes32(0), tail);
         _assertDecodes(bytes.concat(later, padding));
         assertFalse(adapter.verify(realStatement(), bytes.concat(later, padding)), "a gap in front");
 
         bytes memory gap = bytes.concat(
-            IMAGE, bytes32(uint256(0x60)), bytes32(uint256(0xc0)), bytes32(uint256(22)), realJournal(), new bytes(42)
+            IMAGE, bytes32(uint256(0x60)), bytes32(uint256(0xc0)), bytes32(uint256(21)), realJournal(), new bytes(43)
         );
         gap = bytes.concat(gap, bytes32(uint256(260)), realSeal(), padding);
         _assertDecodes(gap);
@@ -198,14 +203,21 @@ contract RiscZeroVerifierAdapterTest is ZkvmFixture {
 
         bytes memory swapped = bytes.concat(IMAGE, bytes32(uint256(0x1a0)), bytes32(uint256(0x60)));
         swapped = bytes.concat(swapped, bytes32(uint256(260)), realSeal(), padding);
-        swapped = bytes.concat(swapped, bytes32(uint256(22)), realJournal(), new bytes(10));
+        swapped = bytes.concat(swapped, bytes32(uint256(21)), realJournal(), new bytes(11));
         _assertDecodes(swapped);
         assertFalse(adapter.verify(realStatement(), swapped), "swapped");
+
+        // An offset that is not needed to find what stands where it must.
+        for (uint256 i = 1; i <= 2; ++i) {
+            bytes memory proof = realProof();
+            proof[32 * i + 31] ^= 0x20;
+            assertFalse(adapter.verify(realStatement(), proof), "another offset");
+        }
     }
 
     function test_RefusesPaddingThatIsNotZero() public view {
         bytes memory proof = realProof();
-        for (uint256 i = 128 + 22; i < 160; ++i) {
+        for (uint256 i = 128 + 21; i < 160; ++i) {
             proof[i] = 0x01;
             _assertDecodes(proof);
             assertFalse(adapter.verify(realStatement(), proof), "behind the journal");
@@ -248,8 +260,9 @@ contract RiscZeroVerifierAdapterTest is ZkvmFixture {
         vm.prank(guardian);
         stop.estop();
         assertTrue(stoppable.halted());
-        vm.expectRevert();
-        stoppable.verify(realStatement(), realProof());
+        bytes32 statement = realStatement();
+        vm.expectRevert(Pausable.EnforcedPause.selector);
+        stoppable.verify(statement, realProof());
     }
 
     function test_NothingElseThanTrueIsHalted() public {
