@@ -87,6 +87,7 @@ mod revert;
 pub use committee::{committee_domain, committee_seal};
 pub use convert::batch_tasks;
 pub use generated::{
-    CommitteeVerifier, DigitOracle, ICallEncoder, IERC20, IProofVerifier, IWETH, IZKPool, RiscZeroVerifierAdapter, Router,
+    CommitteeVerifier, DigitOracle, ICallEncoder, IERC20, IProofVerifier, IWETH, IZKPool, RiscZeroVerifierAdapter,
+    Router,
 };
 pub use revert::Revert;
