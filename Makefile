@@ -14,11 +14,12 @@ export FOUNDRY_SOLC := $(CURDIR)/$(CONTRACTS)/tools/solc
 FORGE := cd $(CONTRACTS) && forge
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo 'nextest run --no-fail-fast' || echo 'test')
 NPM_STAMP := $(CONTRACTS)/node_modules/.package-lock.json
+RISC0_STAMP := $(CONTRACTS)/lib/risc0/.stamp
 SOL := $(shell find $(CONTRACTS)/src $(CONTRACTS)/test -name '*.sol' 2>/dev/null)
 ARTIFACTS := $(CONTRACTS)/out/.stamp
 
 .PHONY: help demo test setup contracts test-contracts test-rust lint lint-contracts lint-rust mutants mutants-changed \
-	slither snapshots bench fmt clean
+	slither snapshots bench fmt clean guests guest-check train-check
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -33,15 +34,20 @@ test: lint test-contracts test-rust ## all tests: Solidity and Rust, unit to end
 
 # ---- setting up ----
 
-setup: $(NPM_STAMP)
+setup: $(NPM_STAMP) $(RISC0_STAMP)
 
 $(NPM_STAMP): $(CONTRACTS)/package-lock.json
 	cd $(CONTRACTS) && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
+# RISC Zero's published contracts, which the tests run against.
+$(RISC0_STAMP): $(CONTRACTS)/tools/risc0.mjs
+	node $<
+	@touch $@
+
 contracts: $(ARTIFACTS) ## builds the contracts
 
-$(ARTIFACTS): $(NPM_STAMP) $(SOL) $(CONTRACTS)/foundry.toml
+$(ARTIFACTS): $(NPM_STAMP) $(RISC0_STAMP) $(SOL) $(CONTRACTS)/foundry.toml
 	$(FORGE) build
 	@touch $@
 
@@ -65,6 +71,19 @@ snapshots: contracts ## measures the contracts' gas anew
 
 mutants-changed: contracts ## the mutants of files changed since BASE
 	node $(CONTRACTS)/tools/mutants.mjs --changed $(BASE)
+
+guests: ## builds the zkVM guests that are committed (needs apt's rustc-web, rust-web-src and lld-19)
+	ci/guests/build.sh crates/backends/tests/guests hash compose bad
+	examples/zkml/guest/build.sh
+
+guest-check: ## the committed zkVM guests are what their sources give, bit for bit
+	ci/guests/build.sh --check crates/backends/tests/guests hash compose bad
+	examples/zkml/guest/build.sh --check
+
+train-check: ## the committed weights of the digit classifier are what its training gives (installs scikit-learn into .venv)
+	test -x .venv/bin/python || python3 -m venv .venv
+	.venv/bin/pip install --quiet -r examples/zkml/train/requirements.txt
+	.venv/bin/python examples/zkml/train/train.py --check
 
 # ---- form ----
 
@@ -93,4 +112,4 @@ bench: contracts ## the service with an instant prover; Groth16 against snarkjs
 	bench/groth16_vs_snarkjs.sh
 
 clean: ## removes what was built
-	rm -rf target $(CONTRACTS)/out $(CONTRACTS)/cache $(CONTRACTS)/node_modules .venv
+	rm -rf target $(CONTRACTS)/out $(CONTRACTS)/cache $(CONTRACTS)/node_modules $(CONTRACTS)/lib .venv

@@ -13,7 +13,12 @@ const WANTED = [
   ["src/interfaces/IZKPool.sol", "IZKPool"],
   ["src/interfaces/IProofVerifier.sol", "IProofVerifier"],
   ["src/interfaces/ICallEncoder.sol", "ICallEncoder"],
+  ["src/interfaces/IRiscZeroVerifier.sol", "IRiscZeroVerifier"],
+  ["src/verifiers/RiscZeroVerifierAdapter.sol", "RiscZeroVerifierAdapter"],
+  ["src/verifiers/CommitteeVerifier.sol", "CommitteeVerifier"],
+  ["src/encoders/RiscZeroEncoder.sol", "RiscZeroEncoder"],
   ["src/periphery/Router.sol", "Router"],
+  ["src/examples/DigitOracle.sol", "DigitOracle"],
   ["node_modules/@openzeppelin/contracts/token/ERC20/IERC20.sol", "IERC20"],
 ];
 

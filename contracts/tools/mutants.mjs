@@ -8,7 +8,7 @@
 //
 // Mutants stand in `contracts/mutants/*.json`, each file an array of
 //   { "id": "Q-3.1",              unique; by habit the requirement and a number
-//     "requirement": "Q-3",       a row of SPEC.md or SPEC-periphery.md
+//     "requirement": "Q-3",       a row of SPEC*.md
 //     "file": "src/ZKPool.sol",   relative to contracts/
 //     "find": "a < b",            must occur exactly once; any run of white space matches any other
 //     "replace": "a <= b",

@@ -31,6 +31,24 @@ mod generated {
         "../../abi/Router.json"
     );
 
+    sol!(
+        #[sol(rpc, all_derives)]
+        RiscZeroVerifierAdapter,
+        "../../abi/RiscZeroVerifierAdapter.json"
+    );
+
+    sol!(
+        #[sol(rpc, all_derives)]
+        CommitteeVerifier,
+        "../../abi/CommitteeVerifier.json"
+    );
+
+    sol!(
+        #[sol(rpc, all_derives)]
+        DigitOracle,
+        "../../abi/DigitOracle.json"
+    );
+
     sol! {
         /// ERC-20 with its metadata and ERC-2612 permits. `approve`, `transfer` and `transferFrom` are declared without
         /// a result, because well-known tokens return none.
@@ -62,9 +80,14 @@ mod generated {
     }
 }
 
+mod committee;
 mod convert;
 mod revert;
 
+pub use committee::{committee_domain, committee_seal};
 pub use convert::batch_tasks;
-pub use generated::{ICallEncoder, IERC20, IProofVerifier, IWETH, IZKPool, Router};
+pub use generated::{
+    CommitteeVerifier, DigitOracle, ICallEncoder, IERC20, IProofVerifier, IWETH, IZKPool, RiscZeroVerifierAdapter,
+    Router,
+};
 pub use revert::Revert;
