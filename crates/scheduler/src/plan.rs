@@ -18,6 +18,9 @@ use zkpool_protocol::{
 /// Choices that take at most so much longer than the quickest, in percent, are equal to it: then the least work wins.
 const EQUAL_PERCENT: u64 = 5;
 
+/// A choice with more segments is left out: the time and memory to play it through stay bounded.
+const MOST_SEGMENTS: u32 = 1 << 17;
+
 /// A machine, for planning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Machine {
@@ -74,6 +77,12 @@ pub enum PlanError {
     NoLift {
         /// The size of one that cannot, as a power of two of cycles.
         po2: u32,
+    },
+    /// Every choice has more segments than a task can have.
+    #[error("{segments} segments are more than {MOST_SEGMENTS}")]
+    TooMany {
+        /// How many the choice with the fewest has.
+        segments: u32,
     },
     /// No machine does this kind of work at all.
     #[error("no machine present does {kind} work")]
@@ -199,8 +208,11 @@ impl<'a> Choice<'a> {
         self.sizes().map(|(po2, _)| segment(po2)).chain(recursion).chain(wrap)
     }
 
-    /// Whether for every job in it there is somebody who could do it.
+    /// Whether it can be done: for every job in it there is somebody who could do it.
     fn check(&self, request: &PlanRequest<'_>) -> Result<(), PlanError> {
+        if self.segments > MOST_SEGMENTS {
+            return Err(PlanError::TooMany { segments: self.segments });
+        }
         let liftable = MIN_SEGMENT_PO2..=MAX_SEGMENT_PO2;
         if let Some((po2, _)) = self.sizes().find(|(po2, _)| self.recursive && !liftable.contains(po2)) {
             return Err(PlanError::NoLift { po2 });

@@ -5,9 +5,11 @@ use zkpool_protocol::{U256, WorkUnits};
 /// What a price is made from. Wei unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PriceInput {
-    /// How large the task is.
+    /// How large the task is. For a zkVM task all the work of its plan ([`crate::Plan::units`]): what small segments waste
+    /// is proven, too, and so is paid.
     pub units: WorkUnits,
-    /// For a million work units, with every prover idle.
+    /// For a million work units of the task's proof system, with every prover idle: a zkVM's cycle is not a constraint. The
+    /// zkVM's recursion is counted in cycles, so its price is one.
     pub wei_per_million_units: u128,
     /// What is added when all provers are busy, in hundredths of a percent.
     pub load_bps: u32,

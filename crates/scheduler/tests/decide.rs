@@ -171,6 +171,24 @@ fn the_last_segment_waits_for_a_fast_machine_and_not_for_ever() {
 }
 
 #[test]
+fn newcomers_do_not_keep_a_job_waiting_for_ever() {
+    // Whenever the fast machine is free, somebody else's job has just come; the slow one would take three times as long.
+    let provers = vec![seconds(1, 10.0), seconds(2, 30.0)];
+    let mut jobs = vec![OpenJob { proof_deadline: 100_000, ..segment(0) }];
+    for round in 1..20 {
+        let now = u64::from(round) * 10_000;
+        let (ready_at, proof_deadline) = (now, now + 100_000);
+        jobs.push(OpenJob { ready_at, proof_deadline, liability_deadline: 1 << 40, ..segment(round) });
+        let given = leases(&run(jobs.clone(), provers.clone(), now));
+        if given.iter().any(|(index, _)| *index == 0) {
+            return;
+        }
+        jobs.retain(|job| !given.iter().any(|(index, _)| *index == job.id.index));
+    }
+    panic!("nobody got it: {jobs:?}");
+}
+
+#[test]
 fn many_segments_use_every_machine_and_few_only_the_fast() {
     let provers = || vec![seconds(1, 10.0), seconds(2, 60.0), seconds(3, 60.0)];
     assert_eq!(leases(&run((0..3).map(segment).collect(), provers(), 0)), [(0, 0)]);

@@ -102,6 +102,8 @@ fn an_error_says_what_is_missing() {
     let tiny = [Segmentation { limit: 15, segments: [(15, 4), (13, 1)].into() }];
     assert_eq!(ask(&tiny, SUCCINCT, &[machine(16, 1.0)]), Err(PlanError::NoLift { po2: 13 }));
     assert!(ask(&tiny, COMPOSITE, &[machine(16, 1.0)]).is_ok());
+    let endless = [Segmentation { limit: 15, segments: [(15, u32::MAX), (14, 7)].into() }];
+    assert_eq!(ask(&endless, COMPOSITE, &[machine(16, 1.0)]), Err(PlanError::TooMany { segments: u32::MAX }));
     let one = [Segmentation { limit: 15, segments: [(15, 4)].into() }];
     let without = ask(&one, SUCCINCT, &[machine(1, 1.0)]);
     assert_eq!(without, Err(PlanError::Memory { kind: SUCCINCT, needed: recursion_memory(), largest: 1 << 30 }));
