@@ -6,11 +6,13 @@
 //! - [`Sender`]: one key's transactions, driven from a durable [`TxJournal`]: call [`Sender::enqueue`] and then
 //!   [`Sender::tick`] again and again; nothing is sent that was not recorded, nothing recorded is sent twice.
 //! - [`PoolView`]: typed reads of the pool, its slots and tokens; simulations at the head of the chain.
+//! - [`CommitteeView`]: typed reads of a committee of verifiers.
 //! - [`KeySource`], [`Key`]: signing keys that are never printed.
 //! - `testing` (feature `test-support`): a real anvil for tests and the demo.
 //!
 //! Nothing here decides: it reads the chain and carries out what it is given. No function waits without a bound.
 
+mod committee;
 mod error;
 mod event;
 mod follower;
@@ -24,6 +26,7 @@ pub mod testing;
 mod transport;
 mod view;
 
+pub use committee::{Committee, CommitteeProgram, CommitteeView, Member, MemberState};
 pub use error::{ChainError, JournalError};
 pub use event::{ChainEvent, PoolEvent};
 pub use follower::{Block, BlockRef, Cursor, Follower, FollowerOptions, Polled, Step};
