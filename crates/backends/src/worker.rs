@@ -75,7 +75,11 @@ fn describe(error: &BackendError) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
-        text += &format!(": {error}");
+        // Some say their cause themselves.
+        let cause = error.to_string();
+        if !text.ends_with(&cause) {
+            text += &format!(": {cause}");
+        }
         source = error.source();
     }
     text
