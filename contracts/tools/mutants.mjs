@@ -40,10 +40,8 @@ async function main() {
     return;
   }
   const selected = select(mutants, options);
-  if (selected.length === 0) {
-    console.log("no mutant concerned");
-    return;
-  }
+  console.log(`${selected.length} of ${mutants.length} mutants to try`);
+  if (selected.length === 0) return;
   const failures = await run(selected, options.jobs);
   if (failures.length > 0) fail(failures);
   console.log(`all ${selected.length} mutants killed`);
