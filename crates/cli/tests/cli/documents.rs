@@ -57,17 +57,16 @@ impl Blocks {
 }
 
 /// Somebody who follows the documents in a directory of their own.
-struct Reader<'a> {
-    stage: &'a Stage,
+struct Reader {
     dir: PathBuf,
     env: Vec<(&'static str, String)>,
 }
 
-impl<'a> Reader<'a> {
-    fn new(stage: &'a Stage, name: &str, env: Vec<(&'static str, String)>) -> Self {
+impl Reader {
+    fn new(stage: &Stage, name: &str, env: Vec<(&'static str, String)>) -> Self {
         let dir = stage.place.path().join(name);
         fs::create_dir(&dir).unwrap();
-        Self { stage, dir, env }
+        Self { dir, env }
     }
 
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> std::process::Command {

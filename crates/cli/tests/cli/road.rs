@@ -26,6 +26,8 @@ use zkpool_chain::{
 
 /// Bound on every wait here.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// The operator's slots: one for each task within the validity of a quote.
+const SLOTS: usize = 4;
 // Accounts of anvil's, by their place in the mnemonic.
 const DEPLOYER: &str = "mnemonic:WORDS/0";
 const OWNER: &str = "mnemonic:WORDS/1";
@@ -179,7 +181,7 @@ impl Stage {
             per_ether = "1000000000000000000"
             [[service.slots]]
             token = "{token}"
-            count = 3
+            count = {SLOTS}
             collateral = "2000000000000000000"
             honour = "100000000000000000"
             [[service.verifiers]]
@@ -236,7 +238,7 @@ fn from_empty_directory_to_delivered_collected_and_withdrawn() {
 
     // The operator.
     stage.run(&["operator", "set-signer", &stage.address(SIGNER)]).succeeds();
-    stage.run(&["operator", "deposit", "7ether"]).succeeds();
+    stage.run(&["operator", "deposit", "9ether"]).succeeds();
     let service = Process::start(&stage, &["service", "run"]);
     service.says("the service runs");
     // A second one on the same database; and on the same port, elsewhere.
@@ -304,7 +306,7 @@ fn from_empty_directory_to_delivered_collected_and_withdrawn() {
     // The end.
     assert!(service.stop().success());
     let status = stage.json(&["operator", "status"]);
-    assert_eq!(status["slots"].as_array().unwrap().len(), 3);
+    assert_eq!(status["slots"].as_array().unwrap().len(), SLOTS);
     for (role, of) in [("request", REQUESTER), ("operator", OWNER)] {
         let balance = stage.pool_balance(of).to_string();
         stage.run(&[role, "withdraw", &balance]).succeeds();
@@ -330,7 +332,7 @@ fn a_token_that_takes_a_fee_pays_for_collateral_and_proofs() {
     assert!(service.said("a transaction failed") < 6, "it tries again and again");
     assert!(service.stop().success());
 
-    stage.run(&["operator", "deposit", "7ether"]).succeeds();
+    stage.run(&["operator", "deposit", "9ether"]).succeeds();
     let service = Process::start(&stage, &["service", "run"]);
     let prover = Process::start(&stage, &["prover", "run"]);
     prover.says("joined");
@@ -366,7 +368,7 @@ fn a_wrong_chain_and_a_missing_contract_are_told_apart() {
 
 fn wait_for_slots(stage: &Stage) {
     let end = Instant::now() + PATIENCE;
-    while stage.json(&["operator", "slots"]).as_array().unwrap().len() < 3 {
+    while stage.json(&["operator", "slots"]).as_array().unwrap().len() < SLOTS {
         assert!(Instant::now() < end, "the service opens its slots");
         thread::sleep(Duration::from_millis(200));
     }
