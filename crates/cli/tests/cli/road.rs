@@ -284,20 +284,21 @@ fn from_empty_directory_to_delivered_collected_and_withdrawn() {
         stage.run(&["request", "publish", "quote.json"]).succeeds();
         assert_eq!(stage.pool_balance(REQUESTER), before - reward);
     }
-    let same = run(2, &["--json"]).json();
-    assert_eq!((&same["task"], &same["outcome"]), (&shown["id"], &"delivered".into()), "it is gone on with");
-    assert_eq!(stage.pool_balance(REQUESTER), before - reward);
     let watched = stage.json(&["request", "watch", shown["id"].as_str().unwrap()]);
     assert_eq!(watched["outcome"], "delivered");
 
     // Nobody proves: what is owed is collected.
-    let args = ["--proof-window", "6s", "--liability-window", "10s", "--out", "late.json"];
-    stage.run(&[&["request", "quote", "--inputs", &stage.input(3)], &args[..]].concat()).succeeds();
+    let windows = ["--proof-window", "6s", "--liability-window", "10s"];
+    let wish = ["request", "quote", "--inputs", &stage.input(3), "--out", "late.json"];
+    stage.run(&[&wish[..], &windows].concat()).succeeds();
     assert!(prover.stop().success());
     stage.run(&["request", "publish", "late.json"]).succeeds();
     let late = stage.json(&["quote", "show", "late.json"])["id"].as_str().unwrap().to_owned();
-    stage.run(&["request", "collect", &late]).fails(5, "bad_request", &["--wait"]);
+    // The same wish is gone on with, not paid for again.
     let paid = stage.pool_balance(REQUESTER);
+    let same = run(3, &[&windows[..], &["--no-watch", "--json"]].concat()).json();
+    assert_eq!((&same["task"], stage.pool_balance(REQUESTER)), (&late.as_str().into(), paid));
+    stage.run(&["request", "collect", &late]).fails(5, "bad_request", &["--wait"]);
     let ended = stage.json(&["request", "resume", "--collect"]);
     assert_eq!((&ended[0]["task"], &ended[0]["outcome"]), (&late.into(), &"defaulted".into()));
     assert!(stage.pool_balance(REQUESTER) > paid + 1_000_000_000_000_000_000, "liability and refund");
