@@ -6,10 +6,14 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
+comma := ,
 CONTRACTS := contracts
 BIN := $(CURDIR)/$(CONTRACTS)/node_modules/.bin
 # An installed Foundry on PATH wins over the npm platform package.
 export PATH := $(PATH):$(BIN)
+# Local processes talk to each other directly, whatever proxy leads out of this machine.
+export NO_PROXY := 127.0.0.1,localhost$(subst $() ,,$(patsubst %,$(comma)%,$(NO_PROXY) $(no_proxy)))
+export no_proxy := $(NO_PROXY)
 export FOUNDRY_SOLC := $(CURDIR)/$(CONTRACTS)/tools/solc
 FORGE := cd $(CONTRACTS) && forge
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo 'nextest run --no-fail-fast' || echo 'test')

@@ -4,7 +4,7 @@
 //   node contracts/tools/mutants.mjs --changed <base> only mutants whose source, test or own text differs from git <base>
 //   node contracts/tools/mutants.mjs --only Q-3       only mutants whose id starts with this (may be repeated)
 //   node contracts/tools/mutants.mjs --trace          runs nothing: every requirement has a test and a mutant that exist
-//   --jobs <n>                                        workers (default 2)
+//   --jobs <n>                                        workers (default: one for each core)
 //
 // Mutants stand in `contracts/mutants/*.json`, each file an array of
 //   { "id": "Q-3.1",              unique; by habit the requirement and a number
@@ -40,17 +40,15 @@ async function main() {
     return;
   }
   const selected = select(mutants, options);
-  if (selected.length === 0) {
-    console.log("no mutant concerned");
-    return;
-  }
+  console.log(`${selected.length} of ${mutants.length} mutants to try`);
+  if (selected.length === 0) return;
   const failures = await run(selected, options.jobs);
   if (failures.length > 0) fail(failures);
   console.log(`all ${selected.length} mutants killed`);
 }
 
 function parseArguments(args) {
-  const options = { trace: false, changed: null, only: [], jobs: 2 };
+  const options = { trace: false, changed: null, only: [], jobs: os.availableParallelism() };
   while (args.length > 0) {
     const arg = args.shift();
     if (arg === "--trace") options.trace = true;
@@ -234,7 +232,8 @@ async function run(mutants, jobs) {
         const started = Date.now();
         const problem = await tryMutant(dir, compiler, mutant);
         const seconds = ((Date.now() - started) / 1000).toFixed(1);
-        console.log(`[${++done}/${mutants.length}] ${mutant.id} ${problem ? "NOT KILLED" : "killed"} by ${mutant.test} (${seconds}s)`);
+        const verdict = problem ? `NOT KILLED (${problem})` : `killed by ${mutant.test}`;
+        console.log(`[${++done}/${mutants.length}] ${mutant.id} ${verdict} (${seconds}s)`);
         if (problem) failures.push(`${mutant.id}: ${problem}`);
       }
       await compiler.worker.terminate();
@@ -251,6 +250,7 @@ function copyProject(dir) {
     fs.cpSync(path.join(ROOT, name), path.join(dir, name), { recursive: true, preserveTimestamps: true });
   }
   fs.symlinkSync(path.join(ROOT, "node_modules"), path.join(dir, "node_modules"));
+  fs.mkdirSync(path.join(dir, "cache", "solc"), { recursive: true });
 }
 
 // Every test that is to kill a mutant must pass without one.
@@ -352,6 +352,7 @@ function forge(dir, args) {
     PATH: `${local}${path.delimiter}${process.env.PATH}`,
     FOUNDRY_SOLC: path.join(dir, "tools", "solc"),
     FOUNDRY_DYNAMIC_TEST_LINKING: "true",
+    ZKPOOL_SOLC_CACHE: path.join(dir, "cache", "solc"),
     // A failure is all that is asked for, not the shortest way to it.
     FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT: "0",
   };

@@ -257,16 +257,10 @@ impl<'a> Bench<'a> {
         }
         let mut times = Vec::new();
         let look = async || {
-            let mut done = Vec::new();
-            for task in open.keys() {
-                let entries = chainlog::of(&self.scenery.stage, *task).await.ok()?;
-                if entries.iter().any(|entry| entry.name == "prove") {
-                    done.push(*task);
+            for task in chainlog::delivered(&self.scenery.stage).await.ok()? {
+                if let Some(began) = open.remove(&task) {
+                    times.push(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
                 }
-            }
-            for task in done {
-                let began = open.remove(&task)?;
-                times.push(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
             }
             open.is_empty().then_some(())
         };

@@ -48,6 +48,14 @@ pub async fn of(stage: &Stage, task: TaskId) -> Result<Vec<Entry>> {
     Ok(logs.into_iter().filter_map(entry).collect())
 }
 
+/// Every task that has been delivered so far.
+pub async fn delivered(stage: &Stage) -> Result<Vec<TaskId>> {
+    let topics = json!([IZKPool::Delivered::SIGNATURE_HASH]);
+    let filter = json!([{ "address": stage.domain.pool, "fromBlock": "0x0", "topics": topics }]);
+    let logs: Vec<Log> = stage.anvil.request("eth_getLogs", filter).await.attempt("reading the pool's events")?;
+    Ok(logs.iter().filter_map(|log| log.topics().get(1).copied()).collect())
+}
+
 /// Gas of each step's transaction; several steps of one transaction (a novation inside a delivery) count once, under the
 /// last one's name. A dishonoured publication is a publication.
 pub async fn gas(stage: &Stage, entries: &[Entry]) -> Result<BTreeMap<String, u64>> {

@@ -71,7 +71,7 @@ contract AncestorAttacks is Fixture {
     /// "The signed hash left out chain, contract and prover."
     function test_ASignatureIsOfOneChain() public {
         Quote memory q = quote();
-        bytes memory signature = sign(q);
+        bytes memory signature = signWith(signerKey, pool.digestOf(q));
         vm.chainId(block.chainid + 1);
         vm.expectRevert(IZKPool.BadSignature.selector);
         vm.prank(payer);
@@ -87,7 +87,7 @@ contract AncestorAttacks is Fixture {
         other.openSlot(address(token), SHARED, COLLATERAL, RESERVE, address(0));
         vm.stopPrank();
         Quote memory q = quote();
-        bytes memory signature = sign(q);
+        bytes memory signature = signWith(signerKey, pool.digestOf(q));
         vm.startPrank(payer);
         token.approve(address(other), type(uint256).max);
         vm.expectRevert(IZKPool.BadSignature.selector);

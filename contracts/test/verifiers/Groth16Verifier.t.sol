@@ -41,8 +41,7 @@ contract Groth16VerifierTest is Test {
     function test_RevertWhen_KeyHasNoInputPoints() public {
         Groth16Verifier.Key memory key = Fixtures.productKey();
         key.ic = new uint256[2][](0);
-        vm.expectRevert(Groth16Verifier.NoInputPoints.selector);
-        new Groth16Verifier(key);
+        _refused(key, Groth16Verifier.NoInputPoints.selector);
     }
 
     function test_RevertWhen_G1PointIsBad() public {
@@ -314,9 +313,14 @@ contract Groth16VerifierTest is Test {
 
     // ---- helpers ----
 
+    /// @dev A call of its own: what follows an expected revert at the same depth might not run.
+    function deploy(Groth16Verifier.Key calldata key) external {
+        new Groth16Verifier(key);
+    }
+
     function _refused(Groth16Verifier.Key memory key, bytes4 reason) private {
         vm.expectRevert(reason);
-        new Groth16Verifier(key);
+        this.deploy(key);
     }
 
     function _negated(uint256[4] memory point) private pure returns (uint256[4] memory) {

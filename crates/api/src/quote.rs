@@ -15,8 +15,8 @@ pub type RequestId = BlobId;
 
 /// A wish. The operator answers with terms that fulfil it, or refuses.
 ///
-/// The same body gives the same quote: a retry is safe. To ask anew for otherwise the same thing (after a quote has
-/// lapsed, or for two proofs of one input), change `reference`.
+/// The same body gives the same quote until its task has ended: a retry is safe. For two proofs of one input at once,
+/// change `reference`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuoteRequest {

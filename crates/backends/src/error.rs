@@ -82,6 +82,20 @@ pub enum BackendError {
 }
 
 impl BackendError {
+    /// The message and what lies beneath it, each said once.
+    pub fn report(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            let cause = error.to_string();
+            if !text.ends_with(&cause) {
+                text += &format!(": {cause}");
+            }
+            source = error.source();
+        }
+        text
+    }
+
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         match self {

@@ -17,7 +17,7 @@ const MAX_ENVELOPE: u64 = 256 << 20;
 pub fn preflight_worker(request: PreflightRequest) -> PreflightReply {
     match catch_unwind(AssertUnwindSafe(|| run(request))) {
         Ok(Ok(report)) => PreflightReply::Passed(report),
-        Ok(Err(error)) => PreflightReply::Refused { code: error.code(), message: describe(&error) },
+        Ok(Err(error)) => PreflightReply::Refused { code: error.code(), message: error.report() },
         Err(_) => PreflightReply::Refused {
             code: ErrorCode::Internal,
             message: "the preflight worker failed on this program: report it with the program's id".into(),
@@ -68,15 +68,4 @@ fn report(info: ProgramInfo, preflight: Option<Preflight>) -> PreflightReport {
         statement,
         trial_proof: trial.map(Into::into),
     }
-}
-
-/// The error and what caused it.
-fn describe(error: &BackendError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text += &format!(": {error}");
-        source = error.source();
-    }
-    text
 }

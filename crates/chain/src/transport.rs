@@ -72,11 +72,20 @@ impl BoundedHttp {
             (Some(host), None) => host.to_owned(),
             (None, _) => return Err("it names no host".into()),
         };
-        let client = Client::builder()
+        let builder = Client::builder()
             .timeout(options.timeout)
             .connect_timeout(options.timeout.min(Duration::from_secs(5)))
-            .build()
-            .map_err(|error| format!("{}", error.without_url()))?;
+            // A redirect could take requests to where nobody asked for.
+            .redirect(reqwest::redirect::Policy::none());
+        // A machine without root certificates can still talk to its own node.
+        let builder = if url.scheme() == "http" { builder.tls_certs_only([]) } else { builder };
+        let client = builder.build().map_err(|error| {
+            format!(
+                "TLS cannot be set up ({}); install the system's CA certificates, name them in SSL_CERT_FILE, or use \
+                 an http:// address",
+                innermost(&error)
+            )
+        })?;
         Ok(Self { inner: Arc::new(Inner { client, url, host, options }) })
     }
 
@@ -143,6 +152,9 @@ impl Inner {
             Err(_) if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => {
                 Err(Fault::Passing(format!("answered with HTTP status {status}"), asked))
             }
+            Err(_) if status.is_redirection() => {
+                Err(Fault::Lasting(format!("redirects (HTTP status {status}): use the address that it leads to")))
+            }
             Err(_) if !status.is_success() => Err(Fault::Lasting(format!("answered with HTTP status {status}"))),
             Err(error) => Err(Fault::Lasting(format!("does not speak JSON-RPC: {error}"))),
         }
@@ -153,11 +165,20 @@ fn passing(error: reqwest::Error) -> Fault {
     let reason = if error.is_timeout() {
         "does not answer in time".into()
     } else if error.is_connect() {
-        "cannot be reached".into()
+        format!("cannot be reached ({})", innermost(&error))
     } else {
         format!("broke off: {}", error.without_url())
     };
     Fault::Passing(reason, None)
+}
+
+/// The innermost cause, which says most ("Connection refused"); the outer texts repeat the URL.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
 }
 
 impl Service<RequestPacket> for BoundedHttp {

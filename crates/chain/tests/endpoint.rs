@@ -50,6 +50,25 @@ async fn an_endpoint_that_is_not_there_is_named_without_its_secrets() {
     }
 }
 
+/// Runs itself once more in a world without root certificates.
+#[test]
+fn without_root_certificates_only_https_is_refused() {
+    const INNER: &str = "ZKPOOL_TEST_WITHOUT_CERTIFICATES";
+    if std::env::var_os(INNER).is_none() {
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "without_root_certificates_only_https_is_refused"])
+            .envs([(INNER, "1"), ("SSL_CERT_FILE", "/nonexistent"), ("SSL_CERT_DIR", "/nonexistent")])
+            .status();
+        assert!(status.unwrap().success());
+        return;
+    }
+    assert!(Rpc::new("http://127.0.0.1:1").is_ok());
+    let error = Rpc::new("https://127.0.0.1:1/hidden").unwrap_err();
+    assert_eq!(error.code(), ErrorCode::BadRequest);
+    let text = error.to_string();
+    assert!(text.contains("SSL_CERT_FILE") && !text.contains("hidden"), "{text}");
+}
+
 #[tokio::test]
 async fn an_endpoint_that_limits_requests_is_asked_again() {
     let chain = chain().await;
@@ -124,4 +143,7 @@ async fn a_page_that_is_no_endpoint_is_recognised() {
     let proxy = Proxy::before(&chain, |_, _| Deed::Status(200)).await;
     let error = hasty(&proxy.url).chain_id().await.unwrap_err();
     assert!(error.to_string().contains("does not speak JSON-RPC"), "{error}");
+    proxy.judge(|_, _| Deed::Status(308));
+    let error = hasty(&proxy.url).chain_id().await.unwrap_err();
+    assert!(error.to_string().contains("use the address that it leads to"), "{error}");
 }

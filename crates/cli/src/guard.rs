@@ -61,11 +61,11 @@ fn scan(root: &Command, args: &[String]) -> CliResult {
     Ok(())
 }
 
-/// Arguments that hold a hash say so in their value's name.
+/// Arguments that may hold 32 bytes of public data say so in their value's name.
 fn takes_hash(argument: &clap::Arg) -> bool {
-    argument
-        .get_value_names()
-        .is_some_and(|names| names.iter().any(|name| ["HASH", "TASK", "PROGRAM"].contains(&name.as_str())))
+    argument.get_value_names().is_some_and(|names| {
+        names.iter().any(|name| ["HASH", "TASK", "PROGRAM", "BYTES", "ARGUMENT"].contains(&name.as_str()))
+    })
 }
 
 fn check_value(name: &str, hash_allowed: bool, value: &str) -> CliResult {
@@ -178,5 +178,9 @@ mod tests {
     fn a_task_is_no_key() {
         assert!(!refuses(&["request", "watch", &format!("0x{KEY}")]));
         assert!(!refuses(&["request", "run", "--statement", &format!("0x{KEY}")]));
+        // One word of calldata, or of a constructor's arguments.
+        assert!(!refuses(&["request", "run", "--call-suffix", &format!("0x{KEY}")]));
+        assert!(!refuses(&["deploy", "contract", "Name", &format!("0x{KEY}")]));
+        assert!(refuses(&["request", "run", "--call-suffix", WORDS]));
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Engine {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EngineError {
     /// The backend says why.
-    #[error("{}", with_causes(.0))]
+    #[error("{}", .0.report())]
     Backend(#[from] BackendError),
     /// A fault of the backend itself.
     #[error("the prover itself failed: {0}")]
@@ -107,17 +107,6 @@ fn compute<T: Send>(threads: usize, work: impl FnOnce() -> Result<T, BackendErro
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("without a reason").chars().take(200).collect()
-}
-
-/// An error with what lies beneath it, on one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text += &format!(": {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

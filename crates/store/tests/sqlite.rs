@@ -73,6 +73,18 @@ async fn a_full_disk_changes_nothing_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_write_that_a_full_disk_ended_does_not_spoil_the_next() {
+    let (_, directory) = open(OWNER).await;
+    let store = SqliteStore::open(&directory.path().join("zkpool.db"), OWNER).await.unwrap();
+    for n in 0..3_u8 {
+        store.lose_a_write().await.unwrap_err();
+        let id = zkpool_protocol::BlobId::of(&[n]);
+        store.note_upload(Address::repeat_byte(1), id, 1, u64::MAX, 1).await.unwrap();
+    }
+    assert_eq!(store.uploaded_bytes(Address::repeat_byte(1)).await.unwrap(), 3);
+}
+
+#[tokio::test]
 async fn many_writers_wait_for_each_other() {
     let (store, _directory) = open(OWNER).await;
     let writers = (0..32_u8).map(|n| {

@@ -313,6 +313,8 @@ impl<'a> Run<'a> {
             let name = || inputs::shown(signal.name);
             match usize::try_from(self.invoke(size, (high, low))?) {
                 Err(_) => return Err(InputError::Unknown { signal: name() }.into()),
+                // Some versions of circom answer so for a name that they do not know.
+                Ok(0) if !signal.values.is_empty() => return Err(InputError::Unknown { signal: name() }.into()),
                 Ok(size) if size != signal.values.len() => {
                     let found = signal.values.len();
                     return Err(InputError::Size { signal: name(), expected: size, found }.into());

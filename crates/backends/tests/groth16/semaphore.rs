@@ -113,7 +113,7 @@ fn names_the_signal_that_is_wrong() {
     let missing = refuse(&|input| drop(input.as_object_mut().unwrap().remove("scope")));
     assert!(missing.contains("24 of the circuit's 25") && missing.contains("merkleProofSiblings"), "{missing}");
     let unknown = refuse(&|input| input["scpoe"] = 1.into());
-    assert!(unknown.contains("\"scpoe\""), "{unknown}");
+    assert!(unknown.contains("no input signal \"scpoe\""), "{unknown}");
     let short = refuse(&|input| drop(input["merkleProofSiblings"].as_array_mut().unwrap().pop()));
     assert!(short.contains("\"merkleProofSiblings\" takes 20 values, but the input has 19"), "{short}");
 }

@@ -83,6 +83,15 @@ fn refuses_by_code() {
 }
 
 #[test]
+fn says_once_what_is_wrong() {
+    let whole = zkey(product(), 1);
+    let short = TestProgram::new(&whole[..whole.len() - 100], Some(&generator_wasm(Quirk::None)));
+    let (code, message) = refused(ask(&short, None, false));
+    assert_eq!(code, ErrorCode::BadProvingKey);
+    assert_eq!(message.matches("fetch it again").count(), 1, "{message}");
+}
+
+#[test]
 fn only_a_trial_finds_a_generator_that_lies() {
     let program = program(Quirk::Lies);
     let envelope = json!({"program": program.files.manifest.id(), "inputs": product_input(9)});

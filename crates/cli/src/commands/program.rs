@@ -135,15 +135,7 @@ async fn register(args: RegisterArgs, context: &Context) -> CliResult {
 
 fn inspect(args: &InspectArgs) -> CliResult<(serde_json::Value, String)> {
     let attempt = || format!("look at {}", args.zkey.display());
-    let failed = |error: BackendError| {
-        let mut why = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(inner) = cause {
-            why += &format!(": {inner}");
-            cause = inner.source();
-        }
-        CliError::coded(attempt(), why, error.code())
-    };
+    let failed = |error: BackendError| CliError::coded(attempt(), error.report(), error.code());
     let mut files = BTreeMap::new();
     let mut add = |path: &Path| -> CliResult<BlobId> {
         let id = hash_file(path).map_err(|error| CliError::file(format!("read {}", path.display()), error))?;

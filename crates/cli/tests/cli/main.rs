@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "for tests")]
 
 mod docs;
+mod documents;
 mod errors;
 mod kit;
 mod offline;

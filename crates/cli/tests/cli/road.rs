@@ -25,7 +25,9 @@ use zkpool_chain::{
 };
 
 /// Bound on every wait here.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// The operator's slots: one for each task within the validity of a quote.
+const SLOTS: usize = 4;
 // Accounts of anvil's, by their place in the mnemonic.
 const DEPLOYER: &str = "mnemonic:WORDS/0";
 const OWNER: &str = "mnemonic:WORDS/1";
@@ -39,23 +41,21 @@ sol! {
 }
 
 /// A process of the pool; killed when dropped.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     lines: mpsc::Receiver<String>,
 }
 
 impl Process {
     fn start(stage: &Stage, args: &[&str]) -> Self {
-        let mut child = Command::new(assert_cmd::cargo::cargo_bin("zkpool"))
-            .args(args)
-            .current_dir(stage.place.path())
-            .envs(stage.env())
-            .env("RUST_LOG", "info")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin("zkpool"));
+        command.args(args).current_dir(stage.place.path()).envs(stage.env()).env("RUST_LOG", "info");
+        Self::spawn(command)
+    }
+
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let (send, lines) = mpsc::channel();
         let err = BufReader::new(child.stderr.take().unwrap());
         thread::spawn(move || err.lines().map_while(Result::ok).for_each(|line| drop(send.send(line))));
@@ -63,7 +63,7 @@ impl Process {
     }
 
     /// Waits until it says `words`.
-    fn says(&self, words: &str) {
+    pub(crate) fn says(&self, words: &str) {
         let (end, mut said) = (Instant::now() + PATIENCE, String::new());
         while let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
             if line.contains(words) {
@@ -74,8 +74,13 @@ impl Process {
         panic!("it never said {words:?}, but:\n{said}");
     }
 
+    /// How many lines of those that it has written since hold `words`.
+    fn said(&self, words: &str) -> usize {
+        self.lines.try_iter().filter(|line| line.contains(words)).count()
+    }
+
     /// Asks it to end, and waits.
-    fn stop(mut self) -> ExitStatus {
+    pub(crate) fn stop(mut self) -> ExitStatus {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
         let end = Instant::now() + PATIENCE;
         loop {
@@ -96,17 +101,17 @@ impl Drop for Process {
 }
 
 /// A chain with the contracts, and files to work with.
-struct Stage {
-    place: Place,
-    anvil: Anvil,
-    pool: String,
-    token: String,
-    verifier: String,
+pub(crate) struct Stage {
+    pub(crate) place: Place,
+    pub(crate) anvil: Anvil,
+    pub(crate) pool: String,
+    pub(crate) token: String,
+    pub(crate) verifier: String,
     out: String,
 }
 
 impl Stage {
-    fn set() -> Self {
+    pub(crate) fn set() -> Self {
         let anvil = Anvil::start_with(&AnvilOptions { block_time: Some(1), ..AnvilOptions::default() }).unwrap();
         let place = Place::new();
         fs::write(place.path().join("product.zkey"), zkey(product(), 7)).unwrap();
@@ -117,14 +122,21 @@ impl Stage {
         stage.token = stage.deploy(&["contract", "TestToken"], "contract");
         stage.verifier = stage.deploy(&["groth16-verifier", "--zkey", "product.zkey"], "verifier");
         assert_eq!(stage.deploy(&["pool"], "pool"), stage.pool, "deploying again changes nothing");
-        let runtime = tokio::runtime::Runtime::new().unwrap();
         for account in [1, 2] {
-            let amount = U256::from(20_000_000_000_000_000_000u128);
-            let call = mintCall { to: stage.anvil.account(account), amount };
-            let (from, to): (Address, Address) = (stage.anvil.account(0), stage.token.parse().unwrap());
-            runtime.block_on(stage.anvil.send(from, Some(to), Bytes::from(call.abi_encode()), U256::ZERO)).unwrap();
+            stage.fund(&stage.anvil.account(account).to_string(), 20);
         }
         stage
+    }
+
+    /// Gives `account` ether for gas, and so many whole tokens.
+    pub(crate) fn fund(&self, account: &str, tokens: u64) {
+        let to: Address = account.parse().unwrap();
+        let amount = U256::from(tokens) * U256::from(1_000_000_000_000_000_000u128);
+        let (from, token): (Address, Address) = (self.anvil.account(0), self.token.parse().unwrap());
+        let mint = Bytes::from(mintCall { to, amount }.abi_encode());
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(self.anvil.set_ether(to, U256::from(1_000_000_000_000_000_000_000u128))).unwrap();
+        runtime.block_on(self.anvil.send(from, Some(token), mint, U256::ZERO)).unwrap();
     }
 
     fn env(&self) -> [(&str, &str); 3] {
@@ -169,7 +181,7 @@ impl Stage {
             per_ether = "1000000000000000000"
             [[service.slots]]
             token = "{token}"
-            count = 3
+            count = {SLOTS}
             collateral = "2000000000000000000"
             honour = "100000000000000000"
             [[service.verifiers]]
@@ -226,7 +238,7 @@ fn from_empty_directory_to_delivered_collected_and_withdrawn() {
 
     // The operator.
     stage.run(&["operator", "set-signer", &stage.address(SIGNER)]).succeeds();
-    stage.run(&["operator", "deposit", "7ether"]).succeeds();
+    stage.run(&["operator", "deposit", "9ether"]).succeeds();
     let service = Process::start(&stage, &["service", "run"]);
     service.says("the service runs");
     // A second one on the same database; and on the same port, elsewhere.
@@ -249,6 +261,10 @@ fn from_empty_directory_to_delivered_collected_and_withdrawn() {
         (&"delivered".into(), &true.into(), &true.into())
     );
     let task = done["task"].as_str().unwrap().to_owned();
+    // The same wish again, once its task has ended, is another task.
+    let again = run(1, &["--deposit", "--json"]).json();
+    assert_eq!(again["outcome"], "delivered");
+    assert_ne!(again["task"], done["task"]);
     stage.run(&["request", "collect", &task]).succeeds();
     stage.run(&["request", "watch", &format!("0x{}", "77".repeat(32))]).fails(5, "not_found", &["--state"]);
 
@@ -257,6 +273,10 @@ fn from_empty_directory_to_delivered_collected_and_withdrawn() {
     stage.run(&["request", "quote", "--inputs", &stage.input(2), "--out", "quote.json"]).succeeds();
     let shown = stage.json(&["quote", "show", "quote.json"]);
     assert_eq!((&shown["authentic"], &shown["backed"]), (&true.into(), &true.into()));
+    // As long as it is open, it is the same task.
+    let wish = ["request", "quote", "--inputs", &stage.input(2), "--out", "again.json"];
+    stage.run(&wish).succeeds();
+    assert_eq!(stage.json(&["quote", "show", "again.json"])["id"], shown["id"]);
     let before = stage.pool_balance(REQUESTER);
     let reward: u128 = shown["quote"]["terms"]["reward"].as_str().unwrap().parse().unwrap();
     for _ in 0..2 {
@@ -268,13 +288,17 @@ fn from_empty_directory_to_delivered_collected_and_withdrawn() {
     assert_eq!(watched["outcome"], "delivered");
 
     // Nobody proves: what is owed is collected.
-    let args = ["--proof-window", "6s", "--liability-window", "10s", "--out", "late.json"];
-    stage.run(&[&["request", "quote", "--inputs", &stage.input(3)], &args[..]].concat()).succeeds();
+    let windows = ["--proof-window", "6s", "--liability-window", "10s"];
+    let wish = ["request", "quote", "--inputs", &stage.input(3), "--out", "late.json"];
+    stage.run(&[&wish[..], &windows].concat()).succeeds();
     assert!(prover.stop().success());
     stage.run(&["request", "publish", "late.json"]).succeeds();
     let late = stage.json(&["quote", "show", "late.json"])["id"].as_str().unwrap().to_owned();
-    stage.run(&["request", "collect", &late]).fails(5, "bad_request", &["--wait"]);
+    // The same wish is gone on with, not paid for again.
     let paid = stage.pool_balance(REQUESTER);
+    let same = run(3, &[&windows[..], &["--no-watch", "--json"]].concat()).json();
+    assert_eq!((&same["task"], stage.pool_balance(REQUESTER)), (&late.as_str().into(), paid));
+    stage.run(&["request", "collect", &late]).fails(5, "bad_request", &["--wait"]);
     let ended = stage.json(&["request", "resume", "--collect"]);
     assert_eq!((&ended[0]["task"], &ended[0]["outcome"]), (&late.into(), &"defaulted".into()));
     assert!(stage.pool_balance(REQUESTER) > paid + 1_000_000_000_000_000_000, "liability and refund");
@@ -283,7 +307,7 @@ fn from_empty_directory_to_delivered_collected_and_withdrawn() {
     // The end.
     assert!(service.stop().success());
     let status = stage.json(&["operator", "status"]);
-    assert_eq!(status["slots"].as_array().unwrap().len(), 3);
+    assert_eq!(status["slots"].as_array().unwrap().len(), SLOTS);
     for (role, of) in [("request", REQUESTER), ("operator", OWNER)] {
         let balance = stage.pool_balance(of).to_string();
         stage.run(&[role, "withdraw", &balance]).succeeds();
@@ -291,6 +315,32 @@ fn from_empty_directory_to_delivered_collected_and_withdrawn() {
     }
     stage.run(&["operator", "close-slot", "0"]).succeeds();
     stage.run(&["operator", "empty-slot", "0"]).fails(5, "transaction_failed", &["empty slot 0"]);
+}
+
+#[test]
+fn a_token_that_takes_a_fee_pays_for_collateral_and_proofs() {
+    let mut stage = Stage::set();
+    stage.token = stage.deploy(&["contract", "FeeToken"], "contract");
+    for account in [1, 2] {
+        stage.fund(&stage.anvil.account(account).to_string(), 20);
+    }
+    stage.configure();
+
+    // Out of the wallet less arrives than a slot takes. That is tried once, not as fast as it can fail.
+    let service = Process::start(&stage, &["service", "run"]);
+    service.says("a transaction failed");
+    thread::sleep(Duration::from_secs(4));
+    assert!(service.said("a transaction failed") < 6, "it tries again and again");
+    assert!(service.stop().success());
+
+    stage.run(&["operator", "deposit", "9ether"]).succeeds();
+    let service = Process::start(&stage, &["service", "run"]);
+    let prover = Process::start(&stage, &["prover", "run"]);
+    prover.says("joined");
+    wait_for_slots(&stage);
+    let done = stage.json(&["request", "run", "--inputs", &stage.input(1), "--deposit"]);
+    assert_eq!(done["outcome"], "delivered");
+    assert!(prover.stop().success() && service.stop().success());
 }
 
 #[test]
@@ -319,7 +369,7 @@ fn a_wrong_chain_and_a_missing_contract_are_told_apart() {
 
 fn wait_for_slots(stage: &Stage) {
     let end = Instant::now() + PATIENCE;
-    while stage.json(&["operator", "slots"]).as_array().unwrap().len() < 3 {
+    while stage.json(&["operator", "slots"]).as_array().unwrap().len() < SLOTS {
         assert!(Instant::now() < end, "the service opens its slots");
         thread::sleep(Duration::from_millis(200));
     }

@@ -16,7 +16,8 @@ const MAX_CALL: usize = 128 * 1024;
 const REFUSAL_STANDS: u64 = 1_000;
 
 /// Asks for a quote and waits up to `wait` (at most [`zkpool_api::MAX_QUOTE_WAIT`]) for what becomes of it. The same body
-/// gets the same quote; after a refusal that time or the requester can mend it is tried anew.
+/// gets the same quote until its task has ended; after that, and after a refusal that time or the requester can mend, it
+/// is a new wish.
 /// Fails with `Forbidden` (`who` is not the payer), `UnknownInput`, `UnknownProgram`, `BadRequest`, `TooManyQuotes`. A
 /// refusal is no failure but an answer.
 pub async fn request_quote(ctx: &Context, who: Address, wish: QuoteRequest, wait: Duration) -> OpResult<QuoteReply> {
@@ -72,7 +73,7 @@ fn is_pending(task: &TaskRecord) -> bool {
     }
 }
 
-/// Refused for a reason that may have passed; what the input or the program was refused for stays.
+/// Ended, or refused for a reason that may have passed; what the input or the program was refused for stays.
 fn may_be_tried_anew(task: &TaskRecord, now: u64) -> bool {
     let lasting = |refusal: &Refusal| {
         matches!(
@@ -85,9 +86,10 @@ fn may_be_tried_anew(task: &TaskRecord, now: u64) -> bool {
                 | ErrorCode::PreflightExceeded
         )
     };
-    task.state == TaskState::Refused
-        && !task.refusal.as_ref().is_some_and(lasting)
-        && task.changed_at + REFUSAL_STANDS <= now
+    match task.state {
+        TaskState::Refused => !task.refusal.as_ref().is_some_and(lasting) && task.changed_at + REFUSAL_STANDS <= now,
+        state => state.is_final(),
+    }
 }
 
 /// Refuses at once what needs no preflight to be refused.
@@ -188,7 +190,7 @@ async fn reply(ctx: &Context, task: &TaskRecord) -> OpResult<QuoteReply> {
         }
         (None, TaskState::Lapsed) => {
             reply.status = QuoteStatus::Refused;
-            let message = "the quote has expired without being published: ask anew with another reference";
+            let message = "the quote has expired without being published: ask anew";
             reply.error = Some(ApiError::new(ErrorCode::QuoteExpired, message));
         }
         (None, _) => {

@@ -136,7 +136,10 @@ async fn note(ctx: &Context, record: &TxRecord) -> OpResult<()> {
     if let (TxState::Mined, Some(receipt)) = (record.state, &record.receipt) {
         metrics::gas(kind, receipt.gas_used);
     }
-    if matches!(kind, "open" | "topup" | "approve" | "signer") && record.state != TxState::Sent {
+    // What failed is tried again in its own time: at once it would most likely fail again, and cost gas each time.
+    if matches!(kind, "open" | "topup" | "approve" | "signer")
+        && matches!(record.state, TxState::Mined | TxState::Succeeded)
+    {
         ctx.nudges.account.wake();
     }
     if let (TxState::Failed, Some(failure)) = (record.state, &record.failure) {

@@ -20,7 +20,7 @@ use crate::{
 use async_trait::async_trait;
 use row::{Fields, int};
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    Connection, Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{fmt, path::Path, time::Duration};
@@ -77,6 +77,14 @@ impl SqliteStore {
         Ok(store)
     }
 
+    /// A write whose transaction SQLite has ended by itself, as it does when a disk is full; fails.
+    #[cfg(feature = "faults")]
+    pub async fn lose_a_write(&self) -> StoreResult<()> {
+        let mut write = self.write("lose a write").await?;
+        sqlx::query("ROLLBACK").execute(&mut *write.tx).await.map_err(write.fault())?;
+        write.commit().await
+    }
+
     /// As [`Self::open`]; fails on demand.
     #[cfg(feature = "faults")]
     pub async fn open_with_faults(path: &Path, owner: Owner, faults: crate::faults::Faults) -> StoreResult<Self> {
@@ -101,7 +109,10 @@ impl SqliteStore {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections).min_connections(1);
-        let opened = pool(1).connect_with(options.clone()).await;
+        // A full disk ends a transaction behind the connection's back, which is out of step from then on: a new one is
+        // taken in its place.
+        let writing = pool(1).before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }));
+        let opened = writing.connect_with(options.clone()).await;
         let writer = opened.map_err(|error| StoreError::database(WHAT, error))?;
         sqlx::migrate!("./migrations").run(&writer).await.map_err(|error| match error {
             sqlx::migrate::MigrateError::Execute(error) => StoreError::database("make the database's tables", error),

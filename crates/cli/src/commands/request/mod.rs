@@ -22,7 +22,7 @@ use serde_json::json;
 use std::{path::PathBuf, time::Duration};
 use zkpool_chain::{SenderOptions, alloy::primitives::U256};
 use zkpool_protocol::{Domain, ErrorCode, SignedQuote, TaskId};
-use zkpool_requester::{Config, Options, Payment, Publication, Requester, RequesterError, Stage};
+use zkpool_requester::{Config, Offer, Options, Payment, Publication, Requester, RequesterError, Stage};
 
 /// Where quotes are stored.
 const DEFAULT_STATE: &str = ".zkpool/request";
@@ -181,14 +181,30 @@ async fn whole_road(args: RunArgs, context: &Context) -> CliResult {
             U256::from(reward).saturating_sub(requester.balance(request.quote.reward_token).await.map_err(money)?);
         let missing = u128::try_from(missing).unwrap_or(u128::MAX);
         context.output.note(format!("depositing {missing} of {} for a firm quote", request.quote.reward_token));
-        requester.deposit(request.quote.reward_token, missing).await.map_err(money)?;
+        money::bring(&requester, request.quote.reward_token, missing).await.map_err(money)?;
         offers = offer::ask(&requester, &request).await?;
+    }
+    if let Some(task) = open_already(&requester, &offers) {
+        context.output.note(format!("task {task} is the same and still open: going on with it, nothing is paid twice"));
+        return publish_and_follow(&requester, task, &args, context).await;
     }
     let best = requester.choose(&request, &offers).await.map_err(|e| failed("find an acceptable quote", e))?;
     context.output.note(offer::line(&requester, &best).await?);
     check_funds(&requester, &best.quote, payment, args.deposit).await?;
     let task = requester.record_paid_by(&request, &best, payment).await.map_err(|e| failed("record the quote", e))?;
-    if let Some(outcome) = publish_recorded(&requester, task, false, context).await? {
+    publish_and_follow(&requester, task, &args, context).await
+}
+
+/// An equal wish from before that has not ended: its operator answers with the same quote.
+fn open_already(requester: &Requester, offers: &[Offer]) -> Option<TaskId> {
+    offers.iter().filter_map(Offer::firm).find_map(|offer| {
+        let record = requester.task(offer.quote.quote.id(requester.domain())).ok()?;
+        (!record.stage.is_final()).then_some(record.task)
+    })
+}
+
+async fn publish_and_follow(requester: &Requester, task: TaskId, args: &RunArgs, context: &Context) -> CliResult {
+    if let Some(outcome) = publish_recorded(requester, task, false, context).await? {
         return end(context, &outcome);
     }
     if args.no_watch {
@@ -196,7 +212,7 @@ async fn whole_road(args: RunArgs, context: &Context) -> CliResult {
             .output
             .result(&json!({ "task": task, "outcome": "published" }), format!("task {task}\npublished"));
     }
-    let outcome = follow(&requester, task, Plan { collect: args.collect, timeout: None }).await?;
+    let outcome = follow(requester, task, Plan { collect: args.collect, timeout: None }).await?;
     end(context, &outcome)
 }
 

@@ -14,6 +14,7 @@ use serde_json::json;
 use zkpool_bindings::IZKPool;
 use zkpool_chain::{TxRecord, alloy::primitives::U256};
 use zkpool_protocol::Address;
+use zkpool_requester::{Requester, RequesterError};
 
 /// Shows what the wallet and the pool hold.
 pub(super) async fn balance(args: BalanceArgs, context: &Context) -> CliResult {
@@ -44,6 +45,21 @@ pub(super) async fn deposit(args: DepositArgs, context: &Context) -> CliResult {
     let (requester, _) = open(&args.common, context).await?;
     let record = requester.deposit(token, args.amount.0).await.map_err(|e| failed("deposit into the pool", e))?;
     sent(context, &record)
+}
+
+/// Moves tokens from the wallet so that `amount` more arrives in the pool: with a token that takes a fee on transfers,
+/// what the fee took is brought as well.
+pub(super) async fn bring(requester: &Requester, token: Address, amount: u128) -> Result<(), RequesterError> {
+    let before = requester.balance(token).await?;
+    requester.deposit(token, amount).await?;
+    let arrived = requester.balance(token).await?.saturating_sub(before);
+    let short = U256::from(amount).saturating_sub(arrived);
+    if short.is_zero() || arrived.is_zero() {
+        return Ok(());
+    }
+    // The same part of it will be taken again.
+    let more = short.saturating_mul(U256::from(amount)) / arrived + U256::from(1);
+    requester.deposit(token, u128::try_from(more).unwrap_or(u128::MAX)).await.map(drop)
 }
 
 /// Moves tokens out of the pool.

@@ -144,7 +144,7 @@ fn compute(wish: &Wish, program: &ProgramFiles, source: &WitnessSource) -> CliRe
     let found = backend.preflight(&local, &input, false, &Control::new());
     found
         .map(|found| found.statement)
-        .map_err(|error| CliError::coded("run the program on the input", &error, error.code()))
+        .map_err(|error| CliError::coded("run the program on the input", error.report(), error.code()))
 }
 
 /// snarkjs' `public.json`: a list of decimal numbers, as texts.
