@@ -2,7 +2,7 @@
 
 use super::{
     ReceiptError,
-    codec::{MAX_JOURNAL, MAX_RECEIPT, context, decode_receipt, digest, guarded, word},
+    codec::{MAX_ASSUMPTION, MAX_JOURNAL, MAX_RECEIPT, context, decode_receipt, digest, guarded, word},
 };
 use alloy_primitives::B256;
 use risc0_zkvm::{
@@ -43,16 +43,17 @@ pub fn receipt_hash(receipt: &[u8]) -> B256 {
     word(*Impl::hash_bytes(receipt))
 }
 
-/// The digest of what a whole receipt claims, without checking it: how a receipt of an assumption is named. Composite
-/// receipts are named with their assumptions taken as proven.
+/// Verifies a receipt that a program is to build on, whatever it proves, and says of which kind it is: only a succinct
+/// one can be resolved in the recursion.
 ///
 /// # Errors
 ///
-/// [`ReceiptError`], if the bytes are not a receipt.
-pub fn claim_digest(receipt: &[u8]) -> Result<B256, ReceiptError> {
+/// [`ReceiptError`] names what is wrong.
+pub fn verify_assumption(receipt: &[u8]) -> Result<ProofKind, ReceiptError> {
     guarded(|| {
-        let receipt = decode_receipt("receipt", receipt, MAX_RECEIPT)?;
-        Ok(word(receipt.claim().map_err(seal)?.digest()))
+        let receipt = decode_receipt("receipt of an assumption", receipt, MAX_ASSUMPTION)?;
+        receipt.inner.verify_integrity_with_context(&context()).map_err(seal)?;
+        kind_of(&receipt.inner)
     })
 }
 

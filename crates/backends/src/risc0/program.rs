@@ -1,0 +1,48 @@
+//! A program and its image id.
+
+use super::GuestError;
+use crate::{BackendError, ProgramFiles, program};
+use alloy_primitives::B256;
+use risc0_binfmt::ProgramBinary;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use zkpool_protocol::ProgramManifest;
+
+/// The longest program, in bytes.
+const MAX_PROGRAM: u64 = 64 << 20;
+
+/// A program that is what its manifest says.
+pub(super) struct Guest {
+    /// The program binary.
+    pub binary: Vec<u8>,
+    /// Its image id.
+    pub image: B256,
+}
+
+impl Guest {
+    /// Reads it. Its memory is laid out, which costs what the program claims: for a process with bounds on memory.
+    pub(super) fn read(program: &ProgramFiles) -> Result<Self, BackendError> {
+        let ProgramManifest::Risc0 { binary, image_id } = program.manifest else {
+            return Err(BackendError::OtherSystem);
+        };
+        let bytes = program::read(program.path(&binary)?, "program", MAX_PROGRAM)?;
+        let found = image_id_of(&bytes)?;
+        if found != image_id {
+            return Err(GuestError::Image { expected: image_id, found }.into());
+        }
+        Ok(Self { binary: bytes, image: image_id })
+    }
+}
+
+/// The image id of a program binary.
+///
+/// # Errors
+///
+/// [`GuestError::Malformed`].
+pub fn image_id_of(binary: &[u8]) -> Result<B256, GuestError> {
+    let compute = || ProgramBinary::decode(binary)?.compute_image_id();
+    match catch_unwind(AssertUnwindSafe(compute)) {
+        Ok(Ok(digest)) => Ok(B256::new(digest.into())),
+        Ok(Err(error)) => Err(GuestError::Malformed(format!("{error:#}"))),
+        Err(_) => Err(GuestError::Malformed("it cannot be laid out in memory".into())),
+    }
+}
