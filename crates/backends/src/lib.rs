@@ -113,6 +113,19 @@ pub fn backend(program: &ProgramManifest, limits: Limits) -> Result<Box<dyn Back
     }
 }
 
+/// Every backend of this build.
+///
+/// # Errors
+///
+/// [`BackendError::DevelopmentMode`], if the environment asks for receipts that prove nothing.
+pub fn backends(limits: Limits) -> Result<Vec<Box<dyn Backend>>, BackendError> {
+    let groth16: Box<dyn Backend> = Box::new(groth16::Groth16Backend::new(limits));
+    #[cfg(feature = "risc0")]
+    return Ok(vec![groth16, Box::new(risc0::Risc0Backend::new(limits, None)?)]);
+    #[cfg(not(feature = "risc0"))]
+    Ok(vec![groth16])
+}
+
 /// What a backend may use of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

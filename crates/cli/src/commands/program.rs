@@ -17,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use zkpool_api::{Client, ClientError, ClientOptions};
-use zkpool_backends::{BackendError, Control, Input, Limits, ProgramFiles};
+use zkpool_backends::{BackendError, Control, Input, Limits, PreflightOptions, ProgramFiles};
 use zkpool_protocol::{BlobId, ProgramManifest};
 use zkpool_verifiers::groth16::VerifyingKey;
 
@@ -154,7 +154,7 @@ fn inspect(args: &InspectArgs) -> CliResult<(serde_json::Value, String)> {
     let witness_generator = args.wasm.as_deref().map(&mut add).transpose()?;
     let manifest = ProgramManifest::Groth16Bn254 { zkey, witness_generator };
     let program = ProgramFiles { manifest: manifest.clone(), files };
-    let backend = zkpool_backends::backend(manifest.kind(), Limits::default());
+    let backend = zkpool_backends::backend(&manifest, Limits::default()).map_err(failed)?;
     let control = Control::new();
     let info = backend.inspect(&program, &control).map_err(failed)?;
     let key = VerifyingKey::from_bytes(&info.verifying_key)
@@ -181,7 +181,8 @@ fn inspect(args: &InspectArgs) -> CliResult<(serde_json::Value, String)> {
         key.evm_key_hash()
     );
     if let Some(input) = input(args)? {
-        let found = backend.preflight(&program, &input, args.prove, &control).map_err(failed)?;
+        let options = PreflightOptions { trial: args.prove, ..PreflightOptions::default() };
+        let found = backend.preflight(&program, &input, &options, &control).map_err(failed)?;
         let words: Vec<_> = found.public_inputs.iter().map(ToString::to_string).collect();
         text += &format!("\nstatement      {}\npublic inputs  {}", found.statement, words.join(", "));
         value["statement"] = json!(found.statement);
