@@ -22,7 +22,6 @@ mod wrap;
 
 pub use child::WorkerCommand;
 pub use error::GuestError;
-pub use program::image_id_of;
 pub use segments::execute_worker;
 pub use step::{ProveRequest, prove_worker};
 

@@ -1,15 +1,17 @@
 //! How fast this machine proves segments: one real proof of the smallest, of a program that only counts.
 
 use super::{
+    GuestError,
     child::WorkerCommand,
     execute::{GuestInput, run},
-    program::{Guest, image_id_of},
+    program::Guest,
 };
 use crate::{BackendError, Control, Input, Stage, Step, Throughput};
 use risc0_binfmt::ProgramBinary;
 use risc0_zkos_v1compat::V1COMPAT_ELF;
 use std::{fs, time::Instant};
 use zkpool_protocol::zkvm::{self, MIN_SEGMENT_PO2};
+use zkpool_verifiers::risc0::image_id;
 
 /// Rounds of the loop: with what the zkVM takes for itself, most of the smallest segment.
 const ROUNDS: u32 = 2_000;
@@ -23,7 +25,7 @@ pub(super) fn measure(worker: &WorkerCommand, control: &Control) -> Result<Throu
     let stdin = directory.path().join("stdin");
     fs::write(&stdin, []).map_err(failed)?;
     let binary = ProgramBinary::new(&counter(ROUNDS), V1COMPAT_ELF).encode();
-    let guest = Guest { image: image_id_of(&binary)?, binary };
+    let guest = Guest { image: image_id(&binary).map_err(GuestError::Malformed)?, binary };
     let input = Input::Guest { stdin, assumptions: vec![] };
     let input = GuestInput::read(&input)?;
     let mut cuts = Vec::new();
@@ -31,7 +33,7 @@ pub(super) fn measure(worker: &WorkerCommand, control: &Control) -> Result<Throu
         cuts.push(cut);
         Ok(())
     })?;
-    let Some(cut) = cuts.first() else { return Err(super::GuestError::BrokeDown.into()) };
+    let Some(cut) = cuts.first() else { return Err(GuestError::BrokeDown.into()) };
     let segment = directory.path().join("segment");
     fs::write(&segment, cut.bytes()?).map_err(failed)?;
     control.report(Stage::Prove, 0.0);

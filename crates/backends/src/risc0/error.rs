@@ -10,8 +10,8 @@ use zkpool_verifiers::risc0::ReceiptError;
 #[non_exhaustive]
 pub enum GuestError {
     /// The program is no program binary.
-    #[error("the program is not a RISC Zero program binary ({0}): give the .bin file that `risc0-build` makes")]
-    Malformed(String),
+    #[error("the program is no RISC Zero program ({0}): give the .bin file that `risc0-build` makes")]
+    Malformed(#[source] ReceiptError),
     /// The program is another one than its manifest says.
     #[error("the program's image id is {found}, but the manifest says {expected}")]
     Image {

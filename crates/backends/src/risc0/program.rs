@@ -3,9 +3,8 @@
 use super::GuestError;
 use crate::{BackendError, ProgramFiles, program};
 use alloy_primitives::B256;
-use risc0_binfmt::ProgramBinary;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use zkpool_protocol::ProgramManifest;
+use zkpool_verifiers::risc0;
 
 /// The longest program, in bytes.
 const MAX_PROGRAM: u64 = 64 << 20;
@@ -25,24 +24,10 @@ impl Guest {
             return Err(BackendError::OtherSystem);
         };
         let bytes = program::read(program.path(&binary)?, "program", MAX_PROGRAM)?;
-        let found = image_id_of(&bytes)?;
+        let found = risc0::image_id(&bytes).map_err(GuestError::Malformed)?;
         if found != image_id {
             return Err(GuestError::Image { expected: image_id, found }.into());
         }
         Ok(Self { binary: bytes, image: image_id })
-    }
-}
-
-/// The image id of a program binary.
-///
-/// # Errors
-///
-/// [`GuestError::Malformed`].
-pub fn image_id_of(binary: &[u8]) -> Result<B256, GuestError> {
-    let compute = || ProgramBinary::decode(binary)?.compute_image_id();
-    match catch_unwind(AssertUnwindSafe(compute)) {
-        Ok(Ok(digest)) => Ok(B256::new(digest.into())),
-        Ok(Err(error)) => Err(GuestError::Malformed(format!("{error:#}"))),
-        Err(_) => Err(GuestError::Malformed("it cannot be laid out in memory".into())),
     }
 }

@@ -39,7 +39,7 @@ fn preflight_says_what_is_made_public_and_how_it_is_cut() {
     let cycles = |segments: &std::collections::BTreeMap<u32, u32>| -> u64 {
         segments.iter().map(|(po2, count)| u64::from(*count) << po2).sum()
     };
-    assert!(small.segments.values().sum::<u32>() > large.segments.values().sum(), "{run:?}");
+    assert!(small.segments.values().sum::<u32>() > large.segments.values().sum::<u32>(), "{run:?}");
     assert!(small.segments.keys().all(|po2| (14..=15).contains(po2)), "{run:?}");
     assert!(cycles(&large.segments) >= run.cycles && run.cycles > 100_000, "{run:?}");
     assert_eq!(report.units.0, cycles(&small.segments));

@@ -18,6 +18,8 @@ use zkpool_protocol::{B256, ProofKind, WorkUnits};
 pub(crate) enum Ending {
     /// With this proof of the usual statement.
     Proof(&'static [u8]),
+    /// With a step's receipt.
+    Receipt(&'static [u8]),
     /// With a proof of another statement.
     OtherStatement,
     /// With an error.
@@ -90,7 +92,7 @@ pub(crate) fn statement() -> B256 {
 
 impl Backend for FakeBackend {
     fn kinds(&self) -> Vec<ProofKind> {
-        vec![ProofKind::Groth16Bn254, ProofKind::Risc0Composite]
+        vec![ProofKind::Groth16Bn254, ProofKind::Risc0Composite, ProofKind::Risc0Succinct]
     }
 
     fn inspect(&self, _: &ProgramFiles, _: &Control) -> Result<ProgramInfo, BackendError> {
@@ -147,6 +149,7 @@ impl Backend for FakeBackend {
         self.running.fetch_sub(1, Ordering::SeqCst);
         match ending {
             Ending::Proof(proof) => Ok(Outcome { result: proof.to_vec(), statement: Some(statement()) }),
+            Ending::Receipt(receipt) => Ok(Outcome { result: receipt.to_vec(), statement: None }),
             Ending::OtherStatement => Ok(Outcome { result: vec![1], statement: Some(B256::ZERO) }),
             Ending::Error(error) => Err(error),
             Ending::Panic => panic!("division by zero"),

@@ -301,7 +301,7 @@ async fn info() -> Json<Info> {
         chain_id: CHAIN,
         pool: Address::repeat_byte(1),
         operator: Address::repeat_byte(2),
-        kinds: vec![ProofKind::Groth16Bn254],
+        kinds: ProofKind::ALL.to_vec(),
         verifiers: Vec::new(),
         trusted_targets: Vec::new(),
         tokens: Vec::new(),

@@ -9,6 +9,7 @@ use risc0_zkvm::{
     ExitCode, Groth16Receipt, Groth16ReceiptVerifierParameters, InnerReceipt, MaybePruned, Receipt, ReceiptClaim,
     sha::{Digestible, Impl, Sha256},
 };
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use zkpool_protocol::ProofKind;
 
 /// Whether the receipt is of this kind and proves that the program with this image id ended well and made `journal`
@@ -41,6 +42,22 @@ pub fn verify_receipt(kind: ProofKind, receipt: &[u8], image: B256, journal: &[u
 /// What a committee signs for a receipt: the SHA-256 of its bytes.
 pub fn receipt_hash(receipt: &[u8]) -> B256 {
     word(*Impl::hash_bytes(receipt))
+}
+
+/// The image id of a program binary (`R0BF`). Its memory is laid out, which costs what the program claims: foreign ones
+/// are for a process with bounds on memory.
+///
+/// # Errors
+///
+/// [`ReceiptError::Malformed`].
+pub fn image_id(binary: &[u8]) -> Result<B256, ReceiptError> {
+    let malformed = |reason: String| ReceiptError::Malformed { what: "program binary", reason };
+    let compute = || risc0_binfmt::compute_image_id(binary);
+    match catch_unwind(AssertUnwindSafe(compute)) {
+        Ok(Ok(digest)) => Ok(word(digest)),
+        Ok(Err(error)) => Err(malformed(format!("{error:#}"))),
+        Err(_) => Err(malformed("it cannot be laid out in memory".into())),
+    }
 }
 
 /// Verifies a receipt that a program is to build on, whatever it proves, and says of which kind it is: only a succinct
