@@ -7,7 +7,7 @@
 //! The two files that it writes are those of `snarkjs groth16 fullprove`.
 
 use std::{collections::BTreeMap, env, error::Error, fs, path::PathBuf};
-use zkpool_backends::{Control, Input, Limits, ProgramFiles, backend};
+use zkpool_backends::{Control, Input, Limits, ProgramFiles, Work, backend};
 use zkpool_protocol::{BlobId, ProgramManifest};
 use zkpool_verifiers::groth16::ProofBytes;
 
@@ -22,8 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         files: BTreeMap::from([(zkey_id, zkey), (generator_id, generator)]),
     };
     let input = Input::Signals(serde_json::from_slice(&fs::read(input)?)?);
-    let output = backend(program.kind(), Limits::default()).prove(&program, &input, &Control::new())?;
-    let output = ProofBytes::decode(&output.proof)?;
+    let output =
+        backend(&program.manifest, Limits::default())?.prove(&Work::single(&program, &input), &Control::new())?;
+    let output = ProofBytes::decode(&output.result)?;
     fs::write(proof, output.proof.to_snarkjs().to_string())?;
     fs::write(public, output.inputs.to_snarkjs().to_string())?;
     Ok(())

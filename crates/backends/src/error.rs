@@ -2,7 +2,8 @@
 
 use crate::groth16::{GeneratorError, InputError, WitnessFileError, ZkeyError};
 use std::{io, path::PathBuf};
-use zkpool_protocol::{BlobId, ErrorCode};
+use zkpool_protocol::{BlobId, ErrorCode, Operation};
+use zkpool_verifiers::risc0::ReceiptError;
 
 /// Who must act on an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,9 +41,36 @@ pub enum BackendError {
     /// A program without witness generator was given signals.
     #[error("the program has no witness generator: register it with one, or give a ready witness (.wtns)")]
     NoGenerator,
-    /// A backend was given a program of another kind.
-    #[error("this backend does not prove programs of kind {0}")]
-    Kind(zkpool_protocol::ProofKind),
+    /// The zkVM program is malformed, or did not run to its end.
+    #[cfg(feature = "risc0")]
+    #[error(transparent)]
+    Guest(#[from] crate::risc0::GuestError),
+    /// A step's input, or what came out, is not the receipt that it should be.
+    #[error(transparent)]
+    Receipt(#[from] ReceiptError),
+    /// A backend was given a program of another proof system, or an input that the program does not take.
+    #[error("the program is of another proof system than its input or this backend")]
+    OtherSystem,
+    /// A backend was given a step that it does not do.
+    #[error("this backend does not do `{}` steps", .0.as_str())]
+    Operation(Operation),
+    /// This build has no backend for the program.
+    #[error("this build cannot run {0} programs: build it with the feature `risc0`")]
+    NotBuilt(&'static str),
+    /// What a Groth16 wrap needs is not there.
+    #[error("this machine cannot wrap receipts in Groth16: that takes a running Docker daemon, or a build for CUDA")]
+    NoWrap,
+    /// The environment asks for receipts that prove nothing.
+    #[error("RISC0_DEV_MODE is set, which makes receipts that prove nothing: unset it")]
+    DevelopmentMode,
+    /// The process that did a step failed.
+    #[error("the process for the `{}` step failed: {reason}", .operation.as_str())]
+    Worker {
+        /// The step.
+        operation: Operation,
+        /// How it ended, or what it said.
+        reason: String,
+    },
     /// The envelope is not one, or names another program.
     #[error("{0}")]
     Envelope(String),
@@ -104,7 +132,12 @@ impl BackendError {
             Self::Generator(error) => error.code(),
             Self::Input(_) | Self::NoGenerator | Self::Envelope(_) => ErrorCode::BadInput,
             Self::WitnessUnsatisfied => ErrorCode::WitnessUnsatisfied,
-            Self::Kind(_) => ErrorCode::BadRequest,
+            #[cfg(feature = "risc0")]
+            Self::Guest(error) => error.code(),
+            Self::Receipt(error) => error.code(),
+            Self::OtherSystem | Self::Operation(_) | Self::NotBuilt(_) | Self::DevelopmentMode => ErrorCode::BadRequest,
+            Self::NoWrap => ErrorCode::NoProver,
+            Self::Worker { .. } => ErrorCode::Internal,
             Self::MissingFile(_) | Self::Read { .. } => ErrorCode::Storage,
             Self::TooLarge { .. } => ErrorCode::TooLarge,
             Self::OutOfMemory { .. } | Self::DeadlineExceeded => ErrorCode::PreflightExceeded,
@@ -120,7 +153,14 @@ impl BackendError {
             | Self::Read { .. }
             | Self::TooLarge { .. }
             | Self::OutOfMemory { .. }
-            | Self::Kind(_) => Fault::Machine,
+            | Self::OtherSystem
+            | Self::Operation(_)
+            | Self::NotBuilt(_)
+            | Self::NoWrap
+            | Self::DevelopmentMode
+            | Self::Worker { .. } => Fault::Machine,
+            #[cfg(feature = "risc0")]
+            Self::Guest(error) if error.is_bound() => Fault::Machine,
             Self::Generator(error) if error.is_bound() => Fault::Machine,
             _ if self.code() == ErrorCode::Storage => Fault::Machine,
             _ => Fault::Task,

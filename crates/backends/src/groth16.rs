@@ -20,8 +20,8 @@ pub use witness::WitnessFileError;
 pub use zkey::ZkeyError;
 
 use crate::{
-    Backend, BackendError, Control, Input, Limits, Preflight, ProgramFiles, ProgramInfo, ProvenOutput, Stage,
-    Throughput, program,
+    Backend, BackendError, Control, Input, Limits, Outcome, Preflight, PreflightOptions, ProgramFiles, ProgramInfo,
+    Stage, Step, Throughput, Work, program,
 };
 use alloy_primitives::U256;
 use cache::Cache;
@@ -59,8 +59,7 @@ impl Groth16Backend {
     fn parts(program: &ProgramFiles) -> Result<(BlobId, Option<BlobId>), BackendError> {
         match program.manifest {
             ProgramManifest::Groth16Bn254 { zkey, witness_generator } => Ok((zkey, witness_generator)),
-            #[allow(unreachable_patterns, reason = "there will be other kinds")]
-            _ => Err(BackendError::Kind(program.kind())),
+            ProgramManifest::Risc0 { .. } => Err(BackendError::OtherSystem),
         }
     }
 
@@ -104,13 +103,14 @@ impl Groth16Backend {
                 &self.limits,
                 control,
             ),
+            Input::Guest { .. } => return Err(BackendError::OtherSystem),
         }?;
         control.report(Stage::Witness, WITNESSED);
         tracing::debug!(wires, duration_ms = start.elapsed().as_millis() as u64, "witness ready");
         Ok(witness)
     }
 
-    fn prove_witness(key: &ProvingKey, witness: &Witness, control: &Control) -> Result<ProvenOutput, BackendError> {
+    fn prove_witness(key: &ProvingKey, witness: &Witness, control: &Control) -> Result<Outcome, BackendError> {
         let start = Instant::now();
         let proof = prove::prove(key, witness, control)?;
         tracing::debug!(
@@ -118,13 +118,13 @@ impl Groth16Backend {
             duration_ms = start.elapsed().as_millis() as u64,
             "proof made and verified"
         );
-        Ok(ProvenOutput { statement: proof.inputs.statement(), proof: proof.encode() })
+        Ok(Outcome { statement: Some(proof.inputs.statement()), result: proof.encode() })
     }
 }
 
 impl Backend for Groth16Backend {
-    fn kind(&self) -> ProofKind {
-        ProofKind::Groth16Bn254
+    fn kinds(&self) -> Vec<ProofKind> {
+        vec![ProofKind::Groth16Bn254]
     }
 
     fn inspect(&self, program: &ProgramFiles, control: &Control) -> Result<ProgramInfo, BackendError> {
@@ -140,33 +140,39 @@ impl Backend for Groth16Backend {
         &self,
         program: &ProgramFiles,
         input: &Input,
-        trial: bool,
+        options: &PreflightOptions,
         control: &Control,
     ) -> Result<Preflight, BackendError> {
         let info = self.inspect(program, control)?;
         // A trial needs the key in memory; without one its head will do.
-        let (witness, trial) = if trial {
+        let (witness, trial) = if options.trial {
             let key = self.key(program, control)?;
             let witness = self.witness(program, input, key.wires, control)?;
             let proof = Self::prove_witness(&key, &witness, control)?;
-            (witness, Some(proof.proof))
+            (witness, Some(proof.result))
         } else {
             (self.witness(program, input, info.wires as usize, control)?, None)
         };
         let inputs = witness.public_inputs(info.public_inputs);
         let words = inputs.to_words();
         let public_inputs = words.chunks_exact(32).map(U256::from_be_slice).collect();
-        Ok(Preflight { program: info, public_inputs, statement: inputs.statement(), trial })
+        Ok(Preflight { program: info, public_inputs, statement: inputs.statement(), trial, run: None })
     }
 
-    fn prove(&self, program: &ProgramFiles, input: &Input, control: &Control) -> Result<ProvenOutput, BackendError> {
+    fn memory(&self, work: &Work, control: &Control) -> Result<u64, BackendError> {
+        Ok(self.inspect(&work.program, control)?.memory)
+    }
+
+    fn prove(&self, work: &Work, control: &Control) -> Result<Outcome, BackendError> {
+        let Work { program, step } = work;
+        let Step::Single(input) = step else { return Err(BackendError::Operation(step.operation())) };
         let key = self.key(program, control)?;
         let witness = self.witness(program, input, key.wires, control)?;
         Self::prove_witness(&key, &witness, control)
     }
 
-    fn benchmark(&self, control: &Control) -> Result<Throughput, BackendError> {
-        benchmark::run(control)
+    fn benchmark(&self, control: &Control) -> Result<Vec<(ProofKind, Throughput)>, BackendError> {
+        Ok(vec![(ProofKind::Groth16Bn254, benchmark::run(control)?)])
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use zkpool_protocol::{BlobId, ProgramManifest, ProofKind, TaskInput, WitnessSource, WorkUnits};
+use zkpool_protocol::{BlobId, GuestRun, ProgramManifest, TaskInput, WitnessSource, WorkUnits};
 
 /// A program, and where its blobs lie on this machine.
 #[derive(Clone, Debug)]
@@ -22,11 +22,6 @@ pub struct ProgramFiles {
 }
 
 impl ProgramFiles {
-    /// The kind of proof that it yields.
-    pub const fn kind(&self) -> ProofKind {
-        self.manifest.kind()
-    }
-
     /// Where a blob lies.
     pub(crate) fn path(&self, id: &BlobId) -> Result<&Path, BackendError> {
         self.files.get(id).map(PathBuf::as_path).ok_or(BackendError::MissingFile(*id))
@@ -40,6 +35,13 @@ pub enum Input {
     Signals(Map<String, Value>),
     /// A ready witness: where the file lies.
     Witness(PathBuf),
+    /// What a zkVM program reads.
+    Guest {
+        /// Its standard input: where the file lies.
+        stdin: PathBuf,
+        /// The receipts that it builds on: where the files lie.
+        assumptions: Vec<PathBuf>,
+    },
 }
 
 impl Input {
@@ -47,13 +49,16 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// [`BackendError::MissingFile`], if it names a witness that is not in `files`.
+    /// [`BackendError::MissingFile`], if it names a blob that is not in `files`.
     pub fn from_envelope(envelope: TaskInput, files: &BTreeMap<BlobId, PathBuf>) -> Result<Self, BackendError> {
+        let file = |id| files.get(&id).cloned().ok_or(BackendError::MissingFile(id));
         match envelope.source {
             WitnessSource::Inputs(signals) => Ok(Self::Signals(signals)),
-            WitnessSource::Witness(id) => {
-                files.get(&id).cloned().map(Self::Witness).ok_or(BackendError::MissingFile(id))
-            }
+            WitnessSource::Witness(id) => file(id).map(Self::Witness),
+            WitnessSource::Guest(guest) => Ok(Self::Guest {
+                stdin: file(guest.stdin)?,
+                assumptions: guest.assumptions.into_iter().map(file).collect::<Result<_, _>>()?,
+            }),
         }
     }
 }
@@ -64,6 +69,7 @@ impl fmt::Debug for Input {
         f.write_str(match self {
             Self::Signals(_) => "Signals(..)",
             Self::Witness(_) => "Witness(..)",
+            Self::Guest { .. } => "Guest(..)",
         })
     }
 }
@@ -71,15 +77,16 @@ impl fmt::Debug for Input {
 /// What a look at a program tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgramInfo {
-    /// Constraints of the circuit.
+    /// Constraints of the circuit; 0 for what is not a circuit.
     pub constraints: u64,
-    /// Wires of the circuit.
+    /// Wires of the circuit; 0 for what is not a circuit.
     pub wires: u64,
     /// Public inputs that a proof carries.
     pub public_inputs: usize,
-    /// What proving costs: for an ordinary key the constraints, for one that is large in another way more.
+    /// What proving costs: for an ordinary key the constraints, for one that is large in another way more. For a zkVM
+    /// program, whose cost the input decides, the least that there is.
     pub work: WorkUnits,
-    /// An upper bound of the memory that proving takes, in bytes.
+    /// An upper bound of the memory that proving takes, in bytes; for a zkVM program that of the least segment.
     pub memory: u64,
     /// The verifying key, as `zkpool_verifiers::verifier` takes it.
     pub verifying_key: Vec<u8>,
@@ -90,21 +97,14 @@ pub struct ProgramInfo {
 pub struct Preflight {
     /// About the program.
     pub program: ProgramInfo,
-    /// The public inputs that the witness yields.
+    /// The public inputs that the witness yields; none for a zkVM program.
     pub public_inputs: Vec<U256>,
     /// What a quote calls the statement.
     pub statement: B256,
     /// A proof, if one was asked for.
     pub trial: Option<Vec<u8>>,
-}
-
-/// A proof that the backend has verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProvenOutput {
-    /// The proof, as the contract takes it.
-    pub proof: Vec<u8>,
-    /// What it proves.
-    pub statement: B256,
+    /// How a zkVM program ran.
+    pub run: Option<GuestRun>,
 }
 
 /// What a machine proves in a time.

@@ -1,11 +1,13 @@
 //! The preflight worker's work: programs and inputs are foreign, so a service looks at them in a process of its own.
 
-use crate::{BackendError, Control, Input, Limits, Preflight, ProgramFiles, ProgramInfo, backend, program};
+use crate::{
+    BackendError, Control, Input, Limits, Preflight, PreflightOptions, ProgramFiles, ProgramInfo, backend, program,
+};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     time::{Duration, Instant},
 };
-use zkpool_protocol::{ErrorCode, PreflightReply, PreflightReport, PreflightRequest, TaskInput};
+use zkpool_protocol::{BlobId, ErrorCode, PreflightReply, PreflightReport, PreflightRequest, TaskInput};
 
 /// The largest envelope, in bytes: a circuit of millions of input values.
 const MAX_ENVELOPE: u64 = 256 << 20;
@@ -27,6 +29,7 @@ pub fn preflight_worker(request: PreflightRequest) -> PreflightReply {
 
 fn run(request: PreflightRequest) -> Result<PreflightReport, BackendError> {
     let limits = Limits {
+        memory: request.bounds.memory,
         proving_key: request.bounds.memory,
         generator_memory: request.bounds.memory.min(Limits::default().generator_memory),
         // Each call is alone in its process.
@@ -35,29 +38,39 @@ fn run(request: PreflightRequest) -> Result<PreflightReport, BackendError> {
     };
     let deadline = Instant::now().checked_add(Duration::from_secs(request.bounds.cpu_seconds));
     let control = Control::with(deadline, None);
-    let backend = backend(request.program.kind(), limits);
-    let id = request.program.id();
+    let backend = backend(&request.program, limits)?;
     let files = ProgramFiles { manifest: request.program, files: request.files };
     let Some(envelope) = request.input else {
         let info = backend.inspect(&files, &control)?;
         return Ok(report(info, None));
     };
 
-    let bytes = program::read(files.path(&envelope)?, "input", MAX_ENVELOPE)?;
-    let envelope = TaskInput::from_bytes(&bytes).map_err(|error| BackendError::Envelope(error.to_string()))?;
-    drop(bytes);
-    if envelope.program != id {
-        return Err(BackendError::Envelope(format!("the input is for program {}, not {id}", envelope.program)));
-    }
-    let input = Input::from_envelope(envelope, &files.files)?;
-    let preflight = backend.preflight(&files, &input, request.trial_proof, &control)?;
+    let input = read_input(&files, envelope)?;
+    let options = PreflightOptions {
+        trial: request.trial_proof,
+        segment_limits: request.segment_limits,
+        cycles: request.bounds.cycles,
+    };
+    let preflight = backend.preflight(&files, &input, &options, &control)?;
     Ok(report(preflight.program.clone(), Some(preflight)))
 }
 
+/// The input that an envelope names, which must be for this program.
+pub(crate) fn read_input(program: &ProgramFiles, envelope: BlobId) -> Result<Input, BackendError> {
+    let bytes = program::read(program.path(&envelope)?, "input", MAX_ENVELOPE)?;
+    let envelope = TaskInput::from_bytes(&bytes).map_err(|error| BackendError::Envelope(error.to_string()))?;
+    drop(bytes);
+    let id = program.manifest.id();
+    if envelope.program != id {
+        return Err(BackendError::Envelope(format!("the input is for program {}, not {id}", envelope.program)));
+    }
+    Input::from_envelope(envelope, &program.files)
+}
+
 fn report(info: ProgramInfo, preflight: Option<Preflight>) -> PreflightReport {
-    let (public_inputs, statement, trial) = match preflight {
-        Some(preflight) => (preflight.public_inputs, Some(preflight.statement), preflight.trial),
-        None => (vec![], None, None),
+    let (public_inputs, statement, trial, run) = match preflight {
+        Some(preflight) => (preflight.public_inputs, Some(preflight.statement), preflight.trial, preflight.run),
+        None => (vec![], None, None, None),
     };
     PreflightReport {
         units: info.work,
@@ -67,5 +80,6 @@ fn report(info: ProgramInfo, preflight: Option<Preflight>) -> PreflightReport {
         public_inputs,
         statement,
         trial_proof: trial.map(Into::into),
+        run,
     }
 }

@@ -92,4 +92,10 @@ pub enum Command {
     /// Look at a foreign program and input within bounds (started by the service)
     #[command(hide = true)]
     PreflightWorker,
+    /// Run a foreign zkVM program within bounds (started by the service)
+    #[command(hide = true)]
+    ExecuteWorker,
+    /// Do one step of a zkVM task (started by the prover)
+    #[command(hide = true)]
+    ProveWorker,
 }

@@ -38,9 +38,12 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> CliResult {
-    if matches!(cli.command, Command::PreflightWorker) {
-        // Before any thread is started: limits are set on the process.
-        return commands::preflight::run();
+    // Before any thread is started: limits are set on the process.
+    match cli.command {
+        Command::PreflightWorker => return commands::worker::preflight(),
+        Command::ExecuteWorker => return commands::worker::execute(),
+        Command::ProveWorker => return commands::worker::prove(),
+        _ => {}
     }
     let long_running = matches!(cli.command, Command::Service(_) | Command::Prover(_));
     logging::start(cli.global.log_format, if long_running { "info" } else { "warn" });

@@ -86,6 +86,10 @@ impl Agent {
         if config.operators.is_empty() {
             return Err(ProverError::NoOperator);
         }
+        let engine = Engine::new(backends, config.capacity.threads, &config.kinds);
+        if let Some(kind) = config.kinds.iter().find(|kind| engine.backend(**kind).is_none()) {
+            return Err(ProverError::NotHere(*kind));
+        }
         let dir = config.state_dir.clone();
         let state = |source| ProverError::State { path: dir.clone(), source };
         disk::private_dir(&dir).map_err(state)?;
@@ -98,7 +102,7 @@ impl Agent {
 
         let fingerprint = Machine::detect().fingerprint(&config.capacity);
         let shared = Arc::new(Shared {
-            engine: Engine::new(backends, config.capacity.threads),
+            engine,
             slots: Arc::new(Semaphore::new(config.capacity.jobs.max(1))),
             journal,
             cache,
@@ -178,11 +182,13 @@ pub async fn benchmark(
     capacity: Capacity,
     backends: Vec<Arc<dyn Backend>>,
 ) -> Result<Vec<(ProofKind, f64)>, ProverError> {
-    let engine = Engine::new(backends, capacity.threads);
-    let mut speeds = Vec::new();
+    let engine = Engine::new(backends, capacity.threads, &[]);
+    let mut speeds: Vec<(ProofKind, f64)> = Vec::new();
     for kind in engine.kinds() {
-        let speed = bench::measure(&engine, kind).await;
-        speeds.push((kind, speed.map_err(|error| ProverError::Benchmark(error.to_string()))?));
+        if speeds.iter().all(|(measured, _)| *measured != kind) {
+            let measured = bench::measure(&engine, kind).await;
+            speeds.extend(measured.map_err(|error| ProverError::Benchmark(error.to_string()))?);
+        }
     }
     Ok(speeds)
 }

@@ -2,7 +2,7 @@
 
 use crate::{Backoff, Capacity};
 use std::{path::PathBuf, time::Duration};
-use zkpool_protocol::Address;
+use zkpool_protocol::{Address, ProofKind};
 
 /// The agent's settings.
 #[derive(Debug, Clone)]
@@ -19,7 +19,9 @@ pub struct ProverConfig {
     pub device: String,
     /// What jobs may use.
     pub capacity: Capacity,
-    /// Bytes of programs to keep on disk.
+    /// The kinds of work to take; if it is empty, all that the machine is up to.
+    pub kinds: Vec<ProofKind>,
+    /// Bytes of programs, segments and results to keep on disk.
     pub cache_bytes: u64,
     /// Largest input or program part to accept, in bytes.
     pub max_blob_bytes: u64,
@@ -30,7 +32,7 @@ pub struct ProverConfig {
 }
 
 impl ProverConfig {
-    /// Default bytes of programs to keep on disk.
+    /// Default bytes of programs, segments and results to keep on disk.
     pub const CACHE_BYTES: u64 = 20 << 30;
     /// Default largest input or program part.
     pub const MAX_BLOB_BYTES: u64 = 2 << 30;
@@ -46,6 +48,7 @@ impl ProverConfig {
             state_dir,
             device,
             capacity,
+            kinds: Vec::new(),
             cache_bytes: Self::CACHE_BYTES,
             max_blob_bytes: Self::MAX_BLOB_BYTES,
             grace: Self::GRACE,

@@ -12,7 +12,8 @@ use zkpool_protocol::{ErrorCode, ProofKind};
 /// What this machine can prove, and with how many threads.
 #[derive(Clone)]
 pub(crate) struct Engine {
-    backends: Arc<[Arc<dyn Backend>]>,
+    /// Each with the kinds of work that it does here.
+    backends: Arc<[(Arc<dyn Backend>, Vec<ProofKind>)]>,
     threads: usize,
 }
 
@@ -50,18 +51,25 @@ impl Drop for CancelOnDrop {
 }
 
 impl Engine {
-    pub(crate) fn new(backends: Vec<Arc<dyn Backend>>, threads: usize) -> Self {
-        Self { backends: backends.into(), threads }
+    /// Of what the backends do on this machine, only the kinds in `wanted`; all, if it is empty.
+    pub(crate) fn new(backends: Vec<Arc<dyn Backend>>, threads: usize, wanted: &[ProofKind]) -> Self {
+        let kinds = |backend: &Arc<dyn Backend>| {
+            let mut kinds = backend.kinds();
+            kinds.retain(|kind| wanted.is_empty() || wanted.contains(kind));
+            kinds
+        };
+        let backends = backends.into_iter().map(|backend| (Arc::clone(&backend), kinds(&backend)));
+        Self { backends: backends.filter(|(_, kinds)| !kinds.is_empty()).collect(), threads }
     }
 
     /// What it can prove.
     pub(crate) fn kinds(&self) -> Vec<ProofKind> {
-        self.backends.iter().map(|backend| backend.kind()).collect()
+        self.backends.iter().flat_map(|(_, kinds)| kinds.iter().copied()).collect()
     }
 
     /// The backend for a kind.
     pub(crate) fn backend(&self, kind: ProofKind) -> Option<Arc<dyn Backend>> {
-        self.backends.iter().find(|backend| backend.kind() == kind).cloned()
+        self.backends.iter().find(|(_, kinds)| kinds.contains(&kind)).map(|(backend, _)| Arc::clone(backend))
     }
 
     /// Runs `work` in a pool of its own. Dropping the future cancels it; `held` is dropped only when the computation
@@ -115,7 +123,7 @@ mod tests {
     use std::sync::mpsc;
 
     fn engine() -> Engine {
-        Engine::new(Vec::new(), 2)
+        Engine::new(Vec::new(), 2, &[])
     }
 
     #[tokio::test]

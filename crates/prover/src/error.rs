@@ -56,6 +56,12 @@ pub enum ProverError {
         /// What this prover makes.
         kinds: String,
     },
+    /// A kind of work that was asked for, and that this machine or this build cannot do.
+    #[error(
+        "this machine cannot do {0} work: RISC Zero needs a build with it and memory (--memory, --jobs), and a Groth16 \
+         wrap a running Docker daemon"
+    )]
+    NotHere(zkpool_protocol::ProofKind),
     /// The machine failed its own benchmark.
     #[error("the benchmark failed: {0}")]
     Benchmark(String),
@@ -65,7 +71,9 @@ impl ProverError {
     /// The stable code of this fault.
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::NoOperator | Self::DeviceName(_) | Self::Url(_) | Self::NoCommonKind { .. } => ErrorCode::BadRequest,
+            Self::NoOperator | Self::DeviceName(_) | Self::Url(_) | Self::NoCommonKind { .. } | Self::NotHere(_) => {
+                ErrorCode::BadRequest
+            }
             Self::State { .. } | Self::StateInUse(_) => ErrorCode::Storage,
             Self::Refused { source, .. } => source.code(),
             Self::WrongPool { .. } => ErrorCode::WrongChain,

@@ -17,8 +17,8 @@ use std::{
 };
 use tokio::{fs::File, sync::OwnedSemaphorePermit};
 use zkpool_api::{ClaimedJob, ClientError, FailRequest, MAX_FAIL_MESSAGE, ResultRequest};
-use zkpool_backends::{Control, Input, ProgramFiles};
-use zkpool_protocol::{BlobId, Bytes, ErrorCode, TaskInput};
+use zkpool_backends::{Control, Input, ProgramFiles, Step, Work};
+use zkpool_protocol::{BlobId, Bytes, ErrorCode, Operation, TaskInput};
 
 /// How often bytes that do not have their hash are asked for again.
 const WRONG_BLOB_TRIES: u32 = 3;
@@ -149,34 +149,35 @@ async fn prove(
         return Err(Failure::new(ErrorCode::BadRequest, format!("this prover does not make {} proofs", job.kind)));
     };
     progress.set("fetching", 0.0);
-    let parts = fetch_program(operator, job).await?;
-    let (input, temporary) = fetch_input(operator, job).await?;
-    let files = parts.iter().map(|part| (part.id(), part.path())).collect();
-    let program = ProgramFiles { manifest: job.program.clone(), files };
+    let (work, held) = fetch(operator, job).await?;
 
     let shown = Arc::clone(progress);
     let report = move |p: zkpool_backends::Progress| shown.set(p.stage.as_str(), p.fraction as f32);
     let control = Control::with(None, Some(Box::new(report)));
-    let statement = job.statement;
     let started = Instant::now();
-    let proven = shared
+    let outcome = shared
         .engine
-        .run(control, (permit, parts, temporary), move |control| {
-            let needed = backend.inspect(&program, control)?.memory;
+        .run(control, (permit, held), move |control| {
+            let needed = backend.memory(&work, control)?;
             if needed > share {
                 return Ok(Err(too_much_memory(needed, share)));
             }
-            backend.prove(&program, &input, control).map(Ok)
+            backend.prove(&work, control).map(Ok)
         })
         .await??;
-    if proven.statement != statement {
+    if let (Some(found), Some(statement)) = (outcome.statement, job.statement)
+        && found != statement
+    {
         return Err(Failure::new(
             ErrorCode::WrongPublicInputs,
-            format!("the input proves statement {}, not {statement}", proven.statement),
+            format!("the input proves statement {found}, not {statement}"),
         ));
     }
     let proving_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(Finished { proof: Bytes::from(proven.proof), proving_ms })
+    if job.operation != Operation::Single {
+        operator.keep(&outcome.result).await;
+    }
+    Ok(Finished { proof: Bytes::from(outcome.result), proving_ms })
 }
 
 fn too_much_memory(needed: u64, share: u64) -> Failure {
@@ -185,12 +186,32 @@ fn too_much_memory(needed: u64, share: u64) -> Failure {
     Failure::new(ErrorCode::TooLarge, message)
 }
 
-async fn fetch_program(operator: &Operator, job: &ClaimedJob) -> Result<Arc<[Pinned]>, Failure> {
+/// What stays where it is for as long as a job is worked on.
+type Held = (Vec<Pinned>, Option<Temporary>);
+
+/// What the job is done on. Only a whole proof needs the program: the steps of a zkVM task carry what they need.
+async fn fetch(operator: &Operator, job: &ClaimedJob) -> Result<(Work, Held), Failure> {
+    let (ids, missing) = match job.operation {
+        Operation::Single => (job.program.blobs(), ErrorCode::UnknownProgram),
+        _ => (job.inputs.clone(), ErrorCode::UnknownInput),
+    };
     let mut parts = Vec::new();
-    for id in job.program.blobs() {
-        parts.push(operator.program_part(id).await?);
+    for id in ids {
+        parts.push(operator.blob(id, missing).await?);
     }
-    Ok(parts.into())
+    let mut program = ProgramFiles { manifest: job.program.clone(), files: BTreeMap::new() };
+    if job.operation == Operation::Single {
+        program.files = parts.iter().map(|part| (part.id(), part.path())).collect();
+        let (input, temporary) = fetch_input(operator, job).await?;
+        return Ok((Work { program, step: Step::Single(input) }, (parts, temporary)));
+    }
+    let files: Vec<_> = parts.iter().map(Pinned::path).collect();
+    let misfit = || {
+        let message = format!("a `{}` job does not come with {} inputs", job.operation.as_str(), files.len());
+        Failure::new(ErrorCode::BadRequest, message)
+    };
+    let step = Step::of_files(job.operation, job.statement, &files).ok_or_else(misfit)?;
+    Ok((Work { program, step }, (parts, None)))
 }
 
 /// The input. Signals stay in memory; a ready witness, which can be as large as the memory, goes to a file that only this
@@ -202,7 +223,10 @@ async fn fetch_input(operator: &Operator, job: &ClaimedJob) -> Result<(Input, Op
         operator.fetch(witness, cap, &temporary.0, ErrorCode::UnknownInput).await?;
         return Ok((Input::Witness(temporary.0.clone()), Some(temporary)));
     }
-    let bytes = operator.envelope(job.input).await?;
+    let [envelope] = job.inputs[..] else {
+        return Err(Failure::new(ErrorCode::BadRequest, "a `single` job comes with its envelope and nothing else"));
+    };
+    let bytes = operator.envelope(envelope).await?;
     let envelope =
         TaskInput::from_bytes(&bytes).map_err(|error| Failure::new(ErrorCode::BadInput, error.to_string()))?;
     if envelope.program != job.program.id() {
@@ -214,8 +238,8 @@ async fn fetch_input(operator: &Operator, job: &ClaimedJob) -> Result<(Input, Op
 }
 
 impl Operator {
-    /// A part of a program: from the cache, or fetched into it. Two jobs that need the same part fetch it once.
-    async fn program_part(&self, id: BlobId) -> Result<Pinned, Failure> {
+    /// A blob: from the cache, or fetched into it. Two jobs that need the same one fetch it once.
+    async fn blob(&self, id: BlobId, missing: ErrorCode) -> Result<Pinned, Failure> {
         let fetching = self.shared.fetching(id);
         let _alone = fetching.lock().await;
         let cache = Arc::clone(&self.shared.cache);
@@ -224,13 +248,27 @@ impl Operator {
             return Ok(part);
         }
         let temporary = Temporary(self.shared.cache.incoming(id));
-        self.fetch(id, self.shared.config.max_blob_bytes, &temporary.0, ErrorCode::UnknownProgram).await?;
+        self.fetch(id, self.shared.config.max_blob_bytes, &temporary.0, missing).await?;
         let (cache, path) = (Arc::clone(&self.shared.cache), temporary.0.clone());
         let committed = tokio::task::spawn_blocking(move || cache.commit(id, &path)).await;
         match committed {
             Ok(Ok(part)) => Ok(part),
             Ok(Err(error)) => Err(storage(&error)),
             Err(error) => Err(Failure::new(ErrorCode::Internal, error.to_string())),
+        }
+    }
+
+    /// Keeps a result for a later step that needs it, which is then not fetched. Not being able to costs only that.
+    async fn keep(&self, result: &[u8]) {
+        let id = BlobId::of(result);
+        let (cache, path, bytes) = (Arc::clone(&self.shared.cache), self.shared.cache.incoming(id), result.to_vec());
+        let kept = tokio::task::spawn_blocking(move || {
+            let temporary = Temporary(path);
+            disk::private_file(&temporary.0).and_then(|mut file| std::io::Write::write_all(&mut file, &bytes))?;
+            cache.commit(id, &temporary.0).map(drop)
+        });
+        if let Ok(Err(error)) = kept.await {
+            tracing::debug!(blob = %id, %error, "cannot keep a result for later steps");
         }
     }
 

@@ -1,6 +1,6 @@
 //! What every backend must do. A new one needs a [`Fixture`], and no new tests to be trusted with the seam.
 
-use crate::{Backend, BackendError, Control, Fault, Input, ProgramFiles, Progress, Stage};
+use crate::{Backend, BackendError, Control, Fault, Input, PreflightOptions, ProgramFiles, Progress, Stage, Work};
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -10,7 +10,10 @@ use zkpool_protocol::ErrorCode;
 /// How long a stopped call may go on: generous, as tests share the machine.
 const STOPS_WITHIN: Duration = Duration::from_secs(2);
 
-/// A backend and what to try on it.
+/// With a proof.
+const TRIAL: PreflightOptions = PreflightOptions { trial: true, segment_limits: vec![], cycles: 0 };
+
+/// A backend whose proofs are made in one go, and what to try on it.
 pub struct Fixture {
     /// The backend.
     pub backend: Box<dyn Backend>,
@@ -43,18 +46,18 @@ impl Fixture {
         let control = Control::new();
         let info = self.backend.inspect(&self.program, &control).unwrap();
         assert!(info.work.0 > 0 && info.memory > 0);
-        let verifier = zkpool_verifiers::verifier(self.backend.kind(), &info.verifying_key).unwrap();
+        let verifier = zkpool_verifiers::verifier(self.backend.kinds()[0], &info.verifying_key).unwrap();
         let statements = self.inputs.each_ref().map(|input| {
-            let dry = self.backend.preflight(&self.program, input, false, &control).unwrap();
+            let dry = self.backend.preflight(&self.program, input, &PreflightOptions::default(), &control).unwrap();
             assert_eq!((&dry.program, &dry.trial), (&info, &None));
             assert_eq!(dry.public_inputs.len(), info.public_inputs);
-            let trial = self.backend.preflight(&self.program, input, true, &control).unwrap();
+            let trial = self.backend.preflight(&self.program, input, &TRIAL, &control).unwrap();
             assert_eq!((trial.statement, &trial.public_inputs), (dry.statement, &dry.public_inputs));
             verifier.verify(dry.statement, &trial.trial.unwrap()).unwrap();
             for _ in 0..2 {
-                let output = self.backend.prove(&self.program, input, &control).unwrap();
-                assert_eq!(output.statement, dry.statement);
-                verifier.verify(dry.statement, &output.proof).unwrap();
+                let output = self.backend.prove(&Work::single(&self.program, input), &control).unwrap();
+                assert_eq!(output.statement, Some(dry.statement));
+                verifier.verify(dry.statement, &output.result).unwrap();
             }
             dry.statement
         });
@@ -69,9 +72,9 @@ impl Fixture {
             let check = |error: BackendError| {
                 assert_eq!((error.code(), error.fault()), (*code, Fault::Task), "{name}: {error}");
             };
-            check(self.backend.preflight(&self.program, input, true, &control).expect_err(name));
-            check(self.backend.prove(&self.program, input, &control).expect_err(name));
-            self.backend.prove(&self.program, &self.inputs[0], &control).expect(name);
+            check(self.backend.preflight(&self.program, input, &TRIAL, &control).expect_err(name));
+            check(self.backend.prove(&Work::single(&self.program, input), &control).expect_err(name));
+            self.backend.prove(&Work::single(&self.program, &self.inputs[0]), &control).expect(name);
         }
     }
 
@@ -83,8 +86,8 @@ impl Fixture {
                 assert_eq!((error.code(), error.fault()), (*code, Fault::Task), "{name}: {error}");
             };
             check(self.backend.inspect(program, &control).expect_err(name));
-            check(self.backend.preflight(program, &self.inputs[0], true, &control).expect_err(name));
-            check(self.backend.prove(program, &self.inputs[0], &control).expect_err(name));
+            check(self.backend.preflight(program, &self.inputs[0], &TRIAL, &control).expect_err(name));
+            check(self.backend.prove(&Work::single(program, &self.inputs[0]), &control).expect_err(name));
         }
     }
 
@@ -93,7 +96,7 @@ impl Fixture {
         let seen = Arc::new(Mutex::new(Vec::<Progress>::new()));
         let sink = Arc::clone(&seen);
         let control = Control::with(None, Some(Box::new(move |progress| sink.lock().unwrap().push(progress))));
-        self.backend.prove(&self.slow.0, &self.slow.1, &control).unwrap();
+        self.backend.prove(&Work::single(&self.slow.0, &self.slow.1), &control).unwrap();
         let seen = seen.lock().unwrap();
         assert!(
             seen.windows(2).all(|two| two[0].stage <= two[1].stage && two[0].fraction <= two[1].fraction),
@@ -108,9 +111,9 @@ impl Fixture {
         let (program, input) = &self.slow;
         let cancelled = Control::new();
         cancelled.cancel();
-        assert!(matches!(self.backend.prove(program, input, &cancelled), Err(BackendError::Cancelled)));
+        assert!(matches!(self.backend.prove(&Work::single(program, input), &cancelled), Err(BackendError::Cancelled)));
         let late = Control::with(Some(Instant::now()), None);
-        let error = self.backend.prove(program, input, &late).unwrap_err();
+        let error = self.backend.prove(&Work::single(program, input), &late).unwrap_err();
         assert!(matches!(error, BackendError::DeadlineExceeded));
         assert_eq!(error.fault(), Fault::Stopped);
         assert!(self.backend.benchmark(&cancelled).is_err());
@@ -129,19 +132,19 @@ impl Fixture {
             };
             let control = Control::with(None, Some(Box::new(cancel)));
             *handle.lock().unwrap() = Some(control.clone());
-            let result = self.backend.prove(program, input, &control);
+            let result = self.backend.prove(&Work::single(program, input), &control);
             assert!(matches!(result, Err(BackendError::Cancelled)), "at {fraction}: {result:?}");
             let took = stopped.lock().unwrap().unwrap().elapsed();
             assert!(took < STOPS_WITHIN, "at {fraction}: stopped only after {took:?}");
         }
-        self.backend.prove(program, input, &Control::new()).unwrap();
+        self.backend.prove(&Work::single(program, input), &Control::new()).unwrap();
     }
 
     /// One backend serves many threads.
     pub fn proves_from_many_threads(&self) {
         std::thread::scope(|scope| {
             for input in self.inputs.iter().cycle().take(4) {
-                scope.spawn(|| self.backend.prove(&self.program, input, &Control::new()).unwrap());
+                scope.spawn(|| self.backend.prove(&Work::single(&self.program, input), &Control::new()).unwrap());
             }
         });
     }

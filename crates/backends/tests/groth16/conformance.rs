@@ -4,7 +4,7 @@ use crate::{backend, product_input, signals};
 use serde_json::json;
 use std::path::PathBuf;
 use zkpool_backends::{
-    Input, ProgramFiles,
+    Input, ProgramFiles, Work,
     testing::{
         Quirk, TestProgram, chain, chain_witness, conformance::Fixture, generator_wasm, product, product_witness, wtns,
         zkey,
@@ -107,10 +107,10 @@ fn a_generator_and_a_ready_witness_prove_the_same() {
     with_fixture(|fixture| {
         let ready = signals(product_input(2));
         let control = zkpool_backends::Control::new();
-        let a = fixture.backend.prove(&fixture.program, &ready, &control).unwrap();
-        let b = fixture.backend.prove(&fixture.program, &fixture.inputs[1], &control).unwrap();
+        let a = fixture.backend.prove(&Work::single(&fixture.program, &ready), &control).unwrap();
+        let b = fixture.backend.prove(&Work::single(&fixture.program, &fixture.inputs[1]), &control).unwrap();
         assert_eq!(a.statement, b.statement);
-        assert_ne!(a.proof, b.proof, "proofs are randomised");
+        assert_ne!(a.result, b.result, "proofs are randomised");
     });
 }
 
@@ -120,11 +120,11 @@ fn files_that_are_not_there_are_the_machines_fault() {
     let program = TestProgram::new(&zkey(product(), 1), None);
     let nowhere = ProgramFiles { files: [].into(), ..program.files.clone() };
     let input = Input::Witness(PathBuf::from("/nowhere"));
-    let error = backend().prove(&nowhere, &input, &Control::new()).unwrap_err();
+    let error = backend().prove(&Work::single(&nowhere, &input), &Control::new()).unwrap_err();
     assert!(matches!(error, BackendError::MissingFile(_)));
     assert_eq!((error.code(), error.fault()), (ErrorCode::Storage, Fault::Machine));
-    let error = backend().prove(&program.files, &input, &Control::new()).unwrap_err();
+    let error = backend().prove(&Work::single(&program.files, &input), &Control::new()).unwrap_err();
     assert_eq!((error.code(), error.fault()), (ErrorCode::Storage, Fault::Machine));
-    let error = backend().prove(&program.files, &signals(json!({})), &Control::new()).unwrap_err();
+    let error = backend().prove(&Work::single(&program.files, &signals(json!({}))), &Control::new()).unwrap_err();
     assert!(matches!(error, BackendError::NoGenerator));
 }

@@ -7,23 +7,23 @@ use std::{
     time::{Duration, Instant},
 };
 use zkpool_backends::{
-    Backend, BackendError, Control, Fault, Input, ProvenOutput,
+    Backend, BackendError, Control, Fault, Input, Outcome, Work,
     testing::{Quirk, TestProgram, generator_wasm, product, product_witness, wtns, zkey},
 };
 use zkpool_protocol::ErrorCode;
 
-fn prove(zkey: &[u8], generator: &[u8]) -> Result<ProvenOutput, BackendError> {
+fn prove(zkey: &[u8], generator: &[u8]) -> Result<Outcome, BackendError> {
     let program = TestProgram::new(zkey, Some(generator));
     let inspected = backend().inspect(&program.files, &Control::new());
-    let proven = backend().prove(&program.files, &signals(product_input(1)), &Control::new());
+    let proven = backend().prove(&Work::single(&program.files, &signals(product_input(1))), &Control::new());
     // What cannot be inspected cannot be proven.
     assert!(inspected.is_ok() || proven.is_err());
     proven
 }
 
-fn prove_witness(zkey: &[u8], witness: &[u8]) -> Result<ProvenOutput, BackendError> {
+fn prove_witness(zkey: &[u8], witness: &[u8]) -> Result<Outcome, BackendError> {
     let program = TestProgram::new(zkey, None);
-    backend().prove(&program.files, &Input::Witness(program.put(witness)), &Control::new())
+    backend().prove(&Work::single(&program.files, &Input::Witness(program.put(witness))), &Control::new())
 }
 
 /// The bytes of a container's header, table of sections, and the first bytes of each section.
@@ -108,7 +108,7 @@ fn a_generator_that_loops_stops_when_told_to() {
     let backend = zkpool_backends::groth16::Groth16Backend::new(zkpool_backends::Limits::default());
     let deadline = Instant::now() + Duration::from_millis(300);
     let control = Control::with(Some(deadline), None);
-    let error = backend.prove(&program.files, &signals(product_input(1)), &control).unwrap_err();
+    let error = backend.prove(&Work::single(&program.files, &signals(product_input(1))), &control).unwrap_err();
     assert!(matches!(error, BackendError::DeadlineExceeded), "{error}");
     assert!(deadline.elapsed() < Duration::from_secs(2), "{:?}", deadline.elapsed());
 }

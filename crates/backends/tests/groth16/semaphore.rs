@@ -3,7 +3,7 @@
 use crate::{backend, semaphore_path, signals};
 use serde_json::{Value, json};
 use std::{fs, process::Command};
-use zkpool_backends::{Backend, Control, Input, ProgramFiles};
+use zkpool_backends::{Backend, Control, Input, PreflightOptions, ProgramFiles, Work};
 use zkpool_protocol::{BlobId, ErrorCode, ProgramManifest};
 use zkpool_verifiers::groth16::{ProofBytes, VerifyingKey};
 
@@ -38,14 +38,14 @@ fn snarkjs_accepts_our_proof_and_we_say_what_it_says() {
     assert_eq!((info.constraints, info.wires, info.public_inputs, info.work.0), (6431, 6454, 4, 6431));
     assert_eq!(VerifyingKey::from_bytes(&info.verifying_key).unwrap().to_bytes(), info.verifying_key);
 
-    let preflight = backend.preflight(&program, &signals(input()), false, &control).unwrap();
-    let output = backend.prove(&program, &signals(input()), &control).unwrap();
-    assert_eq!(output.statement, preflight.statement);
+    let preflight = backend.preflight(&program, &signals(input()), &PreflightOptions::default(), &control).unwrap();
+    let output = backend.prove(&Work::single(&program, &signals(input())), &control).unwrap();
+    assert_eq!(output.statement, Some(preflight.statement));
     // Outputs first: root and nullifier; then message and scope as they were given.
     let given: Vec<u64> = preflight.public_inputs[2..].iter().map(|input| input.to()).collect();
     assert_eq!(given, [77, 88]);
 
-    let proof = ProofBytes::decode(&output.proof).unwrap();
+    let proof = ProofBytes::decode(&output.result).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, json: Value| {
         let path = directory.path().join(name);
@@ -84,8 +84,8 @@ fn snarkjs_witness_proves_the_same() {
         .unwrap();
     assert!(status.success());
     let witness = Input::Witness(path("witness.wtns"));
-    let ours = backend.preflight(&program, &signals(input()), false, &control).unwrap();
-    assert_eq!(backend.prove(&program, &witness, &control).unwrap().statement, ours.statement);
+    let ours = backend.preflight(&program, &signals(input()), &PreflightOptions::default(), &control).unwrap();
+    assert_eq!(backend.prove(&Work::single(&program, &witness), &control).unwrap().statement, Some(ours.statement));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn says_in_circoms_words_what_does_not_hold() {
     let mut input = input();
     // Not below the order of the curve's subgroup.
     input["secret"] = "2736030358979909402780800718157159386076813972158567259200215660948447373041".into();
-    let error = backend().prove(&program(), &signals(input), &Control::new()).unwrap_err();
+    let error = backend().prove(&Work::single(&program(), &signals(input)), &Control::new()).unwrap_err();
     assert_eq!(error.code(), ErrorCode::WitnessUnsatisfied);
     let message = error.to_string();
     assert!(message.contains("Error in template") && message.contains("line"), "{message}");
@@ -106,7 +106,8 @@ fn names_the_signal_that_is_wrong() {
     let refuse = |change: &dyn Fn(&mut Value)| {
         let mut input = input();
         change(&mut input);
-        let error = backend.preflight(&program, &signals(input), false, &Control::new()).unwrap_err();
+        let error =
+            backend.preflight(&program, &signals(input), &PreflightOptions::default(), &Control::new()).unwrap_err();
         assert_eq!(error.code(), ErrorCode::BadInput);
         error.to_string()
     };

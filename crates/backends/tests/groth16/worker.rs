@@ -28,7 +28,8 @@ fn ask(program: &TestProgram, envelope: Option<serde_json::Value>, trial_proof: 
         input,
         files,
         trial_proof,
-        bounds: PreflightBounds { memory: 64 << 20, cpu_seconds: 600 },
+        segment_limits: vec![],
+        bounds: PreflightBounds { memory: 64 << 20, cpu_seconds: 600, cycles: 0 },
     })
 }
 

@@ -4,12 +4,12 @@ pub mod completions;
 pub mod deploy;
 pub mod key;
 pub mod operator;
-pub mod preflight;
 pub mod program;
 pub mod prover;
 pub mod quote;
 pub mod request;
 pub mod service;
+pub mod worker;
 
 use crate::{
     args::{Cli, Command},
@@ -44,6 +44,8 @@ pub async fn run(cli: Cli) -> CliResult {
         Command::Key(command) => key::run(command, &context()?).await,
         // These depend on nothing that an owner could have set wrong.
         Command::Completions(args) => completions::run(&args),
-        Command::PreflightWorker => preflight::run(),
+        Command::PreflightWorker => worker::preflight(),
+        Command::ExecuteWorker => worker::execute(),
+        Command::ProveWorker => worker::prove(),
     }
 }

@@ -1,4 +1,4 @@
-//! `zkpool program`: circuits, looked at and registered.
+//! `zkpool program`: circuits and zkVM programs, looked at and registered.
 
 use super::{Context, prover::identity};
 use crate::{
@@ -17,8 +17,8 @@ use std::{
     path::{Path, PathBuf},
 };
 use zkpool_api::{Client, ClientError, ClientOptions};
-use zkpool_backends::{BackendError, Control, Input, Limits, ProgramFiles};
-use zkpool_protocol::{BlobId, ProgramManifest};
+use zkpool_backends::{BackendError, Control, Input, Limits, PreflightOptions, ProgramFiles};
+use zkpool_protocol::{B256, BlobId, ProgramManifest, Segmentation};
 use zkpool_verifiers::groth16::VerifyingKey;
 
 /// `zkpool program …`
@@ -33,18 +33,62 @@ pub enum ProgramCommand {
 /// What to register, and where.
 #[derive(Debug, Args)]
 pub struct RegisterArgs {
-    /// Proving key (snarkjs .zkey, Groth16 over BN254)
-    #[arg(long, value_name = "FILE")]
-    pub zkey: PathBuf,
-    /// circom's witness generator; without it tasks bring a ready witness
-    #[arg(long, value_name = "FILE")]
-    pub wasm: Option<PathBuf>,
+    /// What makes it up.
+    #[command(flatten)]
+    pub parts: Parts,
     /// Whom to sign in as.
     #[command(flatten)]
     pub key: KeyArgs,
     /// Where.
     #[command(flatten)]
     pub operators: Operators,
+}
+
+/// A program's files: a circuit's, or a zkVM program's.
+#[derive(Debug, Args)]
+pub struct Parts {
+    /// Proving key (snarkjs .zkey, Groth16 over BN254)
+    #[arg(long, value_name = "FILE", required_unless_present = "guest")]
+    pub zkey: Option<PathBuf>,
+    /// circom's witness generator; without it tasks bring a ready witness
+    #[arg(long, value_name = "FILE", requires = "zkey")]
+    pub wasm: Option<PathBuf>,
+    /// RISC Zero program (.bin, as risc0-build makes it)
+    #[arg(long, value_name = "FILE", conflicts_with = "zkey")]
+    pub guest: Option<PathBuf>,
+}
+
+impl Parts {
+    /// The program, and where its blobs lie.
+    fn program(&self) -> CliResult<ProgramFiles> {
+        let mut files = BTreeMap::new();
+        let mut add = |path: &Path| -> CliResult<BlobId> {
+            let id = hash_file(path).map_err(|error| CliError::file(format!("read {}", path.display()), error))?;
+            files.insert(id, path.to_owned());
+            Ok(id)
+        };
+        let manifest = match (&self.zkey, &self.guest) {
+            (Some(zkey), _) => {
+                let zkey = add(zkey)?;
+                ProgramManifest::Groth16Bn254 { zkey, witness_generator: self.wasm.as_deref().map(add).transpose()? }
+            }
+            (None, Some(guest)) => ProgramManifest::Risc0 { binary: add(guest)?, image_id: image_id(guest)? },
+            (None, None) => return Err(CliError::config("look at the program", "no file is named")),
+        };
+        Ok(ProgramFiles { manifest, files })
+    }
+
+    /// The file that it is called after.
+    fn name(&self) -> String {
+        self.zkey.as_ref().or(self.guest.as_ref()).map(|path| path.display().to_string()).unwrap_or_default()
+    }
+}
+
+fn image_id(guest: &Path) -> CliResult<B256> {
+    let attempt = || format!("read {}", guest.display());
+    let bytes = std::fs::read(guest).map_err(|error| CliError::file(attempt(), error))?;
+    zkpool_verifiers::risc0::image_id(&bytes)
+        .map_err(|error| CliError::coded(attempt(), &error, zkpool_protocol::ErrorCode::BadGuest))
 }
 
 /// Whom to talk to.
@@ -63,20 +107,26 @@ pub struct Operators {
 /// What to look at.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// Proving key (snarkjs .zkey, Groth16 over BN254)
-    #[arg(long, value_name = "FILE")]
-    pub zkey: PathBuf,
-    /// circom's witness generator
-    #[arg(long, value_name = "FILE")]
-    pub wasm: Option<PathBuf>,
+    /// What makes it up.
+    #[command(flatten)]
+    pub parts: Parts,
     /// Try these named inputs (JSON, as snarkjs takes them)
     #[arg(long, value_name = "FILE", conflicts_with = "witness", requires = "wasm")]
     pub inputs: Option<PathBuf>,
     /// Try this witness (.wtns)
     #[arg(long, value_name = "FILE")]
     pub witness: Option<PathBuf>,
-    /// Make a proof of the input, too
-    #[arg(long)]
+    /// Try these bytes on the zkVM program's standard input
+    #[arg(long, value_name = "FILE", requires = "guest")]
+    pub stdin: Option<PathBuf>,
+    /// A receipt that the zkVM program builds on; can be repeated
+    #[arg(long = "receipt", value_name = "FILE", requires = "stdin")]
+    pub receipts: Vec<PathBuf>,
+    /// Cut the execution into segments of so many cycles (power of two); can be repeated
+    #[arg(long = "segments", value_name = "PO2", value_delimiter = ',', requires = "stdin")]
+    pub segments: Vec<u32>,
+    /// Make a proof of the circuit's input, too
+    #[arg(long, conflicts_with = "guest")]
     pub prove: bool,
 }
 
@@ -103,23 +153,19 @@ async fn register(args: RegisterArgs, context: &Context) -> CliResult {
             .advise("set --operator URL, or `operators` in [request]"));
     }
     let key = section.with(&args.key)?.load(&context.settings, "requester")?;
+    let program = args.parts.program()?;
     let mut registered = Vec::new();
     for url in &operators.operators {
         let attempt = || format!("register the program with {url}");
         let failed = |error: ClientError| CliError::coded(attempt(), &error, error.code());
         let options = ClientOptions { chain_id: operators.chain_id, ..ClientOptions::default() };
         let client = Client::new(url, identity(&key), options).map_err(failed)?;
-        let step = Step::begin(&format!("uploading {} to {url}", args.zkey.display()));
-        let zkey = client.upload_file(&args.zkey).await.map_err(failed)?.id;
-        let witness_generator = match &args.wasm {
-            Some(wasm) => Some(client.upload_file(wasm).await.map_err(failed)?.id),
-            None => None,
-        };
+        let step = Step::begin(&format!("uploading {} to {url}", args.parts.name()));
+        for path in program.files.values() {
+            client.upload_file(path).await.map_err(failed)?;
+        }
         step.say(&format!("registering with {url}"));
-        let view = client
-            .register_program(&ProgramManifest::Groth16Bn254 { zkey, witness_generator })
-            .await
-            .map_err(failed)?;
+        let view = client.register_program(&program.manifest).await.map_err(failed)?;
         step.end();
         context.output.note(format!(
             "{url}: {} work units, {} public inputs{}",
@@ -134,50 +180,61 @@ async fn register(args: RegisterArgs, context: &Context) -> CliResult {
 }
 
 fn inspect(args: &InspectArgs) -> CliResult<(serde_json::Value, String)> {
-    let attempt = || format!("look at {}", args.zkey.display());
+    let attempt = || format!("look at {}", args.parts.name());
     let failed = |error: BackendError| CliError::coded(attempt(), error.report(), error.code());
-    let mut files = BTreeMap::new();
-    let mut add = |path: &Path| -> CliResult<BlobId> {
-        let id = hash_file(path).map_err(|error| CliError::file(format!("read {}", path.display()), error))?;
-        files.insert(id, path.to_owned());
-        Ok(id)
-    };
-    let zkey = add(&args.zkey)?;
-    let witness_generator = args.wasm.as_deref().map(&mut add).transpose()?;
-    let manifest = ProgramManifest::Groth16Bn254 { zkey, witness_generator };
-    let program = ProgramFiles { manifest: manifest.clone(), files };
-    let backend = zkpool_backends::backend(manifest.kind(), Limits::default());
+    let program = args.parts.program()?;
+    let backend = zkpool_backends::backend(&program.manifest, Limits::default()).map_err(failed)?;
     let control = Control::new();
     let info = backend.inspect(&program, &control).map_err(failed)?;
-    let key = VerifyingKey::from_bytes(&info.verifying_key)
-        .map_err(|error| CliError::coded(attempt(), &error, error.code()))?;
     let mut value = json!({
-        "program": manifest.id(),
-        "manifest": manifest,
-        "constraints": info.constraints,
-        "wires": info.wires,
-        "public_inputs": info.public_inputs,
+        "program": program.manifest.id(),
+        "manifest": program.manifest,
         "units": info.work,
         "memory": info.memory,
-        "key_hash": key.evm_key_hash(),
     });
-    let mut text = format!(
-        "program        {}\nconstraints    {}\nwires          {}\npublic inputs  {}\nwork           {} units\nmemory         \
-         {} MiB at most\nkey hash       {} (KEY_HASH of a Groth16Verifier with this key)\nkey checks     passed",
-        manifest.id(),
-        info.constraints,
-        info.wires,
-        info.public_inputs,
-        info.work,
-        info.memory >> 20,
-        key.evm_key_hash()
-    );
+    let mut text = format!("program        {}", program.manifest.id());
+    match program.manifest {
+        ProgramManifest::Groth16Bn254 { .. } => {
+            let key = VerifyingKey::from_bytes(&info.verifying_key)
+                .map_err(|error| CliError::coded(attempt(), &error, error.code()))?;
+            value["constraints"] = json!(info.constraints);
+            value["wires"] = json!(info.wires);
+            value["public_inputs"] = json!(info.public_inputs);
+            value["key_hash"] = json!(key.evm_key_hash());
+            text += &format!(
+                "\nconstraints    {}\nwires          {}\npublic inputs  {}\nwork           {} units\nmemory         {} MiB at \
+                 most\nkey hash       {} (KEY_HASH of a Groth16Verifier with this key)\nkey checks     passed",
+                info.constraints,
+                info.wires,
+                info.public_inputs,
+                info.work,
+                info.memory >> 20,
+                key.evm_key_hash()
+            );
+        }
+        ProgramManifest::Risc0 { image_id, .. } => text += &format!("\nimage id       {image_id}"),
+    }
     if let Some(input) = input(args)? {
-        let found = backend.preflight(&program, &input, args.prove, &control).map_err(failed)?;
+        let options = PreflightOptions {
+            trial: args.prove,
+            segment_limits: args.segments.clone(),
+            ..PreflightOptions::default()
+        };
+        let found = backend.preflight(&program, &input, &options, &control).map_err(failed)?;
         let words: Vec<_> = found.public_inputs.iter().map(ToString::to_string).collect();
-        text += &format!("\nstatement      {}\npublic inputs  {}", found.statement, words.join(", "));
+        text += &format!("\nstatement      {}", found.statement);
         value["statement"] = json!(found.statement);
-        value["public_input_values"] = json!(words);
+        if let Some(run) = &found.run {
+            text += &format!("\njournal        {}\ncycles         {}", run.journal, run.cycles);
+            for Segmentation { limit, segments } in &run.segmentations {
+                let counts: Vec<_> = segments.iter().map(|(po2, count)| format!("{count} of 2^{po2}")).collect();
+                text += &format!("\nup to 2^{limit}     {}", counts.join(", "));
+            }
+            value["run"] = json!(run);
+        } else {
+            text += &format!("\npublic inputs  {}", words.join(", "));
+            value["public_input_values"] = json!(words);
+        }
         if let Some(proof) = &found.trial {
             text += "\nproof          made and verified";
             value["proof"] = json!(format!("0x{}", hex::encode(proof)));
@@ -189,6 +246,9 @@ fn inspect(args: &InspectArgs) -> CliResult<(serde_json::Value, String)> {
 fn input(args: &InspectArgs) -> CliResult<Option<Input>> {
     if let Some(path) = &args.witness {
         return Ok(Some(Input::Witness(path.clone())));
+    }
+    if let Some(stdin) = &args.stdin {
+        return Ok(Some(Input::Guest { stdin: stdin.clone(), assumptions: args.receipts.clone() }));
     }
     let Some(path) = &args.inputs else { return Ok(None) };
     Ok(Some(Input::Signals(read_signals(path)?)))

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, sync::Arc};
 use zkpool_api::Identity;
-use zkpool_backends::{Backend, Limits};
+use zkpool_backends::{Backend, BackendError, Limits};
 use zkpool_chain::Key;
 use zkpool_protocol::{Address, ProofKind};
 use zkpool_prover::{Agent, Capacity, LogObserver, Machine, Observer, ProverConfig, ProverError, Stop};
@@ -75,6 +75,10 @@ pub struct Own {
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pool: Option<Address>,
+    /// Take only this kind of work; can be repeated [default: all that the machine is up to]
+    #[arg(long = "kinds", value_name = "KIND", value_delimiter = ',', value_parser = kind)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<ProofKind>,
     /// Directory for jobs in hand, finished proofs, programs and the benchmark [default: .zkpool/prover]
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,6 +118,12 @@ pub struct CapacityArgs {
     pub memory: Option<Size>,
 }
 
+/// A kind of work by its name.
+fn kind(name: &str) -> Result<ProofKind, String> {
+    let names = || ProofKind::ALL.map(ProofKind::as_str).join(", ");
+    ProofKind::from_name(name).ok_or_else(|| format!("one of {}", names()))
+}
+
 /// Where the agent keeps its things.
 const DEFAULT_STATE: &str = ".zkpool/prover";
 
@@ -143,6 +153,7 @@ async fn work(args: RunArgs, context: &Context) -> CliResult {
     let device = own.device.clone().unwrap_or_else(|| Machine::detect().device_name());
     let mut config = ProverConfig::new(own.operators.clone(), state, device, capacity);
     (config.chain_id, config.pool) = (own.chain_id, own.pool);
+    config.kinds = own.kinds.clone();
     config.cache_bytes = own.cache.map_or(ProverConfig::CACHE_BYTES, |size| size.0);
     config.max_blob_bytes = own.max_blob.map_or(ProverConfig::MAX_BLOB_BYTES, |size| size.0);
     config.grace = own.grace.map_or(ProverConfig::GRACE, |time| time.0);
@@ -150,7 +161,7 @@ async fn work(args: RunArgs, context: &Context) -> CliResult {
     let observer: Arc<dyn Observer> = if on_terminal() { Arc::new(JobBars::default()) } else { Arc::new(LogObserver) };
     let stop = Stop::new();
     let share = config.memory_per_job();
-    let agent = Agent::open(config, identity(&key), backends(share), observer, stop.clone()).map_err(failed)?;
+    let agent = Agent::open(config, identity(&key), backends(share)?, observer, stop.clone()).map_err(failed)?;
     let signals = tokio::spawn(signals::each(move || stop.signal()));
     let done = agent.run().await.map_err(failed);
     signals.abort();
@@ -161,7 +172,7 @@ async fn bench(args: BenchArgs, context: &Context) -> CliResult {
     let capacity = capacity(&args.capacity, context)?;
     let step = Step::begin("measuring this machine");
     let share = capacity.memory / capacity.jobs.max(1) as u64;
-    let speeds = zkpool_prover::benchmark(capacity, backends(share)).await.map_err(failed)?;
+    let speeds = zkpool_prover::benchmark(capacity, backends(share)?).await.map_err(failed)?;
     step.end();
     let machine = Machine::detect();
     let value = serde_json::json!({
@@ -178,15 +189,17 @@ async fn bench(args: BenchArgs, context: &Context) -> CliResult {
 }
 
 /// What this binary can prove, within a job's share of the memory.
-fn backends(share: u64) -> Vec<Arc<dyn Backend>> {
+fn backends(share: u64) -> CliResult<Vec<Arc<dyn Backend>>> {
     let usual = Limits::default();
     let limits = Limits {
+        memory: share,
         proving_key: usual.proving_key.min(share),
         generator_memory: usual.generator_memory.min(share / 2),
         cache: usual.cache.min(share / 2),
         ..usual
     };
-    ProofKind::ALL.into_iter().map(|kind| Arc::from(zkpool_backends::backend(kind, limits))).collect()
+    let failed = |error: BackendError| CliError::coded("make ready to prove", &error, error.code());
+    zkpool_backends::backends(limits).map(|all| all.into_iter().map(Arc::from).collect()).map_err(failed)
 }
 
 /// A key that signs in.
@@ -205,6 +218,7 @@ fn failed(error: ProverError) -> CliError {
         ProverError::NoOperator => {
             return settings("set --operator URL, `operators` in [prover], or ZKPOOL_PROVER__OPERATORS");
         }
+        ProverError::NotHere(_) => return settings("correct --kinds, or `kinds` in [prover]"),
         ProverError::DeviceName(_) => return settings("set --device, or `device` in [prover]"),
         ProverError::Url(_) => return settings("correct --operator, or `operators` in [prover]"),
         ProverError::Refused { .. } | ProverError::WrongPool { .. } => {

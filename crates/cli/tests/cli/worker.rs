@@ -19,7 +19,7 @@ fn request(zkey: &str, bounds: Value) -> Value {
 fn a_malformed_key_is_an_answer() {
     let place = Place::new();
     let zkey = place.write("bad.zkey", b"zkey but not really");
-    let done = ask(&request(&zkey, json!({ "memory": 1u64 << 30, "cpu_seconds": 10 }))).success();
+    let done = ask(&request(&zkey, json!({ "memory": 1u64 << 30, "cpu_seconds": 10, "cycles": 0 }))).success();
     let reply: Value = serde_json::from_slice(&done.get_output().stdout).unwrap();
     assert_eq!(reply["refused"]["code"], "bad_proving_key", "{reply}");
 }
@@ -47,7 +47,7 @@ fn a_good_program_and_input_pass_and_hostile_generators_do_not_get_away() {
                 hash(envelope.as_bytes()): place.write("input.json", &envelope),
             },
             "trial_proof": true,
-            "bounds": { "memory": 256u64 << 20, "cpu_seconds": 3 }
+            "bounds": { "memory": 256u64 << 20, "cpu_seconds": 3, "cycles": 0 }
         });
         ask(&request).get_output().clone()
     };
@@ -86,7 +86,7 @@ fn the_process_bounds_itself() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let bounds = json!({ "memory": 123u64 << 20, "cpu_seconds": 77 });
+    let bounds = json!({ "memory": 123u64 << 20, "cpu_seconds": 77, "cycles": 0 });
     let text = request(fifo.to_str().unwrap(), bounds).to_string();
     worker.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     // Opening the other end returns when the worker has opened the file, which is after it has bounded itself.

@@ -8,7 +8,8 @@ use std::sync::{
 use std::time::Duration;
 use tokio::sync::mpsc as async_mpsc;
 use zkpool_backends::{
-    Backend, BackendError, Control, Input, Preflight, ProgramFiles, ProgramInfo, ProvenOutput, Throughput,
+    Backend, BackendError, Control, Input, Outcome, Preflight, PreflightOptions, ProgramFiles, ProgramInfo, Step,
+    Throughput, Work,
 };
 use zkpool_protocol::{B256, ProofKind, WorkUnits};
 
@@ -17,6 +18,8 @@ use zkpool_protocol::{B256, ProofKind, WorkUnits};
 pub(crate) enum Ending {
     /// With this proof of the usual statement.
     Proof(&'static [u8]),
+    /// With a step's receipt.
+    Receipt(&'static [u8]),
     /// With a proof of another statement.
     OtherStatement,
     /// With an error.
@@ -88,8 +91,8 @@ pub(crate) fn statement() -> B256 {
 }
 
 impl Backend for FakeBackend {
-    fn kind(&self) -> ProofKind {
-        ProofKind::Groth16Bn254
+    fn kinds(&self) -> Vec<ProofKind> {
+        vec![ProofKind::Groth16Bn254, ProofKind::Risc0Composite, ProofKind::Risc0Succinct]
     }
 
     fn inspect(&self, _: &ProgramFiles, _: &Control) -> Result<ProgramInfo, BackendError> {
@@ -103,19 +106,34 @@ impl Backend for FakeBackend {
         })
     }
 
-    fn preflight(&self, _: &ProgramFiles, _: &Input, _: bool, _: &Control) -> Result<Preflight, BackendError> {
+    fn preflight(
+        &self,
+        _: &ProgramFiles,
+        _: &Input,
+        _: &PreflightOptions,
+        _: &Control,
+    ) -> Result<Preflight, BackendError> {
         Err(BackendError::Cancelled)
     }
 
-    fn prove(&self, program: &ProgramFiles, input: &Input, control: &Control) -> Result<ProvenOutput, BackendError> {
+    fn memory(&self, _: &Work, _: &Control) -> Result<u64, BackendError> {
+        Ok(self.memory.load(Ordering::Relaxed))
+    }
+
+    fn prove(&self, work: &Work, control: &Control) -> Result<Outcome, BackendError> {
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_running.fetch_max(running, Ordering::SeqCst);
-        let read = |id| std::fs::read(&program.files[&id]).unwrap();
-        let witness = match input {
-            Input::Signals(_) => None,
-            Input::Witness(path) => Some(path.clone()),
+        let witness = match &work.step {
+            Step::Single(Input::Witness(path)) => Some(path.clone()),
+            _ => None,
         };
-        let parts = program.manifest.blobs().into_iter().map(read).collect();
+        let parts = match &work.step {
+            Step::Single(_) => {
+                work.program.manifest.blobs().iter().map(|id| work.program.files[id].as_path()).collect()
+            }
+            step => step.files(),
+        };
+        let parts = parts.into_iter().map(|path| std::fs::read(path).unwrap()).collect();
         let _ = self.told.send(Told::Began { parts, witness });
         let ending = loop {
             if let Err(stopped) = control.check() {
@@ -130,15 +148,17 @@ impl Backend for FakeBackend {
         };
         self.running.fetch_sub(1, Ordering::SeqCst);
         match ending {
-            Ending::Proof(proof) => Ok(ProvenOutput { proof: proof.to_vec(), statement: statement() }),
-            Ending::OtherStatement => Ok(ProvenOutput { proof: vec![1], statement: B256::ZERO }),
+            Ending::Proof(proof) => Ok(Outcome { result: proof.to_vec(), statement: Some(statement()) }),
+            Ending::Receipt(receipt) => Ok(Outcome { result: receipt.to_vec(), statement: None }),
+            Ending::OtherStatement => Ok(Outcome { result: vec![1], statement: Some(B256::ZERO) }),
             Ending::Error(error) => Err(error),
             Ending::Panic => panic!("division by zero"),
         }
     }
 
-    fn benchmark(&self, _: &Control) -> Result<Throughput, BackendError> {
+    fn benchmark(&self, _: &Control) -> Result<Vec<(ProofKind, Throughput)>, BackendError> {
         self.benchmarks.fetch_add(1, Ordering::Relaxed);
-        Ok(Throughput { work: WorkUnits(1000), elapsed: Duration::from_secs(2) })
+        let speed = Throughput { work: WorkUnits(1000), elapsed: Duration::from_secs(2) };
+        Ok(self.kinds().into_iter().map(|kind| (kind, speed)).collect())
     }
 }

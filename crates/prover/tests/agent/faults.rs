@@ -95,7 +95,7 @@ async fn a_missing_part_is_told_by_its_name() {
     let dir = tempfile::tempdir().unwrap();
     let agent = Running::start(config(&[&operator], dir.path()), &conductor);
     let job = operator.new_job();
-    let (zkey, input) = (job.program.blobs()[0], job.input);
+    let (zkey, input) = (job.program.blobs()[0], job.inputs[0]);
     let kept = operator.script().blobs.remove(&zkey);
     operator.give(job);
     assert_eq!(operator.hears_fail().await.1.code, ErrorCode::UnknownProgram);
@@ -131,7 +131,7 @@ async fn an_envelope_of_another_program_is_refused() {
     let agent = Running::start(config(&[&operator], dir.path()), &conductor);
     for envelope in [format!(r#"{{"program":"{}","inputs":{{}}}}"#, operator.blob(b"x")), "{".to_owned()] {
         let mut job = operator.new_job();
-        job.input = operator.blob(envelope.as_bytes());
+        job.inputs = vec![operator.blob(envelope.as_bytes())];
         operator.give(job);
         assert_eq!(operator.hears_fail().await.1.code, ErrorCode::BadInput);
     }

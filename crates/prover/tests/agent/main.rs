@@ -12,4 +12,5 @@ mod kit;
 mod lease;
 mod operator;
 mod several;
+mod steps;
 mod stop;

@@ -9,7 +9,9 @@ use crate::{
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fs::File, path::Path, time::Duration};
 use zkpool_api::QuoteRequest;
-use zkpool_backends::{Control, Input, Limits as BackendLimits, ProgramFiles as LocalProgram};
+use zkpool_backends::{
+    BackendError, Control, Input, Limits as BackendLimits, PreflightOptions, ProgramFiles as LocalProgram,
+};
 use zkpool_protocol::{
     Address, B256, BlobId, Call, ErrorCode, ProgramManifest, ProofKind, TaskInput, U256, WitnessSource,
 };
@@ -138,13 +140,13 @@ fn compute(wish: &Wish, program: &ProgramFiles, source: &WitnessSource) -> CliRe
         (WitnessSource::Inputs(signals), _) => Input::Signals(signals.clone()),
         (WitnessSource::Witness(_), Some(path)) => Input::Witness(path.clone()),
         (WitnessSource::Witness(_), None) => return Err(missing("the witness", "--witness FILE")),
+        (WitnessSource::Guest(_), _) => return Err(missing("what the program makes public", "--statement HASH")),
     };
-    let backend = zkpool_backends::backend(program.manifest.kind(), BackendLimits::default());
+    let failed = |error: BackendError| CliError::coded("run the program on the input", error.report(), error.code());
+    let backend = zkpool_backends::backend(&program.manifest, BackendLimits::default()).map_err(failed)?;
     let local = LocalProgram { manifest: program.manifest.clone(), files };
-    let found = backend.preflight(&local, &input, false, &Control::new());
-    found
-        .map(|found| found.statement)
-        .map_err(|error| CliError::coded("run the program on the input", error.report(), error.code()))
+    let found = backend.preflight(&local, &input, &PreflightOptions::default(), &Control::new());
+    found.map(|found| found.statement).map_err(failed)
 }
 
 /// snarkjs' `public.json`: a list of decimal numbers, as texts.
