@@ -100,16 +100,19 @@ pub struct ClaimedJob {
     /// With which program.
     #[schema(value_type = schema::ProgramManifest)]
     pub program: ProgramManifest,
-    /// The input envelope.
-    #[schema(value_type = schema::BlobId)]
-    pub input: BlobId,
-    /// The witness, if the envelope names one or the operator has computed it.
+    /// On what, in order: the envelope for `single`, the segment for `prove`; for the rest the results of the jobs that it
+    /// needs, and for `resolve` after them the receipt of what was assumed. The lease entitles to these blobs.
+    #[schema(value_type = Vec<schema::BlobId>)]
+    pub inputs: Vec<BlobId>,
+    /// For `single`, the witness, if the envelope names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::BlobId>)]
     pub witness: Option<BlobId>,
-    /// What the proof must show.
-    #[schema(value_type = schema::Word)]
-    pub statement: B256,
+    /// What the result must show: the task's statement for `single`, the SHA-256 of the segment's claim for `prove`; for
+    /// the rest it follows from the inputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Word>)]
+    pub statement: Option<B256>,
     /// When the task must be delivered to be on time, unix seconds.
     pub deadline: u64,
     /// How large the job is.
@@ -158,13 +161,13 @@ pub struct HeartbeatReply {
     pub cancelled: Option<String>,
 }
 
-/// `POST /v1/jobs/{id}/result`: the proof.
+/// `POST /v1/jobs/{id}/result`: the proof, or what else the job yields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResultRequest {
     /// The lease's token.
     pub fence: u64,
-    /// The proof's bytes.
+    /// The result's bytes; at most 1 MiB.
     #[schema(value_type = schema::Hex)]
     pub proof: Bytes,
     /// How long proving took (a duration), as the prover measured it.
