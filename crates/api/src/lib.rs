@@ -32,8 +32,13 @@ pub use job::{
     JoinRequest, KindSpeed, Lease, LeaveRequest, ResultReply, ResultRequest,
 };
 pub use program::ProgramView;
-pub use quote::{Price, PublishedReply, PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus, RequestId};
-pub use task::{EventKind, JobView, TaskEvent, TaskRole, TaskView, Timings, TxState, TxView};
+pub use quote::{
+    GuestRunView, Price, PublishedReply, PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus, RequestId,
+};
+pub use task::{
+    EventKind, ExecutionView, FailedAttempt, FailureKind, JobView, SealView, TaskEvent, TaskRole, TaskView, Timings,
+    TxState, TxView,
+};
 
 /// The longest that `POST /v1/jobs/claim` waits for a job, in seconds.
 pub const MAX_CLAIM_WAIT: u32 = 30;
@@ -49,5 +54,5 @@ pub const MAX_DEVICE_NAME: usize = 64;
 pub const MAX_STAGE: usize = 64;
 /// The longest message with which a prover gives up a job, in bytes.
 pub const MAX_FAIL_MESSAGE: usize = 1024;
-/// The longest proof, in bytes.
-pub const MAX_PROOF: usize = 64 * 1024;
+/// The longest result of a job, in bytes. A zkVM segment's is a quarter of it.
+pub const MAX_PROOF: usize = 1 << 20;

@@ -7,7 +7,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zkpool_protocol::{
-    Address, B256, BlobId, Call, ProgramId, ProofKind, SignedQuote, TaskId, TaskState, U256, WorkUnits, decimal,
+    Address, B256, BlobId, Bytes, Call, ProgramId, ProofKind, SignedQuote, TaskId, TaskState, U256, WorkUnits, decimal,
 };
 
 /// Names a request for a quote: the SHA-256 of [`QuoteRequest::id`].
@@ -143,15 +143,38 @@ pub struct QuoteReply {
     #[serde(default, with = "optional_words", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<schema::Amount>>)]
     pub public_inputs: Option<Vec<U256>>,
+    /// How the zkVM program ran in the preflight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<GuestRunView>,
     /// Why there is no firm quote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ApiError>,
 }
 
+/// How a zkVM program ran in the preflight. The statement is keccak-256 of `abi.encode(imageId, sha256(journal))`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GuestRunView {
+    /// What it made public.
+    #[schema(value_type = schema::Hex)]
+    pub journal: Bytes,
+    /// Its own cycles, paging and padding not counted.
+    pub cycles: u64,
+}
+
 impl QuoteReply {
     /// An answer that only says how far the request is.
     pub const fn new(request: RequestId, status: QuoteStatus) -> Self {
-        Self { request, status, quote: None, task: None, call: None, price: None, public_inputs: None, error: None }
+        Self {
+            request,
+            status,
+            quote: None,
+            task: None,
+            call: None,
+            price: None,
+            public_inputs: None,
+            run: None,
+            error: None,
+        }
     }
 }
 

@@ -94,7 +94,7 @@ names! {
     /// The state of a job.
     JobState, zkpool_protocol::JobState::ALL;
     /// What a job does.
-    Operation, [zkpool_protocol::Operation::Single];
+    Operation, zkpool_protocol::Operation::ALL;
 }
 
 /// What a field holds: another schema by name, or a number of so many bits.
@@ -204,23 +204,34 @@ pub struct ProgramManifest;
 
 impl PartialSchema for ProgramManifest {
     fn schema() -> RefOr<Schema> {
-        let kind = zkpool_protocol::ProofKind::Groth16Bn254.as_str();
-        let groth16 = ObjectBuilder::new()
-            .schema_type(Type::Object)
-            .description(Some("A circom circuit: snarkjs proving key, and circom's WebAssembly witness generator."))
-            .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
-            .property("kind", ObjectBuilder::new().schema_type(Type::String).enum_values(Some([kind])))
-            .required("kind")
-            .property("zkey", Ref::from_schema_name(BlobId::name()))
+        let manifest = |kind: &str, description: &str| {
+            ObjectBuilder::new()
+                .schema_type(Type::Object)
+                .description(Some(description))
+                .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
+                .property("kind", ObjectBuilder::new().schema_type(Type::String).enum_values(Some([kind])))
+                .required("kind")
+        };
+        let blob = || Ref::from_schema_name(BlobId::name());
+        let groth16 = "A circom circuit: snarkjs proving key, and circom's WebAssembly witness generator.";
+        let groth16 = manifest("groth16-bn254", groth16)
+            .property("zkey", blob())
             .required("zkey")
-            .property("witness_generator", Ref::from_schema_name(BlobId::name()));
-        OneOfBuilder::new().item(groth16).description(Some("What makes up a program.")).into()
+            .property("witness_generator", blob());
+        let risc0 = "A program of the RISC Zero zkVM: its binary (`R0BF`), and its image id as words in memory order.";
+        let risc0 = manifest("risc0", risc0)
+            .property("binary", blob())
+            .required("binary")
+            .property("image_id", Ref::from_schema_name(Word::name()))
+            .required("image_id");
+        OneOfBuilder::new().item(groth16).item(risc0).description(Some("What makes up a program.")).into()
     }
 }
 
 impl ToSchema for ProgramManifest {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
         schemas.push((BlobId::name().into_owned(), BlobId::schema()));
+        schemas.push((Word::name().into_owned(), Word::schema()));
     }
 }
 
@@ -234,9 +245,15 @@ mod tests {
     /// The properties that a schema has are exactly the fields that serde writes.
     #[track_caller]
     fn same_fields(schema: RefOr<Schema>, value: impl serde::Serialize) {
+        same_fields_of(schema, 0, value);
+    }
+
+    /// For a schema that has several forms.
+    #[track_caller]
+    fn same_fields_of(schema: RefOr<Schema>, form: usize, value: impl serde::Serialize) {
         let schema = serde_json::to_value(schema).unwrap();
         let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
-        let object = schema.get("oneOf").map_or(&schema, |variants| &variants[0]);
+        let object = schema.get("oneOf").map_or(&schema, |variants| &variants[form]);
         assert_eq!(keys(&object["properties"]), keys(&serde_json::to_value(value).unwrap()));
         let required = object["required"].as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned());
         assert!(required.collect::<BTreeSet<_>>().is_subset(&keys(&object["properties"])));
@@ -261,6 +278,8 @@ mod tests {
         same_fields(Call::schema(), p::Call::default());
         let blob = p::BlobId::of(b"");
         let manifest = p::ProgramManifest::Groth16Bn254 { zkey: blob, witness_generator: Some(blob) };
-        same_fields(ProgramManifest::schema(), manifest);
+        same_fields_of(ProgramManifest::schema(), 0, manifest);
+        let manifest = p::ProgramManifest::Risc0 { binary: blob, image_id: p::B256::ZERO };
+        same_fields_of(ProgramManifest::schema(), 1, manifest);
     }
 }

@@ -3,7 +3,7 @@
 use crate::{ApiError, schema};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use zkpool_protocol::{Address, B256, JobState, Operation, TaskId, TaskState, Terms};
+use zkpool_protocol::{Address, B256, BlobId, JobState, Operation, ProofKind, TaskId, TaskState, Terms, WorkUnits};
 
 /// Whose task it is, in the eyes of the operator that answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -39,8 +39,18 @@ pub struct TaskView {
     /// Last second at which it can be proven.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liability_deadline: Option<u64>,
-    /// Its jobs, by index.
+    /// The kind of proof that it ends in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::ProofKind>)]
+    pub kind: Option<ProofKind>,
+    /// How far a zkVM program has run again, to be proven: provers work while it still runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<ExecutionView>,
+    /// Its jobs, by index. While a zkVM program runs they become more.
     pub jobs: Vec<JobView>,
+    /// How far the receipt is on its way to what the contract takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<SealView>,
     /// Its transactions, oldest first.
     pub txs: Vec<TxView>,
     /// When what happened.
@@ -48,6 +58,32 @@ pub struct TaskView {
     /// What stands in its way, if something does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ApiError>,
+}
+
+/// How far a program has run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExecutionView {
+    /// Segments so far.
+    pub segments: u32,
+    /// The largest segment, as a power of two of cycles.
+    pub segment_limit: u32,
+    /// Whether it came to its end: there will be no more.
+    pub complete: bool,
+}
+
+/// A finished receipt, and what a committee says to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SealView {
+    /// The receipt (`GET /v1/receipts/{id}`): the SHA-256 that is signed.
+    #[schema(value_type = schema::BlobId)]
+    pub receipt: BlobId,
+    /// Who has signed for it, if a committee is to.
+    #[schema(value_type = Vec<schema::Address>)]
+    pub signers: Vec<Address>,
+    /// Members whose signature was not for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<schema::Address>)]
+    pub liars: Vec<Address>,
 }
 
 /// A job of a task.
@@ -73,6 +109,41 @@ pub struct JobView {
     pub stage: Option<String>,
     /// How often it was given out.
     pub attempts: u32,
+    /// How large it is.
+    #[serde(default)]
+    #[schema(value_type = u64)]
+    pub units: WorkUnits,
+    /// Which segment it proves or lifts, counted from zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<u32>,
+    /// Attempts that came to nothing and count against their prover; the last eight.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<FailedAttempt>,
+}
+
+/// How an attempt came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// Nothing came in time.
+    Late,
+    /// The result does not verify.
+    Wrong,
+    /// The prover gave the job up.
+    GivenUp,
+}
+
+/// An attempt that came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FailedAttempt {
+    /// Whose.
+    #[schema(value_type = schema::Address)]
+    pub prover: Address,
+    /// How.
+    pub kind: FailureKind,
+    /// What was wrong with the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// How a transaction fares.

@@ -84,7 +84,7 @@ impl ProgramManifest {
     }
 
     /// The name of its proof system: the manifest's `kind`.
-    const fn tag(&self) -> &'static str {
+    pub const fn tag(&self) -> &'static str {
         match self {
             Self::Groth16Bn254 { .. } => "groth16-bn254",
             Self::Risc0 { .. } => "risc0",

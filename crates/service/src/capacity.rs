@@ -1,8 +1,9 @@
 //! Who could prove something, and how soon: what a promise of time rests on.
 
 use crate::{Context, OpResult};
+use std::collections::BTreeMap;
 use zkpool_protocol::{ProofKind, TaskState, WorkUnits};
-use zkpool_scheduler::Rules;
+use zkpool_scheduler::{Machine, Rules};
 use zkpool_store::{Measured, Millis, ProverRecord};
 
 /// The provers that are present and may be given jobs, and what they have before them.
@@ -27,8 +28,8 @@ impl Capacity {
         });
         let mut backlog: Vec<_> = workload.jobs.iter().map(|item| (item.job.job.kind, item.job.job.units)).collect();
         for task in ctx.store.tasks_in(&[TaskState::Quoted, TaskState::Announcing, TaskState::Published]).await? {
-            if let Some(program) = ctx.store.program(task.ask.program).await? {
-                backlog.push((task.ask.kind, program.measured.units));
+            if let Some(price) = task.price {
+                backlog.push((main_work(task.ask.kind), price.units));
             }
         }
         Ok(Self { provers: provers.collect(), leases: workload.leases.len(), backlog })
@@ -44,6 +45,33 @@ impl Capacity {
         let places: u64 = self.provers.iter().map(|prover| u64::from(prover.description.concurrency)).sum();
         let busy = (self.leases as u64).saturating_mul(10_000).checked_div(places).unwrap_or_default();
         u32::try_from(busy.min(10_000)).unwrap_or(10_000)
+    }
+
+    /// Memory for one job of those that do this kind of work, in bytes.
+    pub(crate) fn memories(&self, kind: ProofKind) -> impl Iterator<Item = u64> {
+        let able = move |prover: &&ProverRecord| prover.description.speeds.contains_key(&kind);
+        self.provers.iter().filter(able).map(|prover| prover.description.memory)
+    }
+
+    /// The provers as the planner sees them. What is before them is shared by all that do such work.
+    pub(crate) fn machines(&self) -> Vec<Machine> {
+        let busy = |speeds: &BTreeMap<ProofKind, f64>| speeds.keys().map(|kind| self.before(*kind)).max();
+        let machine = |prover: &ProverRecord| Machine {
+            memory: prover.description.memory,
+            places: prover.description.concurrency,
+            busy: busy(&prover.description.speeds).unwrap_or_default(),
+            speeds: prover.description.speeds.clone(),
+        };
+        self.provers.iter().map(machine).collect()
+    }
+
+    /// How long the provers that do this kind of work have to do, together.
+    fn before(&self, kind: ProofKind) -> Millis {
+        let places = |prover: &ProverRecord| f64::from(prover.description.concurrency);
+        let speed = |prover: &ProverRecord| prover.description.speeds.get(&kind).map(|speed| speed * places(prover));
+        let speed: f64 = self.provers.iter().filter_map(speed).sum();
+        let units: u64 = self.backlog.iter().filter(|(of, _)| *of == kind).map(|(_, units)| units.0).sum();
+        if units == 0 { 0 } else { (units as f64 * 1_000.0 / speed).ceil() as Millis }
     }
 
     /// How long until a proof of this size would be there, after all that is promised already; `None` if nobody could
@@ -62,6 +90,11 @@ impl Capacity {
         // Saturates: what takes for ever is too long for any deadline.
         Some((seconds * 1_000.0).ceil() as Millis)
     }
+}
+
+/// The kind of work that most of a task consists of.
+const fn main_work(kind: ProofKind) -> ProofKind {
+    if kind.is_risc0() { ProofKind::Risc0Composite } else { kind }
 }
 
 /// A prover that was not heard of since then is gone.

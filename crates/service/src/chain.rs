@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use zkpool_chain::{
-    ChainError, Cursor, Follower, Head, Key, LiveTask, Polled, PoolView, Rpc, Sender, SenderOptions, SignerView,
-    Simulated, Slot, TxJournal, TxRecord, TxRequest,
+    ChainError, CommitteeView, Cursor, Follower, Head, Key, LiveTask, Polled, PoolView, Rpc, Sender, SenderOptions,
+    SignerView, Simulated, Slot, TxJournal, TxRecord, TxRequest,
 };
 use zkpool_protocol::{Address, B256, Bytes, Domain, ErrorCode, Quote, U256};
 
@@ -18,6 +18,15 @@ pub enum KeyRole {
     Signer,
     /// Owns the slots.
     Owner,
+}
+
+/// Members whose signatures a verifier takes for a proof. Never changes for one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committee {
+    /// Strictly ascending.
+    pub members: Vec<Address>,
+    /// How many must sign.
+    pub threshold: u32,
 }
 
 /// Reads at the head of the chain, and transactions. Every method is bounded in time.
@@ -42,6 +51,12 @@ pub trait Chain: Send + Sync {
     async fn has_code(&self, address: Address) -> Result<bool, ChainError>;
     /// Whether a verifier accepts a statement.
     async fn verifies(&self, verifier: Address, statement: B256, proof: &Bytes) -> Result<bool, ChainError>;
+    /// The committee behind a verifier, if it is one.
+    async fn committee(&self, verifier: Address) -> Result<Option<Committee>, ChainError>;
+    /// Whether a committee vouches for the program with this image id.
+    async fn vouches_for(&self, committee: Address, image_id: B256) -> Result<bool, ChainError>;
+    /// Whether a member's signature counts now.
+    async fn is_live_member(&self, committee: Address, member: Address) -> Result<bool, ChainError>;
     /// Whether a verifier says that it is halted.
     async fn is_halted(&self, verifier: Address) -> Result<bool, ChainError>;
     /// The call that an encoder builds.
@@ -109,6 +124,12 @@ impl LiveChain {
     }
 }
 
+impl LiveChain {
+    fn view_of(&self, committee: Address) -> CommitteeView {
+        CommitteeView::new(self.view.rpc().clone(), self.view.domain().chain_id, committee)
+    }
+}
+
 #[async_trait]
 impl Chain for LiveChain {
     async fn poll(&self, cursor: &Cursor) -> Result<Polled, ChainError> {
@@ -149,6 +170,23 @@ impl Chain for LiveChain {
 
     async fn verifies(&self, verifier: Address, statement: B256, proof: &Bytes) -> Result<bool, ChainError> {
         self.view.verifies(verifier, statement, proof).await
+    }
+
+    async fn committee(&self, verifier: Address) -> Result<Option<Committee>, ChainError> {
+        match self.view_of(verifier).committee().await {
+            Ok(committee) => Ok(Some(Committee { members: committee.members, threshold: committee.threshold })),
+            // Another contract.
+            Err(ChainError::NoContract { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn vouches_for(&self, committee: Address, image_id: B256) -> Result<bool, ChainError> {
+        Ok(self.view_of(committee).question_bytes(image_id).await?.is_some())
+    }
+
+    async fn is_live_member(&self, committee: Address, member: Address) -> Result<bool, ChainError> {
+        Ok(self.view_of(committee).member(member).await?.live)
     }
 
     async fn is_halted(&self, verifier: Address) -> Result<bool, ChainError> {

@@ -49,6 +49,9 @@ pub struct Config {
     /// The process that looks at foreign programs and inputs.
     #[serde(default)]
     pub preflight: Preflight,
+    /// The process that runs zkVM programs to have them proven.
+    #[serde(default)]
+    pub execution: Execution,
     /// How jobs are handed out.
     #[serde(default)]
     pub dispatch: Dispatch,
@@ -113,7 +116,7 @@ pub struct Slots {
     pub dedicated_to: Option<Address>,
 }
 
-/// A verifier that the operator signs for.
+/// A verifier that the operator signs for. Whether it takes a proof or the signatures of a committee, its contract says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AllowedVerifier {
@@ -169,8 +172,28 @@ pub struct Preflight {
     pub timeout: u64,
     /// Bytes of memory that it may use.
     pub memory: u64,
+    /// Cycles of a zkVM program at most.
+    pub cycles: u64,
     /// Workers at once.
     pub workers: u32,
+}
+
+/// The worker that runs zkVM programs whose tasks were published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Execution {
+    /// Program and arguments. Empty: this program with `execute-worker`.
+    pub command: Vec<String>,
+    /// Seconds until it is killed.
+    pub timeout: u64,
+    /// Bytes of memory that it may use.
+    pub memory: u64,
+    /// Cycles at most.
+    pub cycles: u64,
+    /// Programs that run at once.
+    pub workers: u32,
+    /// Segments that it may be ahead of the service.
+    pub ahead: u32,
 }
 
 /// How jobs are handed out.
@@ -289,6 +312,15 @@ impl Config {
         if self.preflight.timeout == 0 || self.preflight.workers == 0 {
             return wrong("preflight", "timeout and workers must be above zero".into());
         }
+        if self.execution.timeout == 0 || self.execution.workers == 0 || self.execution.ahead == 0 {
+            return wrong("execution", "timeout, workers and ahead must be above zero".into());
+        }
+        if self.execution.cycles < self.preflight.cycles {
+            return wrong(
+                "execution.cycles",
+                "what passes the preflight must be able to run (preflight.cycles)".into(),
+            );
+        }
         Ok(())
     }
 }
@@ -323,7 +355,13 @@ impl Default for Quotes {
 
 impl Default for Preflight {
     fn default() -> Self {
-        Self { command: Vec::new(), timeout: 120, memory: 4 << 30, workers: 1 }
+        Self { command: Vec::new(), timeout: 120, memory: 4 << 30, cycles: 1 << 31, workers: 1 }
+    }
+}
+
+impl Default for Execution {
+    fn default() -> Self {
+        Self { command: Vec::new(), timeout: 3_600, memory: 4 << 30, cycles: 1 << 31, workers: 1, ahead: 4 }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use crate::{
     OpError, OpResult,
-    chain::Chain,
+    chain::{Chain, Committee},
     clock::Clock,
     config::Config,
+    executor::{ExecutionProcess, ExecutionWorker},
     nudge::{Changes, Nudges},
     status::Status,
     worker::{PreflightWorker, WorkerProcess},
@@ -15,7 +16,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use zkpool_chain::Head;
-use zkpool_protocol::{Domain, ErrorCode, ProgramId};
+use zkpool_protocol::{Address, Domain, ErrorCode, ProgramId, ProofKind};
 use zkpool_store::{Blobs, Owner, ProgramRecord, Store};
 use zkpool_verifiers::Verifier;
 
@@ -34,6 +35,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// Looks at foreign programs and inputs.
     pub worker: Arc<dyn PreflightWorker>,
+    /// Runs zkVM programs to have them proven.
+    pub executor: Arc<dyn ExecutionWorker>,
     /// Wake-up calls.
     pub nudges: Nudges,
     /// News.
@@ -42,7 +45,8 @@ pub struct Context {
     pub status: Status,
     /// Held while a slot is chosen and reserved and a payer's funds are counted.
     pub(crate) quoting: tokio::sync::Mutex<()>,
-    verifiers: Mutex<HashMap<ProgramId, Arc<dyn Verifier>>>,
+    verifiers: Mutex<HashMap<(ProgramId, ProofKind), Arc<dyn Verifier>>>,
+    committees: Mutex<HashMap<Address, Arc<Committee>>>,
 }
 
 impl Context {
@@ -55,6 +59,7 @@ impl Context {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let worker = Arc::new(WorkerProcess::new(&config.preflight));
+        let executor = Arc::new(ExecutionProcess::new(&config.execution));
         Self {
             config,
             store,
@@ -62,11 +67,13 @@ impl Context {
             chain,
             clock,
             worker,
+            executor,
             nudges: Nudges::default(),
             changes: Changes::default(),
             status: Status::default(),
             quoting: tokio::sync::Mutex::default(),
             verifiers: Mutex::default(),
+            committees: Mutex::default(),
         }
     }
 
@@ -74,6 +81,13 @@ impl Context {
     #[must_use]
     pub fn with_worker(mut self, worker: Arc<dyn PreflightWorker>) -> Self {
         self.worker = worker;
+        self
+    }
+
+    /// With another execution worker.
+    #[must_use]
+    pub fn with_executor(mut self, executor: Arc<dyn ExecutionWorker>) -> Self {
+        self.executor = executor;
         self
     }
 
@@ -92,19 +106,33 @@ impl Context {
         head.timestamp.max(self.clock.now() / 1_000)
     }
 
-    /// Checks the proofs of a program; made once.
-    pub fn verifier(&self, program: &ProgramRecord) -> OpResult<Arc<dyn Verifier>> {
+    /// Checks a program's proofs of a kind; made once.
+    pub fn verifier(&self, program: &ProgramRecord, kind: ProofKind) -> OpResult<Arc<dyn Verifier>> {
         let id = program.manifest.id();
-        let known = self.verifiers.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        let known = self.verifiers.lock().unwrap_or_else(PoisonError::into_inner).get(&(id, kind)).cloned();
         if let Some(verifier) = known {
             return Ok(verifier);
         }
-        let made = zkpool_verifiers::verifier(program.manifest.kind(), &program.verifying_key);
+        let made = zkpool_verifiers::verifier(kind, &program.verifying_key);
         let made: Arc<dyn Verifier> = Arc::from(made.map_err(|error| {
             OpError::caused_by(ErrorCode::BadProvingKey, format!("the verifying key of program {id}: {error}"), error)
         })?);
-        self.verifiers.lock().unwrap_or_else(PoisonError::into_inner).insert(id, made.clone());
+        self.verifiers.lock().unwrap_or_else(PoisonError::into_inner).insert((id, kind), made.clone());
         Ok(made)
+    }
+
+    /// The committee behind a verifier; `None` if it is none. What a committee is never changes, so its contract is asked
+    /// once.
+    pub async fn committee(&self, verifier: Address) -> OpResult<Option<Arc<Committee>>> {
+        let known = self.committees.lock().unwrap_or_else(PoisonError::into_inner).get(&verifier).cloned();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let committee = self.chain.committee(verifier).await?.map(Arc::new);
+        if let Some(committee) = &committee {
+            self.committees.lock().unwrap_or_else(PoisonError::into_inner).insert(verifier, committee.clone());
+        }
+        Ok(committee)
     }
 }
 

@@ -3,10 +3,12 @@
 mod capacity;
 mod chain;
 mod clock;
+mod committee;
 pub mod config;
 mod context;
 mod envelope;
 mod error;
+mod executor;
 mod gauges;
 pub mod http;
 pub mod metrics;
@@ -18,11 +20,12 @@ mod run;
 mod status;
 mod worker;
 
-pub use chain::{Chain, KeyRole, LiveChain, OperatorKeys};
+pub use chain::{Chain, Committee, KeyRole, LiveChain, OperatorKeys};
 pub use clock::{Clock, SystemClock};
 pub use config::{Config, ConfigError};
 pub use context::Context;
 pub use error::{OpError, OpResult};
+pub use executor::{ExecutionProcess, ExecutionWorker, Lines};
 pub use nudge::{Change, Changes, Nudge, Nudges};
 pub use run::{RECONCILERS, open, reconcile_once, reconcilers, run, run_on};
 pub use status::{Quarantine, Status, Waiting};

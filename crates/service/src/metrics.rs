@@ -7,7 +7,7 @@
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::{sync::OnceLock, time::Duration};
-use zkpool_protocol::{ErrorCode, JobState, ProofKind, TaskState};
+use zkpool_protocol::{ErrorCode, Job, JobState, TaskState};
 
 /// Upper bounds of the histograms' buckets, in seconds: from an HTTP answer to a large proof.
 const BUCKETS: &[f64] =
@@ -47,6 +47,11 @@ fn describe() {
         Unit::Seconds,
         "Time that accepted proofs took, as measured by provers"
     );
+    describe_counter!("zkpool_work_units_total", "Work units of accepted results, by operation");
+    describe_counter!(
+        "zkpool_attestations_total",
+        "Signatures that members of committees sent, by what became of them"
+    );
     describe_histogram!("zkpool_delivery_seconds", Unit::Seconds, "Time from a task's publication to its delivery");
     describe_counter!("zkpool_tasks_ended_total", "Tasks that came to an end, by the state that this was");
     describe_gauge!("zkpool_circuit_open", "1 while quoting is stopped after misses");
@@ -85,9 +90,17 @@ pub fn miss(reason: &'static str) {
     counter!("zkpool_misses_total", "reason" => reason).increment(1);
 }
 
-/// An accepted proof took so long.
-pub fn proving(kind: ProofKind, elapsed: Duration) {
-    histogram!("zkpool_proving_seconds", "kind" => kind.as_str()).record(elapsed);
+/// A job's accepted result took so long.
+pub fn proving(job: &Job, elapsed: Duration) {
+    let (kind, operation) = (job.kind.as_str(), job.operation.as_str());
+    histogram!("zkpool_proving_seconds", "kind" => kind, "operation" => operation).record(elapsed);
+    counter!("zkpool_work_units_total", "operation" => operation).increment(job.units.0);
+}
+
+/// A member of a committee has sent a signature.
+pub fn attestation(outcome: Result<(), ErrorCode>) {
+    let outcome = outcome.map_or_else(ErrorCode::as_str, |()| "accepted");
+    counter!("zkpool_attestations_total", "outcome" => outcome).increment(1);
 }
 
 /// A task is over; `elapsed` from its publication, if it was delivered.

@@ -30,8 +30,12 @@ pub struct Nudges {
     pub follow: Nudge,
     /// Tasks to plan.
     pub plan: Nudge,
+    /// Programs to run.
+    pub execute: Nudge,
     /// Jobs or provers are there.
     pub dispatch: Nudge,
+    /// Receipts to put together, signatures that have come.
+    pub seal: Nudge,
     /// Proofs to submit, transactions to drive.
     pub submit: Nudge,
     /// Tasks of others are late.
@@ -51,6 +55,8 @@ pub enum Change {
     Job(TaskKey, JobId),
     /// A prover may have been given a job.
     Leases,
+    /// A receipt may wait for signatures.
+    Receipts,
 }
 
 /// News of changes. A reader that falls behind learns that it did and looks again; nothing is lost by it.

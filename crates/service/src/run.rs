@@ -3,7 +3,7 @@
 use crate::{
     Config, Context, LiveChain, OpError, OpResult, OperatorKeys, SystemClock, http,
     nudge::{Nudge, Nudges},
-    reconcile::{account, aftermath, dispatch, follow, plan, preflight, rescue, submit},
+    reconcile::{account, aftermath, dispatch, execute, follow, plan, preflight, rescue, seal, submit},
 };
 use futures::{FutureExt, future::BoxFuture};
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -69,8 +69,8 @@ pub async fn run_on(ctx: Arc<Context>, listener: TcpListener, stop: Cancellation
 }
 
 /// The reconcilers' names, in the order in which a task passes them.
-pub const RECONCILERS: [&str; 8] =
-    ["follow", "preflight", "plan", "dispatch", "submit", "rescue", "account", "aftermath"];
+pub const RECONCILERS: [&str; 10] =
+    ["follow", "preflight", "plan", "execute", "dispatch", "seal", "submit", "rescue", "account", "aftermath"];
 
 /// Runs the reconcilers that are named, each until it has no more to do at once: for tests, which say when what runs.
 pub async fn reconcile_once(ctx: &Context, names: &[&str]) -> OpResult<()> {
@@ -79,7 +79,9 @@ pub async fn reconcile_once(ctx: &Context, names: &[&str]) -> OpResult<()> {
             "follow" => |ctx| follow::tick(ctx).boxed(),
             "preflight" => |ctx| preflight::tick(ctx).boxed(),
             "plan" => |ctx| plan::tick(ctx).boxed(),
+            "execute" => |ctx| execute::tick(ctx).boxed(),
             "dispatch" => |ctx| dispatch::tick(ctx).boxed(),
+            "seal" => |ctx| seal::tick(ctx).boxed(),
             "submit" => |ctx| submit::tick(ctx).boxed(),
             "rescue" => |ctx| rescue::tick(ctx).boxed(),
             "account" => |ctx| account::tick(ctx).boxed(),
@@ -113,7 +115,9 @@ pub fn reconcilers(ctx: &Arc<Context>, stop: &CancellationToken) -> JoinSet<()> 
         preflight every 10 * second,
         follow every poll,
         plan every 10 * second,
+        execute every 10 * second,
         dispatch every second,
+        seal every 10 * second,
         submit every poll,
         rescue every 10 * second,
         account every 60 * second,

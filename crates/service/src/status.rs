@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 use zkpool_chain::Head;
-use zkpool_protocol::{JobId, MAX_VALIDITY};
+use zkpool_protocol::{Address, JobId, MAX_VALIDITY};
 use zkpool_store::{Millis, ProverId};
 
 /// Shared; every method is short and never waits.
@@ -28,6 +28,8 @@ struct Inner {
     /// Leases that were given to a claim, and when.
     handed: BTreeMap<(JobId, u64), Millis>,
     troubles: BTreeMap<&'static str, String>,
+    /// When members of committees last asked for receipts: by committee and member.
+    members: BTreeMap<(Address, Address), Millis>,
 }
 
 /// Slots that were open when this process saw the chain first may hold quotes that this database does not know, if it is
@@ -189,6 +191,18 @@ impl Status {
         self.lock().handed.retain(|(job, token), _| live(job, *token));
     }
 
+    // ---- committees ----
+
+    /// A member of a committee asks for receipts to sign.
+    pub fn member_is_there(&self, committee: Address, member: Address, now: Millis) {
+        self.lock().members.insert((committee, member), now);
+    }
+
+    /// Whether a member of a committee has asked since `since`.
+    pub fn member_was_there(&self, committee: Address, member: Address, since: Millis) -> bool {
+        self.lock().members.get(&(committee, member)).is_some_and(|at| *at >= since)
+    }
+
     // ---- reconcilers ----
 
     /// How a reconciler fares: `None` after a good run. True if that is news.
@@ -218,7 +232,7 @@ impl Drop for Waiting<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use zkpool_protocol::{Address, B256};
+    use zkpool_protocol::B256;
 
     fn prover() -> ProverId {
         ProverId { address: Address::repeat_byte(1), device: "d".into() }

@@ -35,6 +35,7 @@ pub struct WorkerProcess {
     command: Vec<String>,
     timeout: Duration,
     memory: u64,
+    cycles: u64,
     permits: Semaphore,
 }
 
@@ -46,44 +47,47 @@ impl WorkerProcess {
             command: config.command.clone(),
             timeout: Duration::from_secs(config.timeout),
             memory: config.memory,
+            cycles: config.cycles,
             permits: Semaphore::new(workers),
         }
     }
+}
 
-    fn spawn(&self) -> io::Result<Child> {
-        let (program, arguments) = match self.command.split_first() {
-            Some((program, arguments)) => (PathBuf::from(program), arguments.to_vec()),
-            None => (std::env::current_exe()?, vec!["preflight-worker".to_owned()]),
-        };
-        Command::new(program)
-            .args(arguments)
-            .env_clear()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-    }
+/// Starts a worker: with an empty environment, in a process group of its own.
+pub(crate) fn spawn(command: &[String], name: &str) -> io::Result<Child> {
+    let (program, arguments) = match command.split_first() {
+        Some((program, arguments)) => (PathBuf::from(program), arguments.to_vec()),
+        None => (std::env::current_exe()?, vec![name.to_owned()]),
+    };
+    Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
 }
 
 #[async_trait]
 impl PreflightWorker for WorkerProcess {
     fn bounds(&self) -> PreflightBounds {
-        PreflightBounds { memory: self.memory, cpu_seconds: self.timeout.as_secs() }
+        PreflightBounds { memory: self.memory, cpu_seconds: self.timeout.as_secs(), cycles: self.cycles }
     }
 
     async fn look(&self, request: PreflightRequest) -> OpResult<PreflightReport> {
         let _permit = self.permits.acquire().await.map_err(|error| fault("the preflight is closed", error))?;
         let bytes = serde_json::to_vec(&request).map_err(|error| fault("write to the preflight worker", error))?;
-        let child = self.spawn().map_err(|error| fault("start the preflight worker", error))?;
+        let child =
+            spawn(&self.command, "preflight-worker").map_err(|error| fault("start the preflight worker", error))?;
         let group = Group::of(&child);
         let talked = tokio::time::timeout(self.timeout, talk(child, &bytes)).await;
         drop(group);
         let exceeded = |how: String| {
             let message = format!(
                 "looking at the program and its input took more than its bounds of {} s and {} MiB ({how}): \
-                 the circuit is too large for this operator",
+                 they are too large for this operator",
                 self.timeout.as_secs(),
                 self.memory >> 20
             );
@@ -129,10 +133,11 @@ async fn talk(mut child: Child, request: &[u8]) -> io::Result<(Vec<u8>, std::pro
 }
 
 /// The worker's process group: whatever it has started goes with it.
-struct Group(Option<Pid>);
+#[derive(Debug)]
+pub(crate) struct Group(Option<Pid>);
 
 impl Group {
-    fn of(child: &Child) -> Self {
+    pub(crate) fn of(child: &Child) -> Self {
         Self(child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw))
     }
 }
@@ -146,10 +151,10 @@ impl Drop for Group {
     }
 }
 
-fn fault(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> OpError {
+pub(crate) fn fault(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> OpError {
     OpError::caused_by(
         ErrorCode::Internal,
-        "the service cannot look at programs now; its log says more",
+        "the service cannot look at programs or run them now; its log says more",
         Attempt { what: what.to_owned(), source: Box::new(error) },
     )
 }

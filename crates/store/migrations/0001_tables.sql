@@ -25,15 +25,22 @@ CREATE TABLE uploads (
 
 CREATE TABLE programs (
     id BLOB PRIMARY KEY,
+    -- as the manifest names it, with its parts
     kind TEXT NOT NULL,
-    zkey BLOB NOT NULL,
+    zkey BLOB,
     witness_generator BLOB,
+    guest BLOB,
+    image_id BLOB,
     verifying_key BLOB NOT NULL,
     units INTEGER NOT NULL,
     memory INTEGER NOT NULL,
     public_inputs INTEGER NOT NULL,
     registered_by BLOB NOT NULL,
-    at INTEGER NOT NULL
+    at INTEGER NOT NULL,
+    CHECK (
+        (kind = 'groth16-bn254' AND zkey IS NOT NULL)
+        OR (kind = 'risc0' AND guest IS NOT NULL AND image_id IS NOT NULL)
+    )
 ) STRICT, WITHOUT ROWID;
 
 -- Pairs of verifier and program that were seen to belong together: a proof was accepted.
@@ -48,7 +55,6 @@ CREATE TABLE verified_programs (
 CREATE TABLE inputs (
     blob BLOB PRIMARY KEY,
     program BLOB NOT NULL REFERENCES programs (id),
-    witness BLOB,
     units INTEGER NOT NULL,
     memory INTEGER NOT NULL,
     statement BLOB NOT NULL,
@@ -56,7 +62,28 @@ CREATE TABLE inputs (
     public_inputs BLOB NOT NULL,
     -- a trial proof was made and verified
     tried INTEGER NOT NULL,
-    at INTEGER NOT NULL
+    -- of a zkVM program: what it made public, and its own cycles
+    journal BLOB,
+    cycles INTEGER,
+    at INTEGER NOT NULL,
+    CHECK ((journal IS NULL) = (cycles IS NULL))
+) STRICT, WITHOUT ROWID;
+
+-- What an envelope names besides the program, in order: a witness, or standard input and assumptions.
+CREATE TABLE input_blobs (
+    input BLOB NOT NULL REFERENCES inputs (blob),
+    place INTEGER NOT NULL,
+    blob BLOB NOT NULL,
+    PRIMARY KEY (input, place)
+) STRICT, WITHOUT ROWID;
+
+-- How many segments of each size an execution is cut into, for each limit that was tried (powers of two of cycles).
+CREATE TABLE input_segments (
+    input BLOB NOT NULL REFERENCES inputs (blob),
+    segment_limit INTEGER NOT NULL,
+    po2 INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (input, segment_limit, po2)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tasks (
@@ -93,6 +120,7 @@ CREATE TABLE tasks (
     price_work TEXT,
     price_gas TEXT,
     price_premium TEXT,
+    price_units INTEGER,
     expected_ms INTEGER,
     -- why it was not quoted
     refusal_code TEXT,
@@ -122,7 +150,11 @@ CREATE TABLE tasks (
     novated_block INTEGER,
     ended_block INTEGER,
     ended TEXT,
-    -- the work
+    -- the work: the largest segment (power of two of cycles) of one whose graph grows; whether the graph is complete;
+    -- the receipt of all of it; the proof that the contract takes
+    segment_limit INTEGER,
+    planned INTEGER NOT NULL DEFAULT 0,
+    receipt BLOB,
     proof BLOB,
     failed_submissions INTEGER NOT NULL DEFAULT 0,
     retry_at INTEGER NOT NULL DEFAULT 0,
@@ -134,6 +166,7 @@ CREATE TABLE tasks (
 
 CREATE INDEX tasks_by_state ON tasks (state);
 CREATE INDEX tasks_by_payer ON tasks (payer, state);
+CREATE INDEX tasks_by_receipt ON tasks (receipt) WHERE receipt IS NOT NULL;
 -- One live quote per slot, whatever the code above believes.
 CREATE UNIQUE INDEX one_quote_per_slot ON tasks (liability_token, own_slot) WHERE state IN ('quoted', 'announcing');
 
@@ -166,7 +199,8 @@ CREATE TABLE jobs (
     operation TEXT NOT NULL,
     kind TEXT NOT NULL,
     program BLOB NOT NULL,
-    input BLOB NOT NULL,
+    input BLOB,
+    statement BLOB,
     units INTEGER NOT NULL,
     memory INTEGER NOT NULL,
     -- the newest fencing token
@@ -184,10 +218,14 @@ CREATE INDEX jobs_by_state ON jobs (state);
 CREATE TABLE job_needs (
     task INTEGER NOT NULL,
     idx INTEGER NOT NULL,
+    -- in the order in which the job takes them
+    place INTEGER NOT NULL,
     needs INTEGER NOT NULL,
-    PRIMARY KEY (task, idx, needs),
+    PRIMARY KEY (task, idx, place),
     FOREIGN KEY (task, idx) REFERENCES jobs (task, idx)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX job_needs_by_needed ON job_needs (task, needs);
 
 CREATE TABLE leases (
     task INTEGER NOT NULL,
@@ -217,7 +255,10 @@ SELECT
     tasks.state AS task_state,
     tasks.proof_deadline AS proof_deadline,
     tasks.liability_deadline AS liability_deadline,
-    (SELECT group_concat(n.needs) FROM job_needs AS n WHERE n.task = jobs.task AND n.idx = jobs.idx) AS needs
+    (
+        SELECT group_concat(needs)
+        FROM (SELECT n.needs FROM job_needs AS n WHERE n.task = jobs.task AND n.idx = jobs.idx ORDER BY n.place)
+    ) AS needs
 FROM jobs JOIN tasks ON tasks.key = jobs.task;
 
 CREATE VIEW lease_rows AS
@@ -232,6 +273,20 @@ CREATE TABLE job_exclusions (
     at INTEGER NOT NULL,
     PRIMARY KEY (task, idx, prover),
     FOREIGN KEY (task, idx) REFERENCES jobs (task, idx)
+) STRICT, WITHOUT ROWID;
+
+-- What members of a committee have signed for a task's receipt: one line each.
+CREATE TABLE attestations (
+    task INTEGER NOT NULL REFERENCES tasks (key),
+    signer BLOB NOT NULL,
+    -- whether it is of the receipt; otherwise it is kept as evidence against its signer
+    honest INTEGER NOT NULL,
+    image_id BLOB NOT NULL,
+    journal_digest BLOB NOT NULL,
+    receipt_hash BLOB NOT NULL,
+    signature BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (task, signer, honest)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE provers (

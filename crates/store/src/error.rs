@@ -80,6 +80,12 @@ pub enum StoreError {
         /// State that it has.
         found: &'static str,
     },
+    /// A graph that grows anew grows otherwise.
+    #[error("job {index} of the task is not the one that is stored there, or does not follow the last one")]
+    OtherJob {
+        /// Its place.
+        index: u32,
+    },
     /// The lease is not the caller's any more.
     #[error("the lease has ended: claim another job")]
     LeaseLost,
@@ -133,6 +139,7 @@ impl StoreError {
             | Self::Damaged { .. }
             | Self::IllegalTransition { .. }
             | Self::Moved { .. }
+            | Self::OtherJob { .. }
             | Self::Injected(_) => ErrorCode::Internal,
         }
     }

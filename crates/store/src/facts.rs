@@ -96,14 +96,14 @@ pub struct Advanced {
 /// The state that follows from what the chain says at `time` (seconds) and from the work that is stored.
 ///
 /// A live state that the facts allow is kept: how far the work is, the chain does not know.
-pub(crate) fn state_on_chain(task: &TaskRecord, operator: Address, has_jobs: bool, time: u64) -> TaskState {
+pub(crate) fn state_on_chain(task: &TaskRecord, operator: Address, is_started: bool, time: u64) -> TaskState {
     match task.role {
-        Role::Own => own(task, has_jobs, time),
-        Role::Rescue => rescue(task, operator, has_jobs, time),
+        Role::Own => own(task, is_started, time),
+        Role::Rescue => rescue(task, operator, is_started, time),
     }
 }
 
-fn own(task: &TaskRecord, has_jobs: bool, time: u64) -> TaskState {
+fn own(task: &TaskRecord, is_started: bool, time: u64) -> TaskState {
     let chain = &task.chain;
     let end = chain.ended.map(|(_, end)| end);
     match end {
@@ -123,10 +123,10 @@ fn own(task: &TaskRecord, has_jobs: bool, time: u64) -> TaskState {
     if chain.rescue.is_some_and(|rescue| in_effect(&rescue, time)) {
         return TaskState::Rescued;
     }
-    live(task, has_jobs, time)
+    live(task, is_started, time)
 }
 
-fn rescue(task: &TaskRecord, operator: Address, has_jobs: bool, time: u64) -> TaskState {
+fn rescue(task: &TaskRecord, operator: Address, is_started: bool, time: u64) -> TaskState {
     let chain = &task.chain;
     let ours = chain.rescue.is_some_and(|rescue| rescue.rescuer == operator);
     let over = time > chain.liability_deadline;
@@ -136,21 +136,21 @@ fn rescue(task: &TaskRecord, operator: Address, has_jobs: bool, time: u64) -> Ta
         Some(End::DeliveredOnTime | End::DeliveredLate) if chain.novated.is_some() && ours => TaskState::Delivered,
         // The original delivered in time, or somebody else's rescue came to its end.
         Some(_) => TaskState::Released,
-        None if ours => live(task, has_jobs, time),
+        None if ours => live(task, is_started, time),
         None if chain.rescue.is_some() || over => TaskState::Released,
         None if task.state == TaskState::Announcing => TaskState::Announcing,
         None => TaskState::Watched,
     }
 }
 
-fn live(task: &TaskRecord, has_jobs: bool, time: u64) -> TaskState {
+fn live(task: &TaskRecord, is_started: bool, time: u64) -> TaskState {
     if time > task.chain.liability_deadline {
         return TaskState::Missed;
     }
     match task.state {
         state if state.is_live() && state != TaskState::Missed => state,
         _ if task.proof.is_some() => TaskState::Proven,
-        _ if has_jobs => TaskState::Proving,
+        _ if is_started => TaskState::Proving,
         _ => TaskState::Published,
     }
 }

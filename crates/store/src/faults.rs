@@ -3,6 +3,7 @@
 //! Every write that moves a task or a job passes here twice: before it is committed and after. A test walks through all
 //! of these places and finds out whether anything is lost or done twice.
 
+use crate::Noted;
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
@@ -19,6 +20,21 @@ pub enum Move {
     Job(Option<JobState>, JobState),
     /// A transaction is recorded in this state.
     Transaction(TxState),
+    /// Something is added to a task that is no state of it.
+    Note(Noted),
+}
+
+impl Noted {
+    const ALL: [Self; 4] = [Self::Grown, Self::Planned, Self::Receipt, Self::Attested];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Grown => "grown",
+            Self::Planned => "planned",
+            Self::Receipt => "receipt",
+            Self::Attested => "attested",
+        }
+    }
 }
 
 /// On which side of the commit.
@@ -109,7 +125,7 @@ impl Faults {
 }
 
 impl Move {
-    /// Every step that [`TaskState`], [`JobState`] and [`TxState`] know.
+    /// Every step that [`TaskState`], [`JobState`], [`TxState`] and [`Noted`] know.
     pub fn all() -> Vec<Self> {
         let mut all = Vec::new();
         for from in TaskState::ALL {
@@ -119,6 +135,7 @@ impl Move {
             all.extend(from.next().iter().chain(from.undone()).map(|to| Self::Job(Some(*from), *to)));
         }
         all.extend(TxState::ALL.map(Self::Transaction));
+        all.extend(Noted::ALL.map(Self::Note));
         all
     }
 
@@ -126,6 +143,9 @@ impl Move {
         let (thing, way) = text.split_once(':')?;
         if thing == "transaction" {
             return TxState::from_name(way).map(Self::Transaction);
+        }
+        if thing == "note" {
+            return Noted::ALL.into_iter().find(|noted| noted.as_str() == way).map(Self::Note);
         }
         let (from, to) = way.split_once('>')?;
         let given = |from: &str| (!from.is_empty()).then(|| from.to_owned());
@@ -149,6 +169,7 @@ impl fmt::Display for Move {
             Self::Task(from, to) => write!(f, "task:{}>{to}", from.map_or("", TaskState::as_str)),
             Self::Job(from, to) => write!(f, "job:{}>{to}", from.map_or("", JobState::as_str)),
             Self::Transaction(state) => write!(f, "transaction:{state}"),
+            Self::Note(noted) => write!(f, "note:{}", noted.as_str()),
         }
     }
 }

@@ -4,14 +4,14 @@
 //! task or a job only ever moves along [`TaskState`] and `JobState`, and only from the state that the caller saw.
 
 use crate::{
-    Advance, Advanced, Completion, InputRecord, JobRecord, LeaseOutcome, LeaseRecord, LogEntry, Meta, Millis,
-    NewResult, NewTask, NewWatch, Price, ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal,
-    RequestId, StoreResult, TaskKey, TaskRecord, Workload,
+    Advance, Advanced, AttestationRecord, Completion, InputRecord, JobRecord, LeaseOutcome, LeaseRecord, LogEntry,
+    Meta, Millis, NewResult, NewTask, NewWatch, Plan, Price, ProgramRecord, ProverDescription, ProverId, ProverRecord,
+    Refusal, Renewal, RequestId, StoreResult, TaskKey, TaskRecord, Workload,
 };
 use async_trait::async_trait;
 use std::fmt::Debug;
 use zkpool_chain::{TxJournal, TxRecord};
-use zkpool_protocol::{Address, BlobId, JobGraph, JobId, ProgramId, Quote, TaskId, TaskState};
+use zkpool_protocol::{Address, BlobId, Job, JobId, ProgramId, Quote, TaskId, TaskState};
 
 /// One service's memory.
 #[async_trait]
@@ -39,7 +39,7 @@ pub trait Store: TxJournal + Debug {
     async fn note_verified_program(&self, verifier: Address, program: ProgramId, now: Millis) -> StoreResult<()>;
     /// Whether the verifier has accepted a proof of the program.
     async fn is_verified_program(&self, verifier: Address, program: ProgramId) -> StoreResult<bool>;
-    /// Notes an input that passed the preflight; `tried` is never taken back.
+    /// Notes an input that passed the preflight; `tried` is never taken back, and sizes that were tried are added.
     async fn put_input(&self, input: &InputRecord, now: Millis) -> StoreResult<()>;
     /// An input that passed the preflight.
     async fn input(&self, blob: BlobId) -> StoreResult<Option<InputRecord>>;
@@ -123,8 +123,28 @@ pub trait Store: TxJournal + Debug {
 
     // ---- work ----
 
-    /// `published` → `proving`, with its jobs.
-    async fn plan_task(&self, key: TaskKey, graph: &JobGraph, now: Millis) -> StoreResult<()>;
+    /// `published` → `proving`: with its jobs, or with a graph that is empty and grows.
+    async fn plan_task(&self, key: TaskKey, plan: &Plan, now: Millis) -> StoreResult<()>;
+    /// Appends jobs to a graph that grows, the first of them at `first`; with `complete` no more will come, and if the
+    /// last job is done the task is proven. What is there already at its place must be the same, and no place may be left
+    /// out (`OtherJob`). `Moved` unless the task is being proven.
+    async fn extend_task(
+        &self,
+        key: TaskKey,
+        first: u32,
+        jobs: &[Job],
+        complete: bool,
+        now: Millis,
+    ) -> StoreResult<TaskState>;
+    /// Keeps the verified receipt of a task that is being proven (`Moved` otherwise).
+    async fn put_receipt(&self, key: TaskKey, receipt: BlobId) -> StoreResult<()>;
+    /// The tasks that came to this receipt.
+    async fn tasks_of_receipt(&self, receipt: BlobId) -> StoreResult<Vec<TaskRecord>>;
+    /// Keeps what a member has signed for a task: the first honest word of each, and the first that is not. Whether it
+    /// is new.
+    async fn put_attestation(&self, key: TaskKey, attestation: &AttestationRecord) -> StoreResult<bool>;
+    /// What members have signed for a task, by signer.
+    async fn attestations_of(&self, key: TaskKey) -> StoreResult<Vec<AttestationRecord>>;
     /// A task's jobs, by index.
     async fn jobs_of(&self, key: TaskKey) -> StoreResult<Vec<JobRecord>>;
     /// A job.
@@ -144,9 +164,12 @@ pub trait Store: TxJournal + Debug {
     async fn lease(&self, job: JobId, token: u64) -> StoreResult<Option<LeaseRecord>>;
     /// Every lease that a job ever had, by token.
     async fn leases_of(&self, job: JobId) -> StoreResult<Vec<LeaseRecord>>;
+    /// Every lease that a task's jobs ever had, by job and token.
+    async fn leases_of_task(&self, key: TaskKey) -> StoreResult<Vec<LeaseRecord>>;
     /// A prover's leases that have not ended.
     async fn held_by(&self, prover: &ProverId) -> StoreResult<Vec<LeaseRecord>>;
-    /// Whether `who` holds a lease on a task whose input or witness is this blob.
+    /// Whether `who` holds a lease on a job that takes this blob: its input or what that names, or the result of a job
+    /// that it needs.
     async fn holds_input(&self, who: Address, blob: BlobId) -> StoreResult<bool>;
     /// A heartbeat. `LeaseLost` if the lease has ended otherwise than by the job's end.
     async fn renew_lease(
@@ -161,9 +184,12 @@ pub trait Store: TxJournal + Debug {
     /// Ends a lease without a result: the job is `ready` again unless somebody else holds it too.
     async fn end_lease(&self, job: JobId, token: u64, outcome: &LeaseOutcome, now: Millis) -> StoreResult<()>;
     /// Stores a verified result: the job is `done`, its other leases are cancelled, jobs that waited for it may become
-    /// `ready`; with the last job the task is `proven`. A lease that has expired will do while no newer one was given.
+    /// `ready`; with the last job of a complete graph the task is `proven`. A lease that has expired will do while no newer one was given.
     /// The same result again changes nothing. `LeaseLost` otherwise.
     async fn complete_job(&self, result: &NewResult, now: Millis) -> StoreResult<Completion>;
+    /// Stores what the service itself has made of a job that is not for provers: as [`Store::complete_job`], without a
+    /// lease. `Moved` unless the job is ready, or done already with this result.
+    async fn complete_own_job(&self, job: JobId, result: BlobId, now: Millis) -> StoreResult<Completion>;
 
     // ---- provers ----
 

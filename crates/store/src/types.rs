@@ -1,11 +1,12 @@
 //! What the store keeps, as the rest of the service sees it.
 
-pub use zkpool_scheduler::Standing;
+mod work;
 
-use std::{collections::BTreeMap, fmt};
+pub use work::*;
+
 use zkpool_protocol::{
-    Address, B256, BlobId, Call, ErrorCode, Job, JobId, JobState, ProgramId, ProgramManifest, ProofKind, Quote,
-    SignedQuote, TaskId, TaskState, U256, WorkUnits,
+    Address, B256, BlobId, Call, ErrorCode, GuestRun, ProgramId, ProgramManifest, ProofKind, Quote, SignedQuote,
+    TaskId, TaskState, U256, WorkUnits,
 };
 
 /// Milliseconds since the Unix epoch, by the service's clock. Seconds are the chain's.
@@ -133,6 +134,8 @@ pub struct Price {
     pub gas: u128,
     /// For the liability.
     pub premium: u128,
+    /// How large the work is.
+    pub units: WorkUnits,
     /// Milliseconds from publication to delivery.
     pub expected_ms: u64,
 }
@@ -175,9 +178,9 @@ pub struct InputRecord {
     pub blob: BlobId,
     /// The program that it names.
     pub program: ProgramId,
-    /// The witness that it names, if it does.
-    pub witness: Option<BlobId>,
-    /// How large the proof is to make.
+    /// The blobs that it names besides, in order: a witness, or a zkVM program's standard input and assumptions.
+    pub attached: Vec<BlobId>,
+    /// How large the proof is to make; for a zkVM program at the first of the sizes that were tried.
     pub measured: Measured,
     /// The statement that it proves.
     pub statement: B256,
@@ -185,6 +188,8 @@ pub struct InputRecord {
     pub public_inputs: Vec<U256>,
     /// Whether a proof of it was made and verified.
     pub tried: bool,
+    /// How a zkVM program ran on it.
+    pub run: Option<GuestRun>,
 }
 
 /// How a task stands on chain. Everything here is taken back when the block that said it is removed.
@@ -284,7 +289,13 @@ pub struct TaskRecord {
     pub own_slot: Option<u32>,
     /// How it stands on chain.
     pub chain: OnChain,
-    /// The verified proof.
+    /// The largest segment of a task whose graph grows, as a power of two of cycles; set when its work starts.
+    pub segment_limit: Option<u32>,
+    /// Whether its graph is complete: no further job will come.
+    pub planned: bool,
+    /// The verified receipt of a zkVM task, before it is sealed for the contract.
+    pub receipt: Option<BlobId>,
+    /// The verified proof, as the contract takes it.
     pub proof: Option<BlobId>,
     /// How often its transactions have failed.
     pub failed_submissions: u32,
@@ -322,142 +333,6 @@ pub struct LogEntry {
     pub note: Option<String>,
 }
 
-/// A job with its present state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobRecord {
-    /// Id.
-    pub id: JobId,
-    /// Where it stands.
-    pub state: JobState,
-    /// What it is.
-    pub job: Job,
-    /// How often it was given out; the newest fencing token.
-    pub last_token: u64,
-    /// When it became ready.
-    pub ready_at: Option<Millis>,
-    /// Its verified result.
-    pub result: Option<BlobId>,
-    /// Who produced it.
-    pub done_by: Option<ProverId>,
-    /// How long that took, as the prover measured it, in milliseconds.
-    pub proving_ms: Option<u64>,
-}
-
-/// A prover: a device of an address.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProverId {
-    /// Whose device.
-    pub address: Address,
-    /// Its name.
-    pub device: String,
-}
-
-impl fmt::Display for ProverId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.device)
-    }
-}
-
-/// A lease: a prover's right to a job until it ends. The token grows with every lease of the job.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LeaseRecord {
-    /// The job.
-    pub job: JobId,
-    /// Fencing token.
-    pub token: u64,
-    /// The holder.
-    pub prover: ProverId,
-    /// When it was given.
-    pub granted_at: Millis,
-    /// When it ends unless renewed.
-    pub expires_at: Millis,
-    /// Last heartbeat.
-    pub seen_at: Millis,
-    /// How far it is, 0 to 1, as the prover says.
-    pub progress: f64,
-    /// What it is at, as the prover says.
-    pub stage: String,
-    /// How it ended.
-    pub ended: Option<LeaseEnd>,
-}
-
-/// How a lease ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LeaseEnd {
-    /// Its result was accepted.
-    Done,
-    /// Nothing came in time.
-    Expired,
-    /// Its result did not verify.
-    Wrong,
-    /// The prover said that it cannot do it.
-    GivenUp,
-    /// The prover stopped in good order before it was done.
-    Released,
-    /// The job is not needed any more.
-    Cancelled,
-}
-
-impl LeaseEnd {
-    /// Every end.
-    pub const ALL: [Self; 6] = [Self::Done, Self::Expired, Self::Wrong, Self::GivenUp, Self::Released, Self::Cancelled];
-
-    /// The name in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Expired => "expired",
-            Self::Wrong => "wrong",
-            Self::GivenUp => "given-up",
-            Self::Released => "released",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// The end with this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|end| end.as_str() == name)
-    }
-
-    /// Whether the job never returns to the prover.
-    pub const fn bars_return(self) -> bool {
-        matches!(self, Self::Wrong | Self::GivenUp)
-    }
-
-    /// Whether it counts against the prover.
-    pub const fn is_miss(self) -> bool {
-        matches!(self, Self::Expired | Self::Wrong | Self::GivenUp)
-    }
-}
-
-/// What a prover says of itself on joining.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ProverDescription {
-    /// Processor threads.
-    pub cpus: u32,
-    /// Memory that jobs may use, in bytes.
-    pub memory: u64,
-    /// Jobs at once.
-    pub concurrency: u32,
-    /// What it can prove, with work units per second.
-    pub speeds: BTreeMap<ProofKind, f64>,
-}
-
-/// A prover.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ProverRecord {
-    /// Who it is.
-    pub id: ProverId,
-    /// What it said of itself; speeds follow what it delivers.
-    pub description: ProverDescription,
-    /// Whether it is a member now.
-    pub joined: bool,
-    /// When it was last heard of.
-    pub seen_at: Millis,
-    /// How it stands.
-    pub standing: Standing,
-}
-
 /// Whose database this is, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
@@ -473,76 +348,4 @@ pub struct Meta {
     pub head: (u64, u64),
     /// Misses before this do not count for the circuit breaker.
     pub breaker_reset_at: Millis,
-}
-
-/// What the dispatcher decides over: the tasks that are being proven, their jobs and leases, and the provers.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Workload {
-    /// Jobs of tasks that are being proven, with the task's deadlines.
-    pub jobs: Vec<WorkItem>,
-    /// Every lease that has not ended, of whatever task.
-    pub leases: Vec<LeaseRecord>,
-    /// The provers that have joined.
-    pub provers: Vec<ProverRecord>,
-}
-
-/// A job that is being waited for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkItem {
-    /// The job.
-    pub job: JobRecord,
-    /// Last second at which its task is on time.
-    pub proof_deadline: u64,
-    /// Last second at which its task can be proven.
-    pub liability_deadline: u64,
-    /// Who failed at it and does not get it again.
-    pub excluded: Vec<Address>,
-}
-
-/// What became of a heartbeat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Renewal {
-    /// The lease goes on.
-    Renewed,
-    /// The job is done or not needed any more.
-    Cancelled,
-}
-
-/// What became of a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Completion {
-    /// Where the job stands.
-    pub job: JobState,
-    /// Where the task stands.
-    pub task: TaskState,
-}
-
-/// A verified result, to be stored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewResult {
-    /// The job.
-    pub job: JobId,
-    /// Fencing token.
-    pub token: u64,
-    /// Who brings it.
-    pub prover: ProverId,
-    /// The proof, stored already.
-    pub result: BlobId,
-    /// How long it took, as the prover measured it, in milliseconds.
-    pub proving_ms: Option<u64>,
-    /// How the prover stands now.
-    pub standing: Standing,
-    /// How fast it is at this kind of proof, seen from what it delivers; work units per second.
-    pub speed: Option<f64>,
-}
-
-/// How a lease ends without a result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeaseOutcome {
-    /// How.
-    pub end: LeaseEnd,
-    /// A word on why.
-    pub note: Option<String>,
-    /// How the prover stands after it, if that changes.
-    pub standing: Option<Standing>,
 }

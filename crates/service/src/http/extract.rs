@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 use std::{fmt::Display, str::FromStr};
 use zkpool_protocol::{Address, ErrorCode};
 
-/// A JSON body.
-pub(crate) struct Json<T>(pub(crate) T);
+/// A JSON body; where `AT_LEAST` is given, the bound on it is no less.
+pub(crate) struct Json<T, const AT_LEAST: usize = 0>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
+impl<T: DeserializeOwned, const AT_LEAST: usize> FromRequest<App> for Json<T, AT_LEAST> {
     type Rejection = Fault;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Fault> {
@@ -22,7 +22,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
                 .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
         let limit = usize::try_from(app.ctx().config.limits.json).unwrap_or(usize::MAX);
-        let bytes = read(request, limit).await?;
+        let bytes = read(request, limit.max(AT_LEAST)).await?;
         // The message can quote what was sent: it goes to the sender and nowhere else.
         let value = serde_json::from_slice(&bytes).map_err(|error| {
             let text: String = error.to_string().chars().take(300).collect();
@@ -69,6 +69,34 @@ impl<T: FromStr<Err: Display>> FromRequestParts<App> for Id<T> {
         let params = RawPathParams::from_request_parts(parts, app).await.map_err(|e| wrong(e.to_string()))?;
         let (_, text) = params.iter().next().ok_or_else(|| wrong("it has no id".into()))?;
         text.parse().map(Self).map_err(|e: T::Err| wrong(e.to_string()))
+    }
+}
+
+/// What stands behind the `?`.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Fault> {
+        let query = axum::extract::Query::try_from_uri(&parts.uri);
+        let axum::extract::Query(query) = query
+            .map_err(|error| Fault::new(ErrorCode::BadRequest, format!("the query is wrong: {}", error.body_text())))?;
+        Ok(Self(query))
+    }
+}
+
+/// Who is signed in, if anybody is.
+pub(crate) struct MaybeSignedIn(pub(crate) Option<Address>);
+
+impl FromRequestParts<App> for MaybeSignedIn {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
+        if !parts.headers.contains_key(header::AUTHORIZATION) {
+            return Ok(Self(None));
+        }
+        Ok(Self(Some(SignedIn::from_request_parts(parts, app).await?.0)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Jobs: claimed, kept alive, returned.
 
-use super::{programs, provers::device};
+use super::{programs, provers::device, results};
 use crate::{Change, Context, OpError, OpResult, capacity::rules, metrics};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -8,7 +8,7 @@ use zkpool_api::{
     ClaimReply, ClaimRequest, ClaimedJob, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest, Lease,
     MAX_CLAIM_WAIT, MAX_FAIL_MESSAGE, MAX_PROOF, MAX_STAGE, ResultReply, ResultRequest,
 };
-use zkpool_protocol::{Address, ErrorCode, JobId, JobState};
+use zkpool_protocol::{Address, ErrorCode, JobId, JobState, Operation};
 use zkpool_scheduler::observed_speed;
 use zkpool_store::{
     JobRecord, LeaseEnd, LeaseOutcome, LeaseRecord, Millis, NewResult, ProverId, ProverRecord, Renewal, TaskRecord,
@@ -81,7 +81,7 @@ pub async fn accept_result(ctx: &Context, who: Address, job: JobId, request: Res
 
 async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequest) -> OpResult<ResultReply> {
     if request.proof.len() > MAX_PROOF {
-        return Err(OpError::new(ErrorCode::TooLarge, format!("a proof has at most {MAX_PROOF} bytes")));
+        return Err(OpError::new(ErrorCode::TooLarge, format!("a result has at most {MAX_PROOF} bytes")));
     }
     let (job, lease) = held(ctx, who, id, request.fence).await?;
     let task = task_of(ctx, id).await?;
@@ -96,8 +96,9 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
     let prover = prover.ok_or_else(|| OpError::new(ErrorCode::Forbidden, "this device has not joined: join first"))?;
     let now = ctx.clock.now();
     ctx.status.heard(&prover.id, now);
-    if let Err(error) = verify(ctx, &task, &job, request.proof.clone()).await? {
-        tracing::warn!(task.id = %id.task, prover = %prover.id, %error, "a result does not verify");
+    if let Err(error) = results::verify(ctx, &task, &job, request.proof.clone()).await? {
+        let operation = job.job.operation.as_str();
+        tracing::warn!(task.id = %id.task, job = id.index, operation, prover = %prover.id, %error, "a result does not verify");
         end(ctx, &task, &lease, &prover, LeaseEnd::Wrong, Some(error.to_string())).await?;
         let message = format!("{error}; the job goes to somebody else");
         return Err(OpError::caused_by(ErrorCode::ProofInvalid, message, error));
@@ -116,9 +117,18 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
         speed: Some(observed_speed(known, job.job.units, took)),
     };
     let done = ctx.store.complete_job(&result, now).await?;
-    tracing::info!(task.id = %id.task, prover = %prover.id, duration_ms = took, "a result was accepted");
-    metrics::proving(job.job.kind, Duration::from_millis(result.proving_ms.unwrap_or(took)));
+    tracing::info!(
+        task.id = %id.task,
+        job = id.index,
+        operation = job.job.operation.as_str(),
+        prover = %prover.id,
+        units = job.job.units.0,
+        duration_ms = took,
+        "a result was accepted"
+    );
+    metrics::proving(&job.job, Duration::from_millis(result.proving_ms.unwrap_or(took)));
     ctx.changes.announce(Change::Task(task.key));
+    ctx.nudges.seal.wake();
     ctx.nudges.submit.wake();
     Ok(ResultReply { job: done.job, task: done.task })
 }
@@ -153,7 +163,12 @@ async fn assignment(ctx: &Context, lease: &LeaseRecord, now: Millis) -> OpResult
     let task = task_of(ctx, lease.job).await?;
     let (_, quote) = task.quote.as_ref().ok_or_else(no_such_job)?;
     let program = programs::known(ctx, job.job.program).await?;
-    let witness = ctx.store.input(job.job.input).await?.and_then(|input| input.witness);
+    let is_single = job.job.operation == Operation::Single;
+    let witness = match job.job.input.filter(|_| is_single) {
+        Some(input) => ctx.store.input(input).await?.and_then(|input| input.attached.first().copied()),
+        None => None,
+    };
+    let inputs = results::needed(ctx, &job).await?.into_iter().chain(job.job.input).collect();
     let lease = Lease {
         fence: lease.token,
         until_ms: lease.expires_at,
@@ -166,9 +181,9 @@ async fn assignment(ctx: &Context, lease: &LeaseRecord, now: Millis) -> OpResult
         operation: job.job.operation,
         kind: job.job.kind,
         program: program.manifest,
-        input: job.job.input,
+        inputs,
         witness,
-        statement: quote.task.statement,
+        statement: if is_single { Some(quote.task.statement) } else { job.job.statement },
         deadline: task.chain.proof_deadline,
         units: job.job.units,
         memory: job.job.memory,
@@ -207,21 +222,6 @@ async fn task_of(ctx: &Context, job: JobId) -> OpResult<TaskRecord> {
 
 fn no_such_job() -> OpError {
     OpError::new(ErrorCode::NotFound, "there is no such job")
-}
-
-/// Whether a proof proves what the task's quote says, with the program's key. The work is done aside.
-async fn verify(
-    ctx: &Context,
-    task: &TaskRecord,
-    job: &JobRecord,
-    proof: zkpool_protocol::Bytes,
-) -> OpResult<Result<(), zkpool_verifiers::VerifyError>> {
-    let program = programs::known(ctx, job.job.program).await?;
-    let verifier = ctx.verifier(&program)?;
-    let (_, quote) = task.quote.as_ref().ok_or_else(no_such_job)?;
-    let statement = quote.task.statement;
-    let verified = tokio::task::spawn_blocking(move || verifier.verify(statement, &proof)).await;
-    verified.map_err(|error| OpError::caused_by(ErrorCode::Internal, "the proof could not be checked", error))
 }
 
 /// Ends a lease against its prover.

@@ -3,6 +3,7 @@
 //! An operation checks who asks, changes the stored state and nudges the reconciler that carries on. None of them waits
 //! for a reconciler, except where it says so.
 
+pub mod attestations;
 pub mod blobs;
 pub mod info;
 pub mod jobs;
@@ -10,4 +11,6 @@ pub mod programs;
 pub mod provers;
 pub mod published;
 pub mod quotes;
+pub mod receipts;
+pub(crate) mod results;
 pub mod tasks;

@@ -7,7 +7,7 @@ use zkpool_protocol::{Address, BlobId, ErrorCode, PreflightRequest, ProgramId, P
 use zkpool_store::{Measured, ProgramRecord};
 
 /// Registers a program whose blobs are there; again is no change. Waits for the worker, within the configured bound.
-/// Fails with `NotFound` (a part is missing), `BadProvingKey`, `BadWitnessGenerator`, `PreflightExceeded`.
+/// Fails with `NotFound` (a part is missing), `BadProvingKey`, `BadWitnessGenerator`, `BadGuest`, `PreflightExceeded`.
 pub async fn register_program(ctx: &Context, who: Address, manifest: ProgramManifest) -> OpResult<ProgramView> {
     let id = manifest.id();
     if let Some(known) = ctx.store.program(id).await? {
@@ -26,9 +26,15 @@ pub async fn register_program(ctx: &Context, who: Address, manifest: ProgramMani
         input: None,
         files: files(ctx, manifest.blobs())?,
         trial_proof: false,
+        segment_limits: vec![],
         bounds: ctx.worker.bounds(),
     };
     let report = ctx.worker.look(request).await?;
+    if let ProgramManifest::Risc0 { image_id, .. } = &manifest
+        && report.verifying_key.as_ref() != image_id.as_slice()
+    {
+        return Err(OpError::new(ErrorCode::BadGuest, format!("the program's image id is not {image_id}")));
+    }
     let record = ProgramRecord {
         manifest,
         verifying_key: report.verifying_key.to_vec(),
@@ -37,7 +43,9 @@ pub async fn register_program(ctx: &Context, who: Address, manifest: ProgramMani
         registered_by: who,
     };
     // A key that cannot be used to verify is of no use.
-    ctx.verifier(&record)?;
+    for kind in record.manifest.kinds() {
+        ctx.verifier(&record, *kind)?;
+    }
     ctx.store.put_program(&record, ctx.clock.now()).await?;
     tracing::info!(program = %id, units = record.measured.units.0, "a program was registered");
     Ok(view(ctx, &record))

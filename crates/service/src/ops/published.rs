@@ -3,7 +3,7 @@
 use super::{programs, quotes};
 use crate::{Context, OpError, OpResult, envelope};
 use zkpool_api::{PublishedReply, PublishedRequest};
-use zkpool_protocol::{Address, BlobId, ErrorCode, TaskState};
+use zkpool_protocol::{Address, BlobId, ErrorCode, TaskState, WorkUnits};
 use zkpool_store::{NewWatch, Price, Role};
 
 /// Tells of a quote published with another operator. The input must be held here (uploaded by `who`), the program
@@ -31,8 +31,13 @@ pub async fn announce_published(ctx: &Context, who: Address, told: PublishedRequ
     quotes::held(ctx, who, input).await?;
     let head = envelope::head(ctx, input).await?;
     let program = programs::known(ctx, head.program).await?;
-    // Only what this operator would have signed itself.
-    crate::policy::judge(ctx, program.manifest.kind(), head.program, terms.verifier, terms.target)?;
+    // Only what this operator would have signed itself. A quote does not say the kind of proof; its verifier does.
+    let mut kinds = program.manifest.kinds().iter().copied();
+    let judged = |kind| crate::policy::judge(ctx, kind, head.program, terms.verifier, terms.target);
+    let kind = match kinds.find(|kind| judged(*kind).is_ok()) {
+        Some(kind) => kind,
+        None => return Err(judged(program.manifest.kinds()[0]).err().unwrap_or_else(no_kind)),
+    };
     crate::policy::tokens(ctx, terms.reward_token, terms.liability_token)?;
     let watched = ctx.store.tasks_in(&[TaskState::Watched]).await?;
     let limit = ctx.config.rescue.watched_per_address as usize;
@@ -49,11 +54,11 @@ pub async fn announce_published(ctx: &Context, who: Address, told: PublishedRequ
     let published = live.proof_deadline.saturating_sub(u64::from(terms.proof_window));
     let watch = NewWatch {
         id,
-        kind: program.manifest.kind(),
+        kind,
         program: head.program,
         call: told.call,
         told_by: who,
-        price: Price { work: 0, gas: 0, premium: 0, expected_ms: 0 },
+        price: Price { work: 0, gas: 0, premium: 0, units: WorkUnits(0), expected_ms: 0 },
         quote,
     };
     let deadlines = (live.proof_deadline, live.liability_deadline);
@@ -61,4 +66,8 @@ pub async fn announce_published(ctx: &Context, who: Address, told: PublishedRequ
     let task = ctx.store.watch_task(&watch, (chain_head.number, published), deadlines, now).await?;
     ctx.nudges.rescue.wake();
     Ok(PublishedReply { task: id, state: task.state })
+}
+
+fn no_kind() -> OpError {
+    OpError::new(ErrorCode::VerifierNotAllowed, "the program yields no kind of proof")
 }

@@ -4,7 +4,7 @@ use super::programs;
 use crate::{Change, Context, OpError, OpResult};
 use std::time::Duration;
 use tokio::time::Instant;
-use zkpool_api::{ApiError, MAX_QUOTE_WAIT, Price, QuoteReply, QuoteRequest, QuoteStatus, RequestId};
+use zkpool_api::{ApiError, GuestRunView, MAX_QUOTE_WAIT, Price, QuoteReply, QuoteRequest, QuoteStatus, RequestId};
 use zkpool_protocol::{Address, ErrorCode, MAX_CALL_GAS, TaskState};
 use zkpool_store::{Ask, NewTask, Refusal, StoreError, TaskRecord};
 
@@ -82,6 +82,7 @@ fn may_be_tried_anew(task: &TaskRecord, now: u64) -> bool {
                 | ErrorCode::BadWitnessGenerator
                 | ErrorCode::BadInput
                 | ErrorCode::WitnessUnsatisfied
+                | ErrorCode::GuestFailed
                 | ErrorCode::WrongPublicInputs
                 | ErrorCode::PreflightExceeded
         )
@@ -118,8 +119,9 @@ async fn check(ctx: &Context, who: Address, wish: &QuoteRequest) -> OpResult<()>
         return bad("with an encoder the call has no suffix".into());
     }
     let program = programs::known(ctx, wish.program).await?;
-    if program.manifest.kind() != wish.kind {
-        return bad(format!("program {} is of kind {}, not {}", wish.program, program.manifest.kind(), wish.kind));
+    if !program.manifest.kinds().contains(&wish.kind) {
+        let kinds: Vec<_> = program.manifest.kinds().iter().map(ToString::to_string).collect();
+        return bad(format!("program {} yields {}, not {}", wish.program, kinds.join(", "), wish.kind));
     }
     held(ctx, who, wish.input).await
 }
@@ -171,13 +173,16 @@ async fn reply(ctx: &Context, task: &TaskRecord) -> OpResult<QuoteReply> {
         return Ok(reply);
     }
     if let Some(input) = ctx.store.input(task.ask.input).await? {
-        reply.public_inputs = Some(input.public_inputs.clone());
+        match input.run {
+            Some(run) => reply.run = Some(GuestRunView { journal: run.journal, cycles: run.cycles }),
+            None => reply.public_inputs = Some(input.public_inputs),
+        }
         reply.price = task.price.map(|price| Price {
             reward: price.reward(),
             work: price.work,
             gas: price.gas,
             premium: price.premium,
-            units: input.measured.units,
+            units: price.units,
             expected_ms: price.expected_ms,
         });
     }

@@ -2,12 +2,15 @@
 
 use crate::{Change, Clock, Context, OpError, OpResult};
 use futures::stream::{self, BoxStream, StreamExt};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
-use zkpool_api::{ApiError, EventKind, JobView, TaskEvent, TaskRole, TaskView, Timings, TxState, TxView};
+use zkpool_api::{
+    ApiError, EventKind, ExecutionView, FailedAttempt, FailureKind, JobView, SealView, TaskEvent, TaskRole, TaskView,
+    Timings, TxState, TxView,
+};
 use zkpool_chain::{TxRecord, TxState as Stage};
-use zkpool_protocol::{ErrorCode, JobState, TaskId, TaskState};
-use zkpool_store::{JobRecord, LeaseRecord, LogEntry, Role, Store, TaskKey, TaskRecord};
+use zkpool_protocol::{ErrorCode, JobState, Operation, TaskId, TaskState};
+use zkpool_store::{AttestationRecord, JobRecord, LeaseEnd, LeaseRecord, LogEntry, Role, Store, TaskKey, TaskRecord};
 
 /// A task. Fails with `NotFound`.
 pub async fn task(ctx: &Context, id: TaskId) -> OpResult<TaskView> {
@@ -26,7 +29,8 @@ pub async fn task_events(
     let news = ctx.changes.listen();
     let (store, clock) = (ctx.store.clone(), ctx.clock.clone());
     let key = known(store.as_ref(), id).await?.key;
-    let watch = Watch { store, clock, id, key, news, after, seen: None, over: false };
+    let pause = Duration::ZERO;
+    let watch = Watch { store, clock, id, key, news, after, seen: None, over: false, pause };
     Ok(stream::unfold(watch, |mut watch| async { watch.next().await.map(|event| (event, watch)) }).boxed())
 }
 
@@ -40,13 +44,26 @@ struct Watch {
     after: Option<u64>,
     seen: Option<u64>,
     over: bool,
+    /// Between two events.
+    pause: Duration,
 }
+
+/// Events of a task of up to so many jobs come at once.
+const FEW_JOBS: u32 = 32;
+/// Those of a larger one come no faster than so long for each job...
+const PER_JOB: Duration = Duration::from_millis(1);
+/// ... and this in all.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 impl Watch {
     async fn next(&mut self) -> Option<OpResult<TaskEvent>> {
         while !self.over {
-            if self.seen.is_some() && !self.changed().await {
-                return None;
+            if self.seen.is_some() {
+                if !self.changed().await {
+                    return None;
+                }
+                // A task of many jobs is many bytes: what changes meanwhile goes into the same event.
+                tokio::time::sleep(self.pause).await;
             }
             let event = match self.look().await {
                 Ok(event) => event,
@@ -78,9 +95,11 @@ impl Watch {
         }
     }
 
-    async fn look(&self) -> OpResult<TaskEvent> {
+    async fn look(&mut self) -> OpResult<TaskEvent> {
         let store = self.store.as_ref();
         let Seen { task, version } = view(store, &known(store, self.id).await?).await?;
+        let many = u32::try_from(task.jobs.len()).unwrap_or(u32::MAX);
+        self.pause = if many > FEW_JOBS { LONGEST_PAUSE.min(PER_JOB * many) } else { Duration::ZERO };
         let kind = match (task.state.is_final(), self.seen) {
             (true, _) => EventKind::Final,
             (false, None) => EventKind::Snapshot,
@@ -107,10 +126,12 @@ async fn view(store: &dyn Store, task: &TaskRecord) -> OpResult<Seen> {
         None => return Err(OpError::new(ErrorCode::NotFound, "the task has no quote yet")),
     };
     let jobs = store.jobs_of(task.key).await?;
-    let mut leases = BTreeMap::new();
-    for job in &jobs {
-        leases.insert(job.id.index, store.leases_of(job.id).await?);
+    let mut leases: BTreeMap<u32, Vec<LeaseRecord>> = BTreeMap::new();
+    for lease in store.leases_of_task(task.key).await? {
+        leases.entry(lease.job.index).or_default().push(lease);
     }
+    let places = segments(&jobs);
+    let proven = jobs.iter().filter(|job| job.job.operation == Operation::Prove).count();
     let log = store.task_log(task.key).await?;
     let txs = store.transactions_of(id).await?;
     let published = task.chain.published.map(|(_, time)| time);
@@ -126,12 +147,71 @@ async fn view(store: &dyn Store, task: &TaskRecord) -> OpResult<Seen> {
         published_at: published,
         proof_deadline: published.map(|_| task.chain.proof_deadline),
         liability_deadline: published.map(|_| task.chain.liability_deadline),
-        jobs: jobs.iter().map(|job| job_view(job, leases.get(&job.id.index).map_or(&[], Vec::as_slice))).collect(),
+        kind: Some(task.ask.kind),
+        execution: task.segment_limit.map(|segment_limit| ExecutionView {
+            segments: u32::try_from(proven).unwrap_or(u32::MAX),
+            segment_limit,
+            complete: task.planned,
+        }),
+        jobs: jobs
+            .iter()
+            .map(|job| {
+                let leases = leases.get(&job.id.index).map_or(&[][..], Vec::as_slice);
+                JobView { segment: places.get(&job.id.index).copied(), ..job_view(job, leases) }
+            })
+            .collect(),
+        seal: seal(store, task).await?,
         txs: txs.iter().filter_map(tx_view).collect(),
         timings,
         error: trouble(task, &log, &txs),
     };
     Ok(Seen { task: view, version: task.version })
+}
+
+/// Which segment a job proves or lifts.
+fn segments(jobs: &[JobRecord]) -> BTreeMap<u32, u32> {
+    let mut places = BTreeMap::new();
+    let mut count = 0;
+    for job in jobs {
+        let place = match (job.job.operation, &job.job.needs[..]) {
+            (Operation::Prove, _) => {
+                count += 1;
+                Some(count - 1)
+            }
+            (Operation::Lift, [segment]) => places.get(segment).copied(),
+            _ => None,
+        };
+        if let Some(place) = place {
+            places.insert(job.id.index, place);
+        }
+    }
+    places
+}
+
+async fn seal(store: &dyn Store, task: &TaskRecord) -> OpResult<Option<SealView>> {
+    let Some(receipt) = task.receipt else { return Ok(None) };
+    let (honest, liars): (Vec<_>, Vec<_>) =
+        store.attestations_of(task.key).await?.into_iter().partition(|said| said.honest);
+    let who = |said: Vec<AttestationRecord>| said.into_iter().map(|said| said.signer).collect();
+    Ok(Some(SealView { receipt, signers: who(honest), liars: who(liars) }))
+}
+
+/// The attempts at a job that count against their provers.
+fn failures(leases: &[LeaseRecord]) -> Vec<FailedAttempt> {
+    /// Each is some bytes in every event.
+    const MOST: usize = 8;
+    let failed = leases.iter().filter_map(|lease| {
+        let (kind, reason) = match lease.ended? {
+            LeaseEnd::Expired => (FailureKind::Late, None),
+            LeaseEnd::Wrong => (FailureKind::Wrong, lease.note.clone()),
+            // A prover's own words are for the log.
+            LeaseEnd::GivenUp => (FailureKind::GivenUp, None),
+            LeaseEnd::Done | LeaseEnd::Released | LeaseEnd::Cancelled => return None,
+        };
+        Some(FailedAttempt { prover: lease.prover.address, kind, reason })
+    });
+    let failed: Vec<_> = failed.collect();
+    failed[failed.len().saturating_sub(MOST)..].to_vec()
 }
 
 fn job_view(job: &JobRecord, leases: &[LeaseRecord]) -> JobView {
@@ -148,6 +228,9 @@ fn job_view(job: &JobRecord, leases: &[LeaseRecord]) -> JobView {
         progress: if done { Some(1.0) } else { held.map(|lease| lease.progress as f32) },
         stage: held.filter(|lease| !done && !lease.stage.is_empty()).map(|lease| lease.stage.clone()),
         attempts: u32::try_from(job.last_token).unwrap_or(u32::MAX),
+        units: job.job.units,
+        segment: None,
+        failures: failures(leases),
     }
 }
 
@@ -197,7 +280,8 @@ fn longest_way(jobs: &[JobRecord]) -> Option<u64> {
     for job in jobs {
         // Edges point back, so what a job needs is known already.
         let before = job.job.needs.iter().filter_map(|needs| ends.get(needs)).max().copied().unwrap_or_default();
-        ends.insert(job.id.index, before.saturating_add(job.proving_ms?));
+        let own = if job.job.operation.is_for_provers() { job.proving_ms? } else { 0 };
+        ends.insert(job.id.index, before.saturating_add(own));
     }
     ends.last_key_value().map(|(_, end)| *end)
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use zkpool_protocol::{JobId, JobState};
-use zkpool_scheduler::{Action, Candidate, Holder, OpenJob, Snapshot, Standing, decide};
+use zkpool_scheduler::{Action, Candidate, Holder, Millis, OpenJob, Snapshot, Standing, Typical, after, decide};
 use zkpool_store::{LeaseEnd, LeaseOutcome, LeaseRecord, ProverId, StoreError, WorkItem, Workload};
 
 /// Decides once, and does it.
@@ -54,7 +54,27 @@ fn snapshot(ctx: &Context, workload: &Workload) -> Snapshot {
         expires_at: lease.expires_at,
         progress: lease.progress,
     };
-    let job = |item: &WorkItem| OpenJob {
+    let provers: Vec<Candidate> = workload
+        .provers
+        .iter()
+        .map(|prover| Candidate {
+            address: prover.id.address,
+            waiting: match ctx.status.is_present(&prover.id, since) {
+                true => ctx.status.waiting(&prover.id),
+                false => 0,
+            },
+            concurrency: prover.description.concurrency,
+            memory: prover.description.memory,
+            speeds: prover.description.speeds.clone(),
+            standing: prover.standing,
+        })
+        .collect();
+    let mut held: BTreeMap<JobId, Vec<Holder>> = BTreeMap::new();
+    for lease in &workload.leases {
+        held.entry(lease.job).or_default().push(holder(lease));
+    }
+    let ways = ways(workload, &Typical::of(&provers));
+    let job = |(item, after): (&WorkItem, Millis)| OpenJob {
         id: item.job.id,
         kind: item.job.job.kind,
         units: item.job.job.units,
@@ -62,24 +82,25 @@ fn snapshot(ctx: &Context, workload: &Workload) -> Snapshot {
         ready_at: item.job.ready_at.unwrap_or_default(),
         proof_deadline: item.proof_deadline.saturating_mul(1_000),
         liability_deadline: item.liability_deadline.saturating_mul(1_000),
-        after: 0,
-        near: Vec::new(),
-        holders: workload.leases.iter().filter(|lease| lease.job == item.job.id).map(holder).collect(),
+        after,
+        near: item.suppliers.iter().filter_map(|supplier| places.get(supplier).copied()).collect(),
+        holders: held.get(&item.job.id).cloned().unwrap_or_default(),
         barred: item.excluded.clone(),
     };
-    let open = workload.jobs.iter().filter(|item| item.job.state != JobState::Waiting);
-    let provers = workload.provers.iter().map(|prover| Candidate {
-        address: prover.id.address,
-        waiting: match ctx.status.is_present(&prover.id, since) {
-            true => ctx.status.waiting(&prover.id),
-            false => 0,
-        },
-        concurrency: prover.description.concurrency,
-        memory: prover.description.memory,
-        speeds: prover.description.speeds.clone(),
-        standing: prover.standing,
-    });
-    Snapshot { jobs: open.map(job).collect(), provers: provers.collect() }
+    // What waits cannot be given out yet, and what is the service's own never is.
+    let is_open = |item: &WorkItem| item.job.state != JobState::Waiting && item.job.job.operation.is_for_provers();
+    let open = workload.jobs.iter().zip(ways).filter(|(item, _)| is_open(item));
+    Snapshot { jobs: open.map(job).collect(), provers }
+}
+
+/// For each job how long the longest way from its end to its task's end takes. A task's jobs stand together, in order.
+fn ways(workload: &Workload, typical: &Typical) -> Vec<Millis> {
+    let mut ways = Vec::with_capacity(workload.jobs.len());
+    for task in workload.jobs.chunk_by(|left, right| left.job.id.task == right.job.id.task) {
+        let jobs: Vec<_> = task.iter().map(|item| (item.job.id.index, &item.job.job)).collect();
+        ways.extend(after(&jobs, typical));
+    }
+    ways
 }
 
 async fn expire(ctx: &Context, job: JobId, token: u64, prover: Option<(&ProverId, Standing)>) -> OpResult<()> {

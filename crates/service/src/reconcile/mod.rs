@@ -6,9 +6,12 @@
 pub(crate) mod account;
 pub(crate) mod aftermath;
 pub(crate) mod dispatch;
+pub(crate) mod execute;
 pub(crate) mod follow;
 pub(crate) mod plan;
 pub(crate) mod preflight;
 pub(crate) mod rescue;
+pub(crate) mod seal;
+pub(crate) mod segments;
 pub(crate) mod slots;
 pub(crate) mod submit;

@@ -5,15 +5,16 @@
 
 use super::{
     preflight::{agreeable, size},
+    segments,
     slots::{self, Found, Need},
     submit::{REMOVED, was_removed},
 };
-use crate::{Change, Context, KeyRole, OpResult};
+use crate::{Change, Context, KeyRole, OpResult, capacity::Capacity};
 use zkpool_bindings::IZKPool;
 use zkpool_chain::{Head, TxRequest, TxState, alloy::sol_types::SolCall};
 use zkpool_protocol::{ErrorCode, ProofKind, Quote, TaskId, TaskState, U256, WorkUnits};
 use zkpool_scheduler::{PriceInput, price};
-use zkpool_store::{Millis, TaskRecord};
+use zkpool_store::{InputRecord, Millis, TaskRecord};
 
 /// Gas of announcing a rescue and of delivering the task, without the target's call.
 const RESCUE_GAS: u64 = 700_000;
@@ -54,6 +55,10 @@ async fn size_one(ctx: &Context) -> OpResult<bool> {
             Err(error) => Err(error),
         };
         if let Err(error) = sized {
+            // How to cut a zkVM execution is only known when somebody is there to prove it.
+            if error.code == ErrorCode::NoProver {
+                continue;
+            }
             if matches!(error.code, ErrorCode::Internal | ErrorCode::Storage | ErrorCode::RpcUnreachable) {
                 return Err(error);
             }
@@ -69,12 +74,11 @@ async fn size_one(ctx: &Context) -> OpResult<bool> {
 async fn consider(ctx: &Context, task: &TaskRecord, head: &Head) -> OpResult<()> {
     let Some((id, quote)) = &task.quote else { return Ok(()) };
     let Some(input) = ctx.store.input(task.ask.input).await? else { return Ok(()) };
-    let units = input.measured.units;
+    let Some((units, proving)) = work(ctx, task, &input).await? else { return Ok(()) };
     let gain = gain(ctx, units, quote, head);
     if gain < i128::try_from(ctx.config.rescue.min_gain).unwrap_or(i128::MAX) {
         return Ok(());
     }
-    let Some(proving) = fastest(ctx, task.ask.kind, units).await? else { return Ok(()) };
     let effective = head.timestamp + quote.terms.rescue_grace();
     if effective.max(head.timestamp + proving) + DELIVERY > task.chain.liability_deadline {
         return Ok(());
@@ -157,6 +161,16 @@ fn gain(ctx: &Context, units: WorkUnits, quote: &Quote, head: &Head) -> i128 {
 }
 
 const ETHER: u128 = 1_000_000_000_000_000_000;
+
+/// How large the work is, and in how many seconds the provers that are present would have done it.
+async fn work(ctx: &Context, task: &TaskRecord, input: &InputRecord) -> OpResult<Option<(WorkUnits, u64)>> {
+    if task.ask.kind.is_risc0() {
+        let plan = segments::choose(task.ask.kind, input, &Capacity::now(ctx).await?, Millis::MAX);
+        return Ok(plan.ok().map(|plan| (plan.units, plan.makespan.div_ceil(1_000))));
+    }
+    let units = input.measured.units;
+    Ok(fastest(ctx, task.ask.kind, units).await?.map(|seconds| (units, seconds)))
+}
 
 /// Seconds in which the fastest prover that is present would have the proof.
 async fn fastest(ctx: &Context, kind: ProofKind, units: WorkUnits) -> OpResult<Option<u64>> {

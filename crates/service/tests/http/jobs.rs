@@ -29,7 +29,7 @@ async fn a_prover_joins_claims_and_gives_up() {
     let job = post(&service, &token, "jobs/claim", claim()).await.json()["job"].clone();
     assert_eq!(job["id"], json!(work.job.to_string()));
     assert_eq!(job["lease"]["fence"], json!(lease.token));
-    assert_eq!((&job["input"], &job["witness"]), (&json!(work.input), &json!(work.witness)));
+    assert_eq!((&job["inputs"], &job["witness"]), (&json!([work.input]), &json!(work.witness)));
     let path = |action: &str| format!("jobs/{}/{action}", work.job);
     let beat = json!({ "fence": lease.token, "stage": "proving", "progress": 0.5 });
     let renewed = post(&service, &token, &path("heartbeat"), beat).await;

@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod blobs;
+mod committee;
+mod execution;
 mod jobs;
 mod limits;
 mod openapi;
 mod quotes;
+mod quoting;
 mod routes;
 mod secrets;
 mod sign_in;
@@ -15,3 +18,4 @@ mod support;
 mod tasks;
 mod wire;
 mod work;
+mod zkvm;

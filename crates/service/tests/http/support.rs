@@ -1,5 +1,6 @@
 //! A service with a real store in a directory of its own, a clock that stands until it is moved, and no chain.
 
+use crate::zkvm::Script;
 use alloy::signers::{SignerSync, local::PrivateKeySigner};
 use async_trait::async_trait;
 use axum::{
@@ -9,9 +10,10 @@ use axum::{
 };
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -21,7 +23,7 @@ use tower::ServiceExt;
 use zkpool_chain::{ChainError, Cursor, Head, LiveTask, Polled, SignerView, Simulated, Slot, TxRecord, TxRequest};
 use zkpool_protocol::{Address, B256, Domain, Quote, U256};
 use zkpool_service::{
-    Chain, Clock, Config, Context, KeyRole,
+    Chain, Clock, Committee, Config, Context, KeyRole,
     http::{App, Bounds, router},
 };
 use zkpool_store::{Blobs, Owner, SqliteStore};
@@ -53,6 +55,12 @@ impl Clock for TestClock {
 #[derive(Debug, Default)]
 pub(crate) struct NoChain {
     pub(crate) hangs: AtomicBool,
+    /// The newest block, if there is to be one.
+    pub(crate) head: Mutex<Option<Head>>,
+    /// Verifiers that are there and accept everything, with their committees.
+    pub(crate) verifiers: Mutex<BTreeMap<Address, Option<Committee>>>,
+    /// What they were shown.
+    pub(crate) shown: Mutex<Vec<zkpool_protocol::Bytes>>,
 }
 
 impl NoChain {
@@ -70,7 +78,11 @@ impl Chain for NoChain {
         self.none().await
     }
     async fn head(&self) -> Result<Head, ChainError> {
-        self.none().await
+        let head = self.head.lock().unwrap().clone();
+        match head {
+            Some(head) => Ok(head),
+            None => self.none().await,
+        }
     }
     async fn slot(&self, _: Address, _: Address, _: u32) -> Result<Slot, ChainError> {
         self.none().await
@@ -90,8 +102,25 @@ impl Chain for NoChain {
     async fn has_code(&self, _: Address) -> Result<bool, ChainError> {
         self.none().await
     }
-    async fn verifies(&self, _: Address, _: B256, _: &zkpool_protocol::Bytes) -> Result<bool, ChainError> {
-        self.none().await
+    async fn verifies(&self, verifier: Address, _: B256, proof: &zkpool_protocol::Bytes) -> Result<bool, ChainError> {
+        if !self.verifiers.lock().unwrap().contains_key(&verifier) {
+            return self.none().await;
+        }
+        self.shown.lock().unwrap().push(proof.clone());
+        Ok(true)
+    }
+    async fn committee(&self, verifier: Address) -> Result<Option<Committee>, ChainError> {
+        let known = self.verifiers.lock().unwrap().get(&verifier).cloned();
+        match known {
+            Some(committee) => Ok(committee),
+            None => self.none().await,
+        }
+    }
+    async fn vouches_for(&self, committee: Address, _: B256) -> Result<bool, ChainError> {
+        Ok(self.committee(committee).await?.is_some())
+    }
+    async fn is_live_member(&self, committee: Address, member: Address) -> Result<bool, ChainError> {
+        Ok(self.committee(committee).await?.is_some_and(|committee| committee.members.contains(&member)))
     }
     async fn is_halted(&self, _: Address) -> Result<bool, ChainError> {
         self.none().await
@@ -186,19 +215,25 @@ impl Service {
     }
 
     pub(crate) async fn with(wishes: Value, bounds: Bounds) -> Self {
+        Self::running(wishes, bounds, Arc::new(Script::default())).await
+    }
+
+    /// With a worker and an executor of the test's own.
+    pub(crate) async fn running(wishes: Value, bounds: Bounds, script: Arc<Script>) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let config = config(wishes);
+        let config = Config { data: directory.path().to_owned(), ..config(wishes) };
         let owner = Owner { domain: Domain { chain_id: CHAIN, pool: POOL }, operator: OPERATOR };
         let store = SqliteStore::open(&directory.path().join("test.db"), owner).await.unwrap();
         let clock = Arc::new(TestClock(AtomicU64::new(1_800_000_000_000)));
         let chain = Arc::new(NoChain::default());
-        let ctx = Arc::new(Context::new(
+        let ctx = Context::new(
             config,
             Arc::new(store),
             Blobs::in_directory(&directory.path().join("blobs")).unwrap(),
             Arc::clone(&chain) as Arc<dyn Chain>,
             Arc::clone(&clock) as Arc<dyn Clock>,
-        ));
+        );
+        let ctx = Arc::new(ctx.with_worker(script.clone()).with_executor(script));
         let stop = CancellationToken::new();
         let app = App::new(Arc::clone(&ctx), HERE.parse::<SocketAddr>().unwrap(), bounds, stop.clone());
         let router = router(app.clone());

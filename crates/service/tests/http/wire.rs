@@ -102,7 +102,7 @@ async fn client_and_service_understand_each_other() {
     });
     let job = claimed.unwrap().job.unwrap();
     assert_eq!(job.id, work.job);
-    assert_eq!(client.download(job.input, 1000).await.unwrap(), b"input");
+    assert_eq!(client.download(job.inputs[0], 1000).await.unwrap(), b"input");
 
     let mut events = client.task_events(work.id, None);
     let first = events.next().await.unwrap().unwrap();

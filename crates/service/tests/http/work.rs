@@ -11,8 +11,8 @@ use zkpool_protocol::{
 };
 use zkpool_service::Change;
 use zkpool_store::{
-    Advance, Ask, End, Fact, InputRecord, LeaseRecord, Measured, NewTask, Price, ProgramRecord, ProverDescription,
-    ProverId, Said, TaskKey,
+    Advance, Ask, End, Fact, InputRecord, LeaseRecord, Measured, NewTask, Plan, Price, ProgramRecord,
+    ProverDescription, ProverId, Said, TaskKey,
 };
 use zkpool_verifiers::groth16::{Proof, ProofBytes, PublicInputs, VerifyingKey};
 
@@ -74,11 +74,12 @@ impl Service {
         let record = InputRecord {
             blob: input,
             program: manifest.id(),
-            witness: Some(witness),
+            attached: vec![witness],
             measured,
             statement,
             public_inputs: vec![U256::from(42)],
             tried: true,
+            run: None,
         };
         store.note_upload(requester(), input, 5, 1 << 20, now).await.unwrap();
         store.put_input(&record, now).await.unwrap();
@@ -87,7 +88,7 @@ impl Service {
         let task = store.create_task(&new, 10, now).await.unwrap();
         let quote = quote(&ask, statement, now / 1000 + 60);
         let id = quote.id(&self.ctx.domain());
-        let price = Price { work: 1, gas: 1, premium: 1, expected_ms: 1 };
+        let price = Price { work: 1, gas: 1, premium: 1, units: measured.units, expected_ms: 1 };
         store.quote_task(task.key, id, &quote, price, 10, now).await.unwrap();
         store.sign_task(task.key, &[1; 65]).await.unwrap();
         self.says(10, Fact::Published { task: id, operator: OPERATOR }).await;
@@ -95,12 +96,13 @@ impl Service {
             operation: Operation::Single,
             kind: ProofKind::Groth16Bn254,
             program: manifest.id(),
-            input,
+            input: Some(input),
+            statement: None,
             units: measured.units,
             memory: measured.memory,
             needs: vec![],
         };
-        store.plan_task(task.key, &JobGraph::new(vec![job]).unwrap(), now).await.unwrap();
+        store.plan_task(task.key, &Plan::Complete(JobGraph::new(vec![job]).unwrap()), now).await.unwrap();
         Work {
             id,
             key: task.key,
@@ -182,7 +184,7 @@ fn ask(program: BlobId, input: BlobId) -> Ask {
     }
 }
 
-fn quote(ask: &Ask, statement: B256, valid_until: u64) -> Quote {
+pub(crate) fn quote(ask: &Ask, statement: B256, valid_until: u64) -> Quote {
     Quote {
         terms: Terms {
             requester: ask.requester,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::StoreError;
+use zkpool_protocol::{GuestRun, Segmentation};
 
 /// It says whose it is, and begins at nothing.
 pub async fn knows_whose_it_is(store: Subject) {
@@ -36,6 +37,40 @@ pub async fn programs_and_inputs_come_back_whole(store: Subject) {
     assert_eq!(store.input(input.blob).await.unwrap(), Some(tried));
     assert_eq!(store.input(BlobId::of(b"other")).await.unwrap(), None);
     assert_eq!(store.program(BlobId::of(b"other")).await.unwrap(), None);
+}
+
+/// And sizes that are tried later are added to it.
+pub async fn a_zkvm_program_and_how_it_ran_come_back_whole(store: Subject) {
+    let manifest = guest();
+    let record = ProgramRecord {
+        manifest: manifest.clone(),
+        verifying_key: vec![7; 32],
+        measured: Measured { units: WorkUnits(0), memory: 0 },
+        public_inputs: 0,
+        registered_by: PAYER,
+    };
+    store.put_program(&record, 1).await.unwrap();
+    assert_eq!(store.program(manifest.id()).await.unwrap(), Some(record));
+    assert!(store.is_program_part(manifest.blobs()[0]).await.unwrap());
+
+    let cut = |limit, sizes: &[(u32, u32)]| Segmentation { limit, segments: sizes.iter().copied().collect() };
+    let run = |segmentations| GuestRun { journal: vec![1, 2, 3].into(), cycles: 70_000, segmentations };
+    let input = InputRecord {
+        blob: BlobId::of(b"envelope"),
+        program: manifest.id(),
+        attached: vec![BlobId::of(b"z stdin"), BlobId::of(b"a receipt"), BlobId::of(b"a receipt")],
+        measured: Measured { units: WorkUnits(1 << 17), memory: 64 },
+        statement: B256::repeat_byte(0x58),
+        public_inputs: vec![],
+        tried: false,
+        run: Some(run(vec![cut(16, &[(14, 1), (16, 1)])])),
+    };
+    store.put_input(&input, 2).await.unwrap();
+    assert_eq!(store.input(input.blob).await.unwrap(), Some(input.clone()));
+    let more = InputRecord { run: Some(run(vec![cut(16, &[(14, 1), (16, 1)]), cut(17, &[(17, 1)])])), ..input };
+    let only_new = InputRecord { run: Some(run(vec![cut(17, &[(17, 1)])])), ..more.clone() };
+    store.put_input(&only_new, 3).await.unwrap();
+    assert_eq!(store.input(more.blob).await.unwrap(), Some(more));
 }
 
 /// Per verifier, not in general.

@@ -4,7 +4,7 @@ use super::*;
 use crate::{LeaseEnd, LeaseOutcome, LeaseRecord, NewResult, Renewal, Standing, StoreError};
 use zkpool_protocol::JobState;
 
-fn result(lease: &LeaseRecord) -> NewResult {
+pub(super) fn result(lease: &LeaseRecord) -> NewResult {
     NewResult {
         job: lease.job,
         token: lease.token,
@@ -27,7 +27,7 @@ pub(super) async fn finish(store: &Subject, job: JobId, byte: u8) {
     store.complete_job(&result(&lease), 6).await.unwrap();
 }
 
-async fn job_state(store: &Subject, job: JobId) -> JobState {
+pub(super) async fn job_state(store: &Subject, job: JobId) -> JobState {
     store.job(job).await.unwrap().unwrap().state
 }
 
@@ -142,7 +142,7 @@ pub async fn a_lease_is_needed_to_see_an_input(store: Subject) {
     let sees = async |blob| store.holds_input(prover.address, blob).await.unwrap();
     assert!(!sees(input.blob).await);
     let lease = store.grant_lease(jobs[0], &prover, false, 100, 10).await.unwrap();
-    assert!(sees(input.blob).await && sees(input.witness.unwrap()).await);
+    assert!(sees(input.blob).await && sees(input.attached[0]).await);
     assert!(!sees(BlobId::of(b"other")).await);
     assert!(!store.holds_input(address(9), input.blob).await.unwrap());
     store.end_lease(jobs[0], lease.token, &outcome(LeaseEnd::Released, None), 20).await.unwrap();

@@ -10,19 +10,23 @@
 
 mod catalogue;
 mod chain;
+mod graph;
 mod journal;
 mod leases;
+mod receipts;
 mod tasks;
 
 pub use catalogue::*;
 pub use chain::*;
+pub use graph::*;
 pub use journal::*;
 pub use leases::*;
+pub use receipts::*;
 pub use tasks::*;
 
 use crate::{
-    Advance, Ask, End, Fact, InputRecord, Measured, NewTask, Owner, Price, ProgramRecord, ProverDescription, ProverId,
-    Said, Store, TaskRecord,
+    Advance, Ask, End, Fact, InputRecord, Measured, NewTask, Owner, Plan, Price, ProgramRecord, ProverDescription,
+    ProverId, Said, Store, TaskRecord,
 };
 use std::sync::Arc;
 use zkpool_protocol::{
@@ -56,6 +60,7 @@ macro_rules! store_conformance {
             knows_whose_it_is
             uploads_are_counted_once_and_limited
             programs_and_inputs_come_back_whole
+            a_zkvm_program_and_how_it_ran_come_back_whole
             a_verified_program_is_remembered_for_its_verifier
             a_request_comes_back_whole_and_is_stored_once
             pending_requests_are_limited
@@ -78,6 +83,14 @@ macro_rules! store_conformance {
             a_stranger_in_our_name_is_reported
             misses_are_counted_until_the_breaker_is_reset
             an_opened_slot_is_known_by_its_block
+            a_graph_grows_and_what_is_there_is_recognised
+            a_task_is_proven_only_when_its_graph_is_complete
+            only_a_task_that_is_being_proven_grows
+            a_graph_that_has_not_grown_yet_survives_a_reorganisation
+            a_job_of_the_services_own_is_never_leased
+            results_are_seen_by_whoever_needs_them_and_in_their_order
+            a_receipt_is_kept_and_found
+            members_are_believed_once_and_their_lies_are_kept
             jobs_become_ready_when_what_they_need_is_done
             fencing_tokens_grow_and_old_ones_are_worthless
             an_expired_lease_delivers_while_nobody_else_has_the_job
@@ -110,6 +123,10 @@ pub(super) fn program() -> ProgramManifest {
     ProgramManifest::Groth16Bn254 { zkey: BlobId::of(b"zkey"), witness_generator: Some(BlobId::of(b"wasm")) }
 }
 
+pub(super) fn guest() -> ProgramManifest {
+    ProgramManifest::Risc0 { binary: BlobId::of(b"guest"), image_id: B256::repeat_byte(0x1d) }
+}
+
 pub(super) fn ask() -> Ask {
     Ask {
         program: program().id(),
@@ -138,7 +155,7 @@ pub(super) fn new_task(name: u8) -> NewTask {
 }
 
 pub(super) fn price() -> Price {
-    Price { work: 7, gas: u128::MAX / 2, premium: 1, expected_ms: 900 }
+    Price { work: 7, gas: u128::MAX / 2, premium: 1, units: WorkUnits(1_000), expected_ms: 900 }
 }
 
 /// The quote that answers [`ask`] on a slot.
@@ -220,7 +237,8 @@ pub(super) fn job(needs: &[u32]) -> Job {
         operation: Operation::Single,
         kind: ProofKind::Groth16Bn254,
         program: program().id(),
-        input: BlobId::of(b"input"),
+        input: Some(BlobId::of(b"input")),
+        statement: None,
         units: WorkUnits(1_000),
         memory: 64,
         needs: needs.to_vec(),
@@ -238,7 +256,7 @@ pub(super) async fn proving(store: &Subject, slot: u32, needs: &[&[u32]]) -> (Ta
 
 pub(super) async fn plan(store: &Subject, task: &TaskRecord, needs: &[&[u32]]) {
     let graph = JobGraph::new(needs.iter().map(|needs| job(needs)).collect()).unwrap();
-    store.plan_task(task.key, &graph, 4).await.unwrap();
+    store.plan_task(task.key, &Plan::Complete(graph), 4).await.unwrap();
 }
 
 pub(super) fn prover(byte: u8) -> ProverId {
@@ -270,11 +288,12 @@ pub(super) async fn catalogued(store: &Subject) -> InputRecord {
     let input = InputRecord {
         blob: BlobId::of(b"input"),
         program: program().id(),
-        witness: Some(BlobId::of(b"witness")),
+        attached: vec![BlobId::of(b"witness")],
         measured: Measured { units: WorkUnits(1_000), memory: 64 },
         statement: B256::repeat_byte(0x57),
         public_inputs: vec![U256::from(1), U256::MAX],
         tried: false,
+        run: None,
     };
     store.put_input(&input, 2).await.unwrap();
     input

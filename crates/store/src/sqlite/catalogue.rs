@@ -5,7 +5,8 @@ use super::{
     row::{Fields, damaged, int},
 };
 use crate::{InputRecord, Measured, Millis, ProgramRecord, StoreError, StoreResult};
-use zkpool_protocol::{Address, BlobId, ProgramId, ProgramManifest, ProofKind, U256, WorkUnits};
+use std::collections::BTreeMap;
+use zkpool_protocol::{Address, BlobId, GuestRun, ProgramId, ProgramManifest, Segmentation, U256, WorkUnits};
 
 pub(super) async fn note_upload(
     store: &SqliteStore,
@@ -56,15 +57,23 @@ pub(super) async fn has_uploaded(store: &SqliteStore, who: Address, blob: BlobId
 
 pub(super) async fn put_program(store: &SqliteStore, program: &ProgramRecord, now: Millis) -> StoreResult<()> {
     let mut write = store.write("register a program").await?;
-    let ProgramManifest::Groth16Bn254 { zkey, witness_generator } = &program.manifest;
+    let (zkey, witness_generator, guest, image_id) = match &program.manifest {
+        ProgramManifest::Groth16Bn254 { zkey, witness_generator } => {
+            (Some(zkey), witness_generator.as_ref(), None, None)
+        }
+        ProgramManifest::Risc0 { binary, image_id } => (None, None, Some(binary), Some(image_id)),
+    };
+    let bytes = |id: Option<&BlobId>| id.map(|id| id.as_bytes().to_vec());
     sqlx::query(
-        "INSERT OR IGNORE INTO programs (id, kind, zkey, witness_generator, verifying_key, units, memory,
-            public_inputs, registered_by, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO programs (id, kind, zkey, witness_generator, guest, image_id, verifying_key, units,
+            memory, public_inputs, registered_by, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(program.manifest.id().as_bytes().as_slice())
-    .bind(program.manifest.kind().as_str())
-    .bind(zkey.as_bytes().as_slice())
-    .bind(witness_generator.as_ref().map(|id| id.as_bytes().as_slice()))
+    .bind(program.manifest.tag())
+    .bind(bytes(zkey))
+    .bind(bytes(witness_generator))
+    .bind(bytes(guest))
+    .bind(image_id.map(|word| word.as_slice()))
     .bind(program.verifying_key.as_slice())
     .bind(int(program.measured.units.0)?)
     .bind(int(program.measured.memory)?)
@@ -85,11 +94,13 @@ pub(super) async fn program(store: &SqliteStore, id: ProgramId) -> StoreResult<O
         .map_err(|error| StoreError::database("read a program", error))?;
     row.map(|row| {
         let row = Fields::of(row);
-        let manifest = match row.name("kind", ProofKind::from_name)? {
-            ProofKind::Groth16Bn254 => ProgramManifest::Groth16Bn254 {
+        let manifest = match row.text("kind")?.as_str() {
+            "groth16-bn254" => ProgramManifest::Groth16Bn254 {
                 zkey: row.blob("zkey")?,
                 witness_generator: row.optional("witness_generator", Fields::blob)?,
             },
+            "risc0" => ProgramManifest::Risc0 { binary: row.blob("guest")?, image_id: row.word("image_id")? },
+            other => return Err(damaged("kind", other)),
         };
         Ok(ProgramRecord {
             manifest,
@@ -103,7 +114,7 @@ pub(super) async fn program(store: &SqliteStore, id: ProgramId) -> StoreResult<O
 }
 
 pub(super) async fn is_program_part(store: &SqliteStore, blob: BlobId) -> StoreResult<bool> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM programs WHERE zkey = ?1 OR witness_generator = ?1)")
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM programs WHERE ?1 IN (zkey, witness_generator, guest))")
         .bind(blob.as_bytes().as_slice())
         .fetch_one(store.read()?)
         .await
@@ -144,48 +155,92 @@ pub(super) async fn put_input(store: &SqliteStore, input: &InputRecord, now: Mil
     let mut write = store.write("note an input").await?;
     let words: Vec<u8> = input.public_inputs.iter().flat_map(|word| word.to_be_bytes::<32>()).collect();
     sqlx::query(
-        "INSERT INTO inputs (blob, program, witness, units, memory, statement, public_inputs, tried, at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        "INSERT INTO inputs (blob, program, units, memory, statement, public_inputs, tried, journal, cycles, at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (blob) DO UPDATE SET tried = MAX(tried, excluded.tried)",
     )
     .bind(input.blob.as_bytes().as_slice())
     .bind(input.program.as_bytes().as_slice())
-    .bind(input.witness.as_ref().map(|id| id.as_bytes().as_slice()))
     .bind(int(input.measured.units.0)?)
     .bind(int(input.measured.memory)?)
     .bind(input.statement.as_slice())
     .bind(words)
     .bind(input.tried)
+    .bind(input.run.as_ref().map(|run| run.journal.as_ref()))
+    .bind(input.run.as_ref().map(|run| int(run.cycles)).transpose()?)
     .bind(int(now)?)
     .execute(&mut *write.tx)
     .await
     .map_err(write.fault())?;
+    for (place, blob) in (0i64..).zip(&input.attached) {
+        sqlx::query("INSERT OR IGNORE INTO input_blobs (input, place, blob) VALUES (?, ?, ?)")
+            .bind(input.blob.as_bytes().as_slice())
+            .bind(place)
+            .bind(blob.as_bytes().as_slice())
+            .execute(&mut *write.tx)
+            .await
+            .map_err(write.fault())?;
+    }
+    for cut in input.run.iter().flat_map(|run| &run.segmentations) {
+        for (po2, count) in &cut.segments {
+            sqlx::query("INSERT OR IGNORE INTO input_segments (input, segment_limit, po2, count) VALUES (?, ?, ?, ?)")
+                .bind(input.blob.as_bytes().as_slice())
+                .bind(i64::from(cut.limit))
+                .bind(i64::from(*po2))
+                .bind(i64::from(*count))
+                .execute(&mut *write.tx)
+                .await
+                .map_err(write.fault())?;
+        }
+    }
     write.commit().await
 }
 
 pub(super) async fn input(store: &SqliteStore, blob: BlobId) -> StoreResult<Option<InputRecord>> {
-    let row = sqlx::query("SELECT * FROM inputs WHERE blob = ?")
+    const WHAT: &str = "read an input";
+    let fault = |error| StoreError::database(WHAT, error);
+    // One snapshot for all of it.
+    let mut tx = store.read()?.begin().await.map_err(fault)?;
+    let row = sqlx::query("SELECT * FROM inputs WHERE blob = ?").bind(blob.as_bytes().as_slice());
+    let Some(row) = row.fetch_optional(&mut *tx).await.map_err(fault)? else { return Ok(None) };
+    let attached = sqlx::query("SELECT blob FROM input_blobs WHERE input = ? ORDER BY place")
         .bind(blob.as_bytes().as_slice())
-        .fetch_optional(store.read()?)
+        .fetch_all(&mut *tx)
         .await
-        .map_err(|error| StoreError::database("read an input", error))?;
-    row.map(|row| {
+        .map_err(fault)?;
+    let segments = sqlx::query("SELECT * FROM input_segments WHERE input = ? ORDER BY segment_limit, po2")
+        .bind(blob.as_bytes().as_slice())
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(fault)?;
+    let mut cuts: BTreeMap<u32, BTreeMap<u32, u32>> = BTreeMap::new();
+    for row in segments {
         let row = Fields::of(row);
-        let words = row.bytes("public_inputs")?;
-        if words.len() % 32 != 0 {
-            return Err(damaged("public_inputs", format_args!("{} bytes", words.len())));
-        }
-        Ok(InputRecord {
-            blob: row.blob("blob")?,
-            program: row.blob("program")?,
-            witness: row.optional("witness", Fields::blob)?,
-            measured: measured(&row)?,
-            statement: row.word("statement")?,
-            public_inputs: words.chunks_exact(32).map(U256::from_be_slice).collect(),
-            tried: row.bool("tried")?,
-        })
-    })
-    .transpose()
+        cuts.entry(row.u32("segment_limit")?).or_default().insert(row.u32("po2")?, row.u32("count")?);
+    }
+    let row = Fields::of(row);
+    let words = row.bytes("public_inputs")?;
+    if words.len() % 32 != 0 {
+        return Err(damaged("public_inputs", format_args!("{} bytes", words.len())));
+    }
+    let run = match row.optional_bytes("journal")? {
+        None => None,
+        Some(journal) => Some(GuestRun {
+            journal: journal.into(),
+            cycles: row.u64("cycles")?,
+            segmentations: cuts.into_iter().map(|(limit, segments)| Segmentation { limit, segments }).collect(),
+        }),
+    };
+    Ok(Some(InputRecord {
+        blob: row.blob("blob")?,
+        program: row.blob("program")?,
+        attached: attached.into_iter().map(|row| Fields::of(row).blob("blob")).collect::<StoreResult<_>>()?,
+        measured: measured(&row)?,
+        statement: row.word("statement")?,
+        public_inputs: words.chunks_exact(32).map(U256::from_be_slice).collect(),
+        tried: row.bool("tried")?,
+        run,
+    }))
 }
 
 fn measured(row: &Fields) -> StoreResult<Measured> {

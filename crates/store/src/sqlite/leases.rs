@@ -21,6 +21,13 @@ pub(super) async fn grant(
 ) -> StoreResult<LeaseRecord> {
     let mut write = store.write("give a job to a prover").await?;
     let (task, job) = write.job(id).await?;
+    if !job.job.operation.is_for_provers() {
+        return Err(StoreError::IllegalTransition {
+            thing: "job of the service's own",
+            from: job.state.as_str(),
+            to: JobState::Leased.as_str(),
+        });
+    }
     let state = write.task(task).await?.state;
     if state != TaskState::Proving {
         return Err(StoreError::Moved { thing: "task", expected: "proving", found: state.as_str() });
@@ -75,6 +82,15 @@ pub(super) async fn of_job(store: &SqliteStore, id: JobId) -> StoreResult<Vec<Le
     rows.into_iter().map(|row| read(&Fields::of(row))).collect()
 }
 
+pub(super) async fn of_task(store: &SqliteStore, key: TaskKey) -> StoreResult<Vec<LeaseRecord>> {
+    let rows = sqlx::query("SELECT * FROM lease_rows WHERE task = ? ORDER BY idx, token")
+        .bind(key)
+        .fetch_all(store.read()?)
+        .await
+        .map_err(|error| StoreError::database("read a task's leases", error))?;
+    rows.into_iter().map(|row| read(&Fields::of(row))).collect()
+}
+
 pub(super) async fn held_by(store: &SqliteStore, prover: &ProverId) -> StoreResult<Vec<LeaseRecord>> {
     let rows = sqlx::query(
         "SELECT * FROM lease_rows WHERE prover = ? AND device = ? AND ended IS NULL ORDER BY granted_at, task, idx",
@@ -90,8 +106,15 @@ pub(super) async fn held_by(store: &SqliteStore, prover: &ProverId) -> StoreResu
 pub(super) async fn holds_input(store: &SqliteStore, who: Address, blob: BlobId) -> StoreResult<bool> {
     sqlx::query_scalar(
         "SELECT EXISTS (
-            SELECT 1 FROM leases JOIN jobs USING (task, idx) LEFT JOIN inputs ON inputs.blob = jobs.input
-            WHERE leases.prover = ?1 AND leases.ended IS NULL AND (jobs.input = ?2 OR inputs.witness = ?2))",
+            SELECT 1 FROM leases JOIN jobs USING (task, idx)
+            WHERE leases.prover = ?1 AND leases.ended IS NULL AND (
+                jobs.input = ?2
+                OR EXISTS (SELECT 1 FROM input_blobs AS b WHERE b.input = jobs.input AND b.blob = ?2)
+                OR EXISTS (
+                    SELECT 1 FROM job_needs AS n JOIN jobs AS needed ON needed.task = n.task AND needed.idx = n.needs
+                    WHERE n.task = jobs.task AND n.idx = jobs.idx AND needed.result = ?2
+                )
+            ))",
     )
     .bind(who.as_slice())
     .bind(blob.as_bytes().as_slice())
@@ -215,9 +238,34 @@ pub(super) async fn complete(store: &SqliteStore, result: &NewResult, now: Milli
     if let Some(speed) = result.speed {
         write.set_speed(&result.prover, job.job.kind, speed).await?;
     }
-    write.ready_jobs(task, now).await?;
-    let state = write.finish(task, id.index, result.result, now).await?;
-    write.touch(task).await?;
+    let state = write.follow_up(task, id.index, now).await?;
+    write.commit().await?;
+    Ok(Completion { job: JobState::Done, task: state })
+}
+
+pub(super) async fn complete_own(
+    store: &SqliteStore,
+    id: JobId,
+    result: BlobId,
+    now: Millis,
+) -> StoreResult<Completion> {
+    let mut write = store.write("finish a job of the service's own").await?;
+    let (task, job) = write.job(id).await?;
+    if job.job.operation.is_for_provers() {
+        return Err(StoreError::IllegalTransition { thing: "job for provers", from: job.state.as_str(), to: "done" });
+    }
+    if job.state == JobState::Done && job.result == Some(result) {
+        return Ok(Completion { job: JobState::Done, task: write.task(task).await?.state });
+    }
+    write.job_step(task, id.index, JobState::Ready, JobState::Done, now).await?;
+    sqlx::query("UPDATE jobs SET result = ? WHERE task = ? AND idx = ?")
+        .bind(result.as_bytes().as_slice())
+        .bind(task)
+        .bind(i64::from(id.index))
+        .execute(&mut *write.tx)
+        .await
+        .map_err(write.fault())?;
+    let state = write.follow_up(task, id.index, now).await?;
     write.commit().await?;
     Ok(Completion { job: JobState::Done, task: state })
 }
@@ -234,10 +282,19 @@ pub(super) fn read(row: &Fields) -> StoreResult<LeaseRecord> {
         progress: row.f64("progress")?,
         stage: row.text("stage")?,
         ended: row.optional("ended", |row, column| row.name(column, LeaseEnd::from_name))?,
+        note: row.optional("note", Fields::text)?,
     })
 }
 
 impl Write {
+    /// What follows from a job's being done, for other jobs and for the task; returns the task's state.
+    async fn follow_up(&mut self, task: TaskKey, done: u32, now: Millis) -> StoreResult<TaskState> {
+        self.ready_jobs(task, done, now).await?;
+        let state = self.finish_if_last(task, now).await?;
+        self.touch(task).await?;
+        Ok(state)
+    }
+
     async fn job(&mut self, id: JobId) -> StoreResult<(TaskKey, JobRecord)> {
         let row = sqlx::query("SELECT * FROM job_rows WHERE task_id = ? AND idx = ?")
             .bind(id.task.as_slice())
@@ -292,28 +349,5 @@ impl Write {
             .fetch_one(&mut *self.tx)
             .await
             .map_err(self.fault())
-    }
-
-    /// With the last job the task is proven, if it is still being proven; otherwise the proof is kept for when it is
-    /// again. Returns the task's state.
-    async fn finish(&mut self, task: TaskKey, index: u32, proof: BlobId, now: Millis) -> StoreResult<TaskState> {
-        let states = self.job_states(task).await?;
-        let state = self.task(task).await?.state;
-        // The last job's result is the task's.
-        let is_last = states.last().is_some_and(|(last, _)| *last == index);
-        if !is_last {
-            return Ok(state);
-        }
-        sqlx::query("UPDATE tasks SET proof = ? WHERE key = ?")
-            .bind(proof.as_bytes().as_slice())
-            .bind(task)
-            .execute(&mut *self.tx)
-            .await
-            .map_err(self.fault())?;
-        if state != TaskState::Proving {
-            return Ok(state);
-        }
-        self.step(task, TaskState::Proving, TaskState::Proven, None, now).await?;
-        Ok(TaskState::Proven)
     }
 }

@@ -5,17 +5,20 @@
 
 mod catalogue;
 mod chain;
+mod graph;
 mod journal;
 mod leases;
 mod provers;
+mod receipts;
 mod row;
 mod tasks;
 mod work;
 
 use crate::{
-    Advance, Advanced, Completion, InputRecord, JobRecord, LeaseOutcome, LeaseRecord, LogEntry, Meta, Millis,
-    NewResult, NewTask, NewWatch, Price, ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal,
-    RequestId, Store, StoreError, StoreResult, TaskKey, TaskRecord, Workload, lock::DatabaseLock,
+    Advance, Advanced, AttestationRecord, Completion, InputRecord, JobRecord, LeaseOutcome, LeaseRecord, LogEntry,
+    Meta, Millis, NewResult, NewTask, NewWatch, Noted, Plan, Price, ProgramRecord, ProverDescription, ProverId,
+    ProverRecord, Refusal, Renewal, RequestId, Store, StoreError, StoreResult, TaskKey, TaskRecord, Workload,
+    lock::DatabaseLock,
 };
 use async_trait::async_trait;
 use row::{Fields, int};
@@ -25,7 +28,7 @@ use sqlx::{
 };
 use std::{fmt, path::Path, time::Duration};
 use zkpool_chain::{TxRecord, TxState};
-use zkpool_protocol::{Address, BlobId, Domain, JobGraph, JobId, JobState, ProgramId, Quote, TaskId, TaskState};
+use zkpool_protocol::{Address, BlobId, Domain, Job, JobId, JobState, ProgramId, Quote, TaskId, TaskState};
 
 /// Whose database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,6 +223,12 @@ impl Write {
     }
 
     #[allow(unused_variables)]
+    pub(super) fn notes(&mut self, what: Noted) {
+        #[cfg(feature = "faults")]
+        self.steps.push(crate::faults::Move::Note(what));
+    }
+
+    #[allow(unused_variables)]
     pub(super) fn transaction_moves(&mut self, to: TxState) {
         #[cfg(feature = "faults")]
         self.steps.push(crate::faults::Move::Transaction(to));
@@ -406,8 +415,35 @@ impl Store for SqliteStore {
         journal::of_task(self, task).await
     }
 
-    async fn plan_task(&self, key: TaskKey, graph: &JobGraph, now: Millis) -> StoreResult<()> {
-        work::plan(self, key, graph, now).await
+    async fn plan_task(&self, key: TaskKey, plan: &Plan, now: Millis) -> StoreResult<()> {
+        graph::plan(self, key, plan, now).await
+    }
+
+    async fn extend_task(
+        &self,
+        key: TaskKey,
+        first: u32,
+        jobs: &[Job],
+        complete: bool,
+        now: Millis,
+    ) -> StoreResult<TaskState> {
+        graph::extend(self, key, first, jobs, complete, now).await
+    }
+
+    async fn put_receipt(&self, key: TaskKey, receipt: BlobId) -> StoreResult<()> {
+        receipts::put(self, key, receipt).await
+    }
+
+    async fn tasks_of_receipt(&self, receipt: BlobId) -> StoreResult<Vec<TaskRecord>> {
+        receipts::tasks_of(self, receipt).await
+    }
+
+    async fn put_attestation(&self, key: TaskKey, attestation: &AttestationRecord) -> StoreResult<bool> {
+        receipts::attest(self, key, attestation).await
+    }
+
+    async fn attestations_of(&self, key: TaskKey) -> StoreResult<Vec<AttestationRecord>> {
+        receipts::attestations_of(self, key).await
     }
 
     async fn jobs_of(&self, key: TaskKey) -> StoreResult<Vec<JobRecord>> {
@@ -441,6 +477,10 @@ impl Store for SqliteStore {
         leases::of_job(self, job).await
     }
 
+    async fn leases_of_task(&self, key: TaskKey) -> StoreResult<Vec<LeaseRecord>> {
+        leases::of_task(self, key).await
+    }
+
     async fn held_by(&self, prover: &ProverId) -> StoreResult<Vec<LeaseRecord>> {
         leases::held_by(self, prover).await
     }
@@ -467,6 +507,10 @@ impl Store for SqliteStore {
 
     async fn complete_job(&self, result: &NewResult, now: Millis) -> StoreResult<Completion> {
         leases::complete(self, result, now).await
+    }
+
+    async fn complete_own_job(&self, job: JobId, result: BlobId, now: Millis) -> StoreResult<Completion> {
+        leases::complete_own(self, job, result, now).await
     }
 
     async fn join_prover(

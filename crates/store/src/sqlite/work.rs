@@ -1,48 +1,12 @@
-//! Jobs: planned, read, cancelled and revived with their task.
+//! Jobs: read, cancelled and revived with their task.
 
 use super::{
     SqliteStore, Write, leases, provers,
     row::{Fields, damaged, int},
 };
 use crate::{JobRecord, Millis, ProverId, StoreError, StoreResult, TaskKey, WorkItem, Workload};
-use std::collections::{BTreeMap, BTreeSet};
-use zkpool_protocol::{Address, Job, JobGraph, JobId, JobState, Operation, ProofKind, TaskState, WorkUnits};
-
-pub(super) async fn plan(store: &SqliteStore, key: TaskKey, graph: &JobGraph, now: Millis) -> StoreResult<()> {
-    let mut write = store.write("plan a task").await?;
-    write.step(key, TaskState::Published, TaskState::Proving, None, now).await?;
-    for (index, job) in (0i64..).zip(graph.jobs()) {
-        let state = if job.needs.is_empty() { JobState::Ready } else { JobState::Waiting };
-        sqlx::query(
-            "INSERT INTO jobs (task, idx, state, operation, kind, program, input, units, memory, ready_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(key)
-        .bind(index)
-        .bind(state.as_str())
-        .bind(job.operation.as_str())
-        .bind(job.kind.as_str())
-        .bind(job.program.as_bytes().as_slice())
-        .bind(job.input.as_bytes().as_slice())
-        .bind(int(job.units.0)?)
-        .bind(int(job.memory)?)
-        .bind((state == JobState::Ready).then_some(int(now)?))
-        .execute(&mut *write.tx)
-        .await
-        .map_err(write.fault())?;
-        write.job_moves(None, state);
-        for needs in job.needs.iter().collect::<BTreeSet<_>>() {
-            sqlx::query("INSERT INTO job_needs (task, idx, needs) VALUES (?, ?, ?)")
-                .bind(key)
-                .bind(index)
-                .bind(i64::from(*needs))
-                .execute(&mut *write.tx)
-                .await
-                .map_err(write.fault())?;
-        }
-    }
-    write.commit().await
-}
+use std::collections::BTreeMap;
+use zkpool_protocol::{Address, Job, JobId, JobState, Operation, ProofKind, WorkUnits};
 
 pub(super) async fn jobs_of(store: &SqliteStore, key: TaskKey) -> StoreResult<Vec<JobRecord>> {
     let rows = sqlx::query("SELECT * FROM job_rows WHERE task = ? ORDER BY idx")
@@ -74,7 +38,7 @@ pub(super) async fn workload(store: &SqliteStore) -> StoreResult<Workload> {
     .fetch_all(&mut *tx)
     .await
     .map_err(|error| StoreError::database(WHAT, error))?;
-    let mut jobs = Vec::with_capacity(rows.len());
+    let mut jobs: Vec<WorkItem> = Vec::with_capacity(rows.len());
     let mut places = BTreeMap::new();
     for row in rows {
         let row = Fields::of(row);
@@ -84,7 +48,28 @@ pub(super) async fn workload(store: &SqliteStore) -> StoreResult<Workload> {
             proof_deadline: row.u64("proof_deadline")?,
             liability_deadline: row.u64("liability_deadline")?,
             excluded: Vec::new(),
+            suppliers: Vec::new(),
         });
+    }
+    let rows = sqlx::query(
+        "SELECT n.task, n.idx, made.done_by, made.done_by_device FROM job_needs AS n
+         JOIN jobs ON jobs.task = n.task AND jobs.idx = n.idx JOIN tasks ON tasks.key = n.task
+         JOIN jobs AS made ON made.task = n.task AND made.idx = n.needs
+         WHERE tasks.state = 'proving' AND jobs.state IN ('ready', 'leased') AND made.done_by IS NOT NULL
+         ORDER BY n.task, n.idx, n.place",
+    )
+    .fetch_all(&mut *tx)
+    .await
+    .map_err(|error| StoreError::database(WHAT, error))?;
+    for row in rows {
+        let row = Fields::of(row);
+        if let Some(place) = places.get(&(row.i64("task")?, row.u32("idx")?)) {
+            let supplier = ProverId { address: row.address("done_by")?, device: row.text("done_by_device")? };
+            let suppliers = &mut jobs[*place].suppliers;
+            if !suppliers.contains(&supplier) {
+                suppliers.push(supplier);
+            }
+        }
     }
     let rows = sqlx::query(
         "SELECT e.task, e.idx, e.prover FROM job_exclusions AS e JOIN tasks ON tasks.key = e.task
@@ -126,7 +111,8 @@ pub(super) fn read(row: &Fields) -> StoreResult<JobRecord> {
             operation: row.name("operation", Operation::from_name)?,
             kind: row.name("kind", ProofKind::from_name)?,
             program: row.blob("program")?,
-            input: row.blob("input")?,
+            input: row.optional("input", Fields::blob)?,
+            statement: row.optional("statement", Fields::word)?,
             units: WorkUnits(row.u64("units")?),
             memory: row.u64("memory")?,
             needs,
@@ -208,18 +194,27 @@ impl Write {
         Ok(())
     }
 
-    /// Jobs that waited for a result may have all of them now.
-    pub(super) async fn ready_jobs(&mut self, task: TaskKey, now: Millis) -> StoreResult<()> {
-        for (index, state) in self.job_states(task).await? {
-            if state == JobState::Waiting && self.is_supplied(task, index).await? {
-                self.job_step(task, index, state, JobState::Ready, now).await?;
+    /// Jobs that waited for this job's result may have all that they need now.
+    pub(super) async fn ready_jobs(&mut self, task: TaskKey, done: u32, now: Millis) -> StoreResult<()> {
+        let waiting: Vec<u32> = sqlx::query_scalar(
+            "SELECT DISTINCT j.idx FROM job_needs AS n JOIN jobs AS j ON j.task = n.task AND j.idx = n.idx
+             WHERE n.task = ? AND n.needs = ? AND j.state = 'waiting' ORDER BY j.idx",
+        )
+        .bind(task)
+        .bind(i64::from(done))
+        .fetch_all(&mut *self.tx)
+        .await
+        .map_err(self.fault())?;
+        for index in waiting {
+            if self.is_supplied(task, index).await? {
+                self.job_step(task, index, JobState::Waiting, JobState::Ready, now).await?;
             }
         }
         Ok(())
     }
 
     /// Whether every result that a job needs is there.
-    async fn is_supplied(&mut self, task: TaskKey, index: u32) -> StoreResult<bool> {
+    pub(super) async fn is_supplied(&mut self, task: TaskKey, index: u32) -> StoreResult<bool> {
         sqlx::query_scalar(
             "SELECT NOT EXISTS (SELECT 1 FROM job_needs AS n JOIN jobs AS j ON j.task = n.task AND j.idx = n.needs
              WHERE n.task = ? AND n.idx = ? AND j.state != 'done')",

@@ -6,7 +6,7 @@ use crate::{
         error::{Answer, Fault},
         extract::{Id, SignedIn},
     },
-    ops,
+    ops::{self, blobs::BlobOut},
 };
 use axum::{
     body::{Body, Bytes},
@@ -84,6 +84,11 @@ pub(super) async fn get(
         ),
         _ => error.into(),
     })?;
+    Ok(stream_out(&app, permit, blob))
+}
+
+/// A blob as it is read, at no less than the least speed.
+pub(super) fn stream_out<P: Send + Sync + 'static>(app: &App, permit: P, blob: BlobOut) -> impl IntoResponse + use<P> {
     let mut pace = Pace::new(app.bounds().idle);
     let bytes = blob.bytes.map(move |chunk| {
         // The stream holds its permit for as long as it lives.
@@ -96,7 +101,7 @@ pub(super) async fn get(
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_LENGTH, blob.length.to_string()),
     ];
-    Ok((headers, Body::from_stream(bytes)))
+    (headers, Body::from_stream(bytes))
 }
 
 /// Why a stream was cut off.

@@ -88,7 +88,10 @@ pub(super) async fn heartbeat(
     Ok(axum::Json(ops::jobs::heartbeat(app.ctx(), who, job, request).await?))
 }
 
-/// Takes the proof: it is verified and stored before this answers. The same proof again gives the same answer.
+/// The largest body that carries a result: its bytes in hex, and what stands around them.
+const MAX_RESULT_BODY: usize = 2 * MAX_PROOF + 4096;
+
+/// Takes a job's result: it is verified and stored before this answers. The same result again gives the same answer.
 #[utoipa::path(post, operation_id = "return_result", path = "/v1/jobs/{id}/result", tag = "prover", security(("token" = [])),
     params(("id" = schema::JobId, Path, description = "The job.")), request_body = ResultRequest, responses(
     (status = 200, body = ResultReply, description = "Verified and durable."),
@@ -99,10 +102,10 @@ pub(super) async fn result(
     State(app): State<App>,
     SignedIn(who): SignedIn,
     Id(job): Id<JobId>,
-    Json(request): Json<ResultRequest>,
+    Json(request): Json<ResultRequest, MAX_RESULT_BODY>,
 ) -> Answer<axum::Json<ResultReply>> {
     if request.proof.len() > MAX_PROOF {
-        return Err(Fault::new(ErrorCode::TooLarge, format!("a proof has at most {MAX_PROOF} bytes")));
+        return Err(Fault::new(ErrorCode::TooLarge, format!("a result has at most {MAX_PROOF} bytes")));
     }
     Ok(axum::Json(ops::jobs::accept_result(app.ctx(), who, job, request).await?))
 }

@@ -1,5 +1,6 @@
 //! The routes, with their documentation; each hands over to one operation of [`crate::ops`].
 
+mod attestations;
 mod auth;
 mod blobs;
 mod jobs;
@@ -31,6 +32,11 @@ pub(super) fn all(app: &App) -> OpenApiRouter<App> {
     bounded(app, ordinary(), Duration::ZERO)
         .merge(bounded(app, OpenApiRouter::new().routes(routes!(quotes::request)), wait(zkpool_api::MAX_QUOTE_WAIT)))
         .merge(bounded(app, OpenApiRouter::new().routes(routes!(jobs::claim)), wait(zkpool_api::MAX_CLAIM_WAIT)))
+        .merge(bounded(
+            app,
+            OpenApiRouter::new().routes(routes!(attestations::open)),
+            wait(zkpool_api::MAX_ATTESTATION_WAIT),
+        ))
         // A result is verified before it is answered, a program is looked at by the preflight worker.
         .merge(bounded(app, OpenApiRouter::new().routes(routes!(jobs::result)), Duration::from_secs(40)))
         .merge(bounded(app, OpenApiRouter::new().routes(routes!(quotes::register_program)), preflight))
@@ -54,11 +60,16 @@ fn ordinary() -> OpenApiRouter<App> {
         .routes(routes!(jobs::leave))
         .routes(routes!(jobs::heartbeat))
         .routes(routes!(jobs::fail))
+        .routes(routes!(attestations::attest))
 }
 
 /// Routes that take as long as they take, and bound the time without progress themselves.
 fn unbounded() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(blobs::put)).routes(routes!(blobs::get)).routes(routes!(tasks::events))
+    OpenApiRouter::new()
+        .routes(routes!(blobs::put))
+        .routes(routes!(blobs::get))
+        .routes(routes!(attestations::receipt))
+        .routes(routes!(tasks::events))
 }
 
 /// Bounds the time from head to answer: that of any request, and `more`.
@@ -87,7 +98,8 @@ async fn within(State(bound): State<Duration>, request: Request, next: Next) -> 
         (name = "operator", description = "Who the operator is and how it does."),
         (name = "sign-in", description = "Sign-in with Ethereum (EIP-4361)."),
         (name = "requester", description = "Programs, inputs, quotes, tasks."),
-        (name = "prover", description = "Jobs.")
+        (name = "prover", description = "Jobs."),
+        (name = "committee", description = "Receipts that members sign.")
     )
 )]
 struct Document;
@@ -100,6 +112,7 @@ pub(super) fn document() -> String {
         OpenApiRouter::new()
             .routes(routes!(quotes::request))
             .routes(routes!(jobs::claim))
+            .routes(routes!(attestations::open))
             .routes(routes!(jobs::result))
             .routes(routes!(quotes::register_program)),
         unbounded(),

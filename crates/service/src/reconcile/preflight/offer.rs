@@ -1,20 +1,23 @@
 //! The offer: priced, checked against time, money and capacity, reserved, signed.
 
 use super::{
-    super::slots::{self, Found, Need},
+    super::{
+        segments,
+        slots::{self, Found, Need},
+    },
     Declined, agreeable, size,
 };
 use crate::{
     Context, KeyRole, OpError, OpResult,
-    capacity::{Capacity, delivery_seconds},
-    ops::info::paused,
+    capacity::{Capacity, delivery_seconds, presence},
+    ops::{info::paused, programs},
     policy::Judge,
 };
 use rand::RngCore;
 use zkpool_chain::{Head, Simulated};
-use zkpool_protocol::{B256, ErrorCode, Quote, Task, Terms, U256};
+use zkpool_protocol::{B256, ErrorCode, ProgramManifest, ProofKind, Quote, Task, Terms, U256, WorkUnits};
 use zkpool_scheduler::{PriceInput, price};
-use zkpool_store::{Ask, InputRecord, Price, StoreError, TaskRecord};
+use zkpool_store::{Ask, InputRecord, Measured, Price, StoreError, TaskRecord};
 
 /// Gas of the transaction that delivers, without the target's call: base, settling, calldata, and a pairing check.
 const DELIVERY_GAS: u64 = 450_000;
@@ -26,8 +29,8 @@ pub(super) async fn offer(ctx: &Context, task: &TaskRecord) -> Result<(), Declin
     let input = size(ctx, task, judge).await?;
     let capacity = Capacity::now(ctx).await?;
     let head = ctx.chain.head().await?;
-    let proving = capacity.estimate(task.ask.kind, input.measured);
-    let price = quote_price(ctx, &task.ask, &input, &capacity, &head, proving.unwrap_or_default());
+    let work = work(ctx, task, &input, &capacity).await?;
+    let price = quote_price(ctx, &task.ask, &work, &capacity, &head);
     // From here on a refusal comes with the price.
     let priced = Declined::priced(price);
     if let Some(limit) = task.ask.max_reward.filter(|limit| *limit < price.reward()) {
@@ -37,7 +40,8 @@ pub(super) async fn offer(ctx: &Context, task: &TaskRecord) -> Result<(), Declin
     if let Some(why) = paused(ctx).await? {
         return Err(priced(why));
     }
-    in_time(ctx, task, &input, &capacity, proving).map_err(&priced)?;
+    in_time(ctx, task, &work, &capacity).map_err(&priced)?;
+    signers(ctx, task).await.map_err(&priced)?;
     target(ctx, &task.ask, judge).await.map_err(&priced)?;
     signer(ctx, &head).await.map_err(&priced)?;
     // One at a time from here: funds and slots are counted and then taken.
@@ -48,20 +52,68 @@ pub(super) async fn offer(ctx: &Context, task: &TaskRecord) -> Result<(), Declin
     Ok(sign(ctx, &task).await?)
 }
 
-fn quote_price(
-    ctx: &Context,
-    ask: &Ask,
-    input: &InputRecord,
-    capacity: &Capacity,
-    head: &Head,
-    proving_ms: u64,
-) -> Price {
+/// What a task consists of, and how long it takes.
+struct Work {
+    units: WorkUnits,
+    memory: u64,
+    /// `None` if nobody who is present could do it.
+    proving_ms: Option<u64>,
+}
+
+/// A circuit's proof is as large as the circuit; a zkVM execution depends on how it is cut. Fails with `NoProver`,
+/// `TooLarge`.
+async fn work(ctx: &Context, task: &TaskRecord, input: &InputRecord, capacity: &Capacity) -> OpResult<Work> {
+    if !task.ask.kind.is_risc0() {
+        let Measured { units, memory } = input.measured;
+        return Ok(Work { units, memory, proving_ms: capacity.estimate(task.ask.kind, input.measured) });
+    }
+    let window = u64::from(task.ask.proof_window).saturating_sub(delivery_seconds(ctx));
+    let plan = segments::choose(task.ask.kind, input, capacity, window * 1_000)?;
+    Ok(Work { units: plan.units, memory: plan.memory, proving_ms: Some(plan.makespan) })
+}
+
+/// Whether enough members are there to sign, if a committee is to.
+async fn signers(ctx: &Context, task: &TaskRecord) -> OpResult<()> {
+    let ask = &task.ask;
+    if !ask.kind.is_risc0() || ask.verifier.is_zero() {
+        return Ok(());
+    }
+    let committee = ctx.committee(ask.verifier).await?;
+    let Some(committee) = committee else {
+        if ask.kind == ProofKind::Risc0Groth16 {
+            return Ok(());
+        }
+        let message =
+            format!("a contract cannot check {} itself, and verifier {} is no committee", ask.kind, ask.verifier);
+        return Err(OpError::new(ErrorCode::VerifierNotAllowed, message));
+    };
+    let program = programs::known(ctx, ask.program).await?;
+    if let ProgramManifest::Risc0 { image_id, .. } = program.manifest
+        && !ctx.chain.vouches_for(ask.verifier, image_id).await?
+    {
+        let message = format!("committee {} does not vouch for image {image_id}", ask.verifier);
+        return Err(OpError::new(ErrorCode::VerifierNotAllowed, message));
+    }
+    let since = presence(ctx, ctx.clock.now());
+    let there =
+        committee.members.iter().filter(|member| ctx.status.member_was_there(ask.verifier, **member, since)).count();
+    if there < committee.threshold as usize {
+        let message = format!(
+            "{there} members of committee {} are there, and {} must sign: try again later",
+            ask.verifier, committee.threshold
+        );
+        return Err(OpError::new(ErrorCode::NoCommittee, message));
+    }
+    Ok(())
+}
+
+fn quote_price(ctx: &Context, ask: &Ask, work: &Work, capacity: &Capacity, head: &Head) -> Price {
     let pricing = &ctx.config.pricing;
     let per_ether = |token| ctx.config.token(token).map_or(ETHER, |token| token.per_ether);
     let at_stake = U256::from(ask.liability) + U256::from(ask.bond) + U256::from(ask.burn);
     let at_stake = at_stake * U256::from(ETHER) / U256::from(per_ether(ask.liability_token));
     let parts = price(&PriceInput {
-        units: input.measured.units,
+        units: work.units,
         wei_per_million_units: pricing.wei_per_million_units,
         load_bps: pricing.load_bps,
         load: capacity.load(),
@@ -72,24 +124,18 @@ fn quote_price(
         premium_bps: pricing.premium_bps,
     });
     let parts = parts.in_token(per_ether(ask.reward_token));
-    let expected_ms = proving_ms.saturating_add(delivery_seconds(ctx) * 1_000);
-    Price { work: parts.work, gas: parts.gas, premium: parts.premium, expected_ms }
+    let expected_ms = work.proving_ms.unwrap_or_default().saturating_add(delivery_seconds(ctx) * 1_000);
+    Price { work: parts.work, gas: parts.gas, premium: parts.premium, units: work.units, expected_ms }
 }
 
 /// Whether the provers that are present have the time, after all that is promised already.
-fn in_time(
-    ctx: &Context,
-    task: &TaskRecord,
-    input: &InputRecord,
-    capacity: &Capacity,
-    proving_ms: Option<u64>,
-) -> OpResult<()> {
-    let Some(proving_ms) = proving_ms else {
+fn in_time(ctx: &Context, task: &TaskRecord, work: &Work, capacity: &Capacity) -> OpResult<()> {
+    let Some(proving_ms) = work.proving_ms else {
         let message = format!(
             "none of the {} provers present proves {} with {} MiB of memory",
             capacity.provers(),
             task.ask.kind,
-            input.measured.memory >> 20
+            work.memory >> 20
         );
         return Err(OpError::new(ErrorCode::NoProver, message));
     };

@@ -1,14 +1,22 @@
 //! How large a task is, and whether it can be proven at all: asked of the worker once per input.
 
 use crate::{
-    Context, OpError, OpResult, envelope, metrics,
+    Context, OpError, OpResult,
+    capacity::Capacity,
+    envelope, metrics,
     ops::programs,
     policy::{self, Judge},
 };
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use zkpool_chain::Simulated;
-use zkpool_protocol::{Bytes, ErrorCode, PreflightReport, PreflightRequest};
+use zkpool_protocol::{
+    BlobId, Bytes, ErrorCode, PreflightReport, PreflightRequest, ProgramManifest, ProofKind,
+    zkvm::{self, MIN_SEGMENT_PO2, segment_memory},
+};
 use zkpool_store::{InputRecord, Measured, ProgramRecord, TaskRecord};
+
+/// The largest segment that is tried, as a power of two of cycles: larger ones cannot be lifted.
+const MAX_TRIED_PO2: u32 = 22;
 
 /// The task's input, which can be proven, and proves the statement that was asked for.
 pub(in crate::reconcile) async fn size(ctx: &Context, task: &TaskRecord, judge: Judge<'_>) -> OpResult<InputRecord> {
@@ -19,15 +27,27 @@ pub(in crate::reconcile) async fn size(ctx: &Context, task: &TaskRecord, judge: 
         let message = format!("the input is for program {}, not {}", head.program, ask.program);
         return Err(OpError::new(ErrorCode::BadInput, message));
     }
+    if head.is_guest != ask.kind.is_risc0() {
+        let message =
+            format!("the input is not one for {}: a zkVM program takes \"guest\", a circuit does not", ask.kind);
+        return Err(OpError::new(ErrorCode::BadInput, message));
+    }
     let known = ctx.store.input(ask.input).await?;
-    let trial = needs_trial(ctx, task, judge, known.as_ref()).await?;
+    let wanted = Wanted {
+        trial: needs_trial(ctx, task, judge, known.as_ref()).await?,
+        // What was not tried before: other machines may be there by now.
+        segment_limits: match ask.kind.is_risc0() {
+            true => untried(segment_limits(ctx).await?, known.as_ref()),
+            false => vec![],
+        },
+    };
     let input = match known {
-        Some(input) if !trial => input,
-        _ => look(ctx, task, &program, head.witness, judge, trial).await?,
+        Some(input) if !wanted.trial && wanted.segment_limits.is_empty() => input,
+        _ => look(ctx, task, &program, head.attached, judge, &wanted).await?,
     };
     if ask.statement.is_some_and(|wanted| wanted != input.statement) {
         let message = format!(
-            "the input proves statement {}, not {}: its public inputs are others than you expect",
+            "the input proves statement {}, not {}: what it makes public is not what you expect",
             input.statement,
             ask.statement.unwrap_or_default()
         );
@@ -36,13 +56,23 @@ pub(in crate::reconcile) async fn size(ctx: &Context, task: &TaskRecord, judge: 
     Ok(input)
 }
 
-/// A foreign circuit is tried once per input; a verifier whose program is not named, once per program.
+/// What the worker is to find out besides whether the input can be proven.
+struct Wanted {
+    trial: bool,
+    segment_limits: Vec<u32>,
+}
+
+/// A foreign circuit is tried once per input; a verifier whose program is not named, once per program. A zkVM program is
+/// what its image id says.
 async fn needs_trial(
     ctx: &Context,
     task: &TaskRecord,
     judge: Judge<'_>,
     known: Option<&InputRecord>,
 ) -> OpResult<bool> {
+    if task.ask.kind.is_risc0() {
+        return Ok(false);
+    }
     let program = task.ask.program;
     let is_foreign = !ctx.config.trusted_programs.contains(&program);
     if is_foreign && !known.is_some_and(|input| input.tried) {
@@ -57,28 +87,57 @@ async fn needs_trial(
     })
 }
 
+/// The segment sizes that are worth trying: the largest that each machine could prove, and what cuts an execution that
+/// they could prove at once into more parts. Fails with `NoProver`.
+async fn segment_limits(ctx: &Context) -> OpResult<Vec<u32>> {
+    /// Each is a run of the program.
+    const MOST: usize = 6;
+    let capacity = Capacity::now(ctx).await?;
+    let fits = |memory| (MIN_SEGMENT_PO2..=MAX_TRIED_PO2).rev().find(|po2| segment_memory(*po2) <= memory);
+    let machines: Vec<u32> = capacity.memories(ProofKind::Risc0Composite).filter_map(fits).collect();
+    let Some(most) = machines.iter().max() else {
+        let message = format!(
+            "none of the {} provers present proves segments of a zkVM execution: the smallest take {} MiB of memory",
+            capacity.provers(),
+            segment_memory(MIN_SEGMENT_PO2) >> 20
+        );
+        return Err(OpError::new(ErrorCode::NoProver, message));
+    };
+    let smaller =
+        [*most, most.saturating_sub(1), most.saturating_sub(2)].into_iter().filter(|po2| *po2 >= MIN_SEGMENT_PO2);
+    let all: BTreeSet<u32> = machines.iter().copied().chain(smaller).collect();
+    Ok(all.into_iter().rev().take(MOST).collect())
+}
+
+fn untried(limits: Vec<u32>, known: Option<&InputRecord>) -> Vec<u32> {
+    let tried = known.and_then(|input| input.run.as_ref());
+    let is_tried = |limit: &u32| tried.is_some_and(|run| run.segmentations.iter().any(|cut| cut.limit == *limit));
+    limits.into_iter().filter(|limit| !is_tried(limit)).collect()
+}
+
 /// Has the worker look, and checks what it brings back.
 async fn look(
     ctx: &Context,
     task: &TaskRecord,
     program: &ProgramRecord,
-    witness: Option<zkpool_protocol::BlobId>,
+    attached: Vec<BlobId>,
     judge: Judge<'_>,
-    trial: bool,
+    wanted: &Wanted,
 ) -> OpResult<InputRecord> {
     let ask = &task.ask;
-    if let Some(witness) = witness
-        && (!ctx.store.has_uploaded(task.payer, witness).await? || ctx.blobs.length(witness).await?.is_none())
-    {
-        let message = format!("the witness {witness} that the input names is not here: upload it first");
-        return Err(OpError::new(ErrorCode::UnknownInput, message));
+    for blob in &attached {
+        if !ctx.store.has_uploaded(task.payer, *blob).await? || ctx.blobs.length(*blob).await?.is_none() {
+            let message = format!("blob {blob} that the input names is not here: upload it first");
+            return Err(OpError::new(ErrorCode::UnknownInput, message));
+        }
     }
-    let blobs = program.manifest.blobs().into_iter().chain([ask.input]).chain(witness).collect();
+    let blobs = program.manifest.blobs().into_iter().chain([ask.input]).chain(attached.clone()).collect();
     let request = PreflightRequest {
         program: program.manifest.clone(),
         input: Some(ask.input),
         files: programs::files(ctx, blobs)?,
-        trial_proof: trial,
+        trial_proof: wanted.trial,
+        segment_limits: wanted.segment_limits.clone(),
         bounds: ctx.worker.bounds(),
     };
     let began = ctx.clock.now();
@@ -86,20 +145,29 @@ async fn look(
     metrics::preflight(Duration::from_millis(ctx.clock.now().saturating_sub(began)));
     let report = report?;
     let nothing = || OpError::new(ErrorCode::Internal, "the preflight worker's answer is incomplete");
+    let statement = report.statement.ok_or_else(nothing)?;
+    if let ProgramManifest::Risc0 { image_id, .. } = program.manifest {
+        let run = report.run.as_ref().ok_or_else(nothing)?;
+        if statement != zkvm::statement(image_id, &run.journal) || run.segmentations.is_empty() {
+            return Err(nothing());
+        }
+    }
     let input = InputRecord {
         blob: ask.input,
         program: ask.program,
-        witness,
+        attached,
         measured: Measured { units: report.units, memory: report.memory },
-        statement: report.statement.ok_or_else(nothing)?,
+        statement,
         public_inputs: report.public_inputs.clone(),
-        tried: trial,
+        tried: wanted.trial,
+        run: report.run.clone(),
     };
-    if trial {
+    if wanted.trial {
         try_out(ctx, task, program, judge, &input, report).await?;
     }
     ctx.store.put_input(&input, ctx.clock.now()).await?;
-    Ok(input)
+    // With what was known before.
+    Ok(ctx.store.input(ask.input).await?.unwrap_or(input))
 }
 
 /// The trial proof must convince everybody whom the real one will have to convince.
@@ -113,7 +181,7 @@ async fn try_out(
 ) -> OpResult<()> {
     let nothing = || OpError::new(ErrorCode::Internal, "the preflight worker brought no trial proof");
     let proof = report.trial_proof.ok_or_else(nothing)?;
-    let (verifier, statement, bytes) = (ctx.verifier(program)?, input.statement, proof.clone());
+    let (verifier, statement, bytes) = (ctx.verifier(program, task.ask.kind)?, input.statement, proof.clone());
     let verified = tokio::task::spawn_blocking(move || verifier.verify(statement, &bytes)).await;
     let verified = verified
         .map_err(|error| OpError::caused_by(ErrorCode::Internal, "the trial proof could not be checked", error))?;
@@ -159,5 +227,11 @@ async fn call_target(ctx: &Context, task: &TaskRecord, proof: &Bytes) -> OpResul
 pub(in crate::reconcile) fn agreeable<'a>(ctx: &'a Context, task: &TaskRecord) -> OpResult<Judge<'a>> {
     let ask = &task.ask;
     policy::tokens(ctx, ask.reward_token, ask.liability_token)?;
-    policy::judge(ctx, ask.kind, ask.program, ask.verifier, ask.target)
+    let judge = policy::judge(ctx, ask.kind, ask.program, ask.verifier, ask.target)?;
+    if judge == Judge::Target && matches!(ask.kind, ProofKind::Risc0Composite | ProofKind::Risc0Succinct) {
+        let message =
+            format!("a contract cannot check {} itself: name a committee as verifier (GET /v1/info)", ask.kind);
+        return Err(OpError::new(ErrorCode::VerifierNotAllowed, message));
+    }
+    Ok(judge)
 }

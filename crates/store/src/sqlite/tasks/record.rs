@@ -7,7 +7,7 @@ use crate::{
         row::{Fields, int},
     },
 };
-use zkpool_protocol::{Call, ErrorCode, ProgramId, ProofKind, Quote, Task, TaskId, TaskState, Terms};
+use zkpool_protocol::{Call, ErrorCode, ProgramId, ProofKind, Quote, Task, TaskId, TaskState, Terms, WorkUnits};
 
 /// Stores a new task with its first log entry.
 pub(super) async fn insert_ask(
@@ -134,6 +134,9 @@ pub(in crate::sqlite) fn read(row: &Fields) -> StoreResult<TaskRecord> {
         refusal,
         own_slot: row.optional("own_slot", Fields::u32)?,
         chain: read_chain(row)?,
+        segment_limit: row.optional("segment_limit", Fields::u32)?,
+        planned: row.bool("planned")?,
+        receipt: row.optional("receipt", Fields::blob)?,
         proof: row.optional("proof", Fields::blob)?,
         failed_submissions: row.u32("failed_submissions")?,
         retry_at: row.u64("retry_at")?,
@@ -205,6 +208,7 @@ fn read_price(row: &Fields, work: u128) -> StoreResult<Price> {
         work,
         gas: row.amount("price_gas")?,
         premium: row.amount("price_premium")?,
+        units: WorkUnits(row.u64("price_units")?),
         expected_ms: row.u64("expected_ms")?,
     })
 }

@@ -1,0 +1,229 @@
+//! `execute`: runs the programs of zkVM tasks whose graph is open, and appends their jobs as segments come.
+//!
+//! A segment is durable as a blob before its jobs are. A run that breaks off is begun again: what is stored is recognised
+//! by its place, and not written again.
+
+use crate::{Change, Context, OpError, OpResult, ops::programs};
+use futures::{StreamExt, stream::FuturesUnordered};
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio::io::AsyncReadExt;
+use zkpool_protocol::{
+    B256, Bytes, ErrorCode, ExecuteReply, ExecuteRequest, Operation, TaskState,
+    zkvm::{Growth, SegmentRef},
+};
+use zkpool_store::{InputRecord, StoreError, TaskKey, TaskRecord};
+
+/// Pause before a program whose run broke off is run again; doubles with each time in a row, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How often it is looked whether a task whose program runs is still wanted.
+const LOOK: Duration = Duration::from_secs(1);
+/// The largest segment, in bytes.
+const MAX_SEGMENT: u64 = 1 << 30;
+
+/// Runs every program that is to be run, some at once, and those that come meanwhile.
+pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
+    let places = ctx.config.execution.workers as usize;
+    let mut under_way = HashSet::new();
+    let mut broken: HashMap<TaskKey, u32> = HashMap::new();
+    let mut running = FuturesUnordered::new();
+    loop {
+        for task in ctx.store.tasks_in(&[TaskState::Proving]).await? {
+            let is_open = task.segment_limit.is_some() && !task.planned;
+            if is_open && running.len() < places && under_way.insert(task.key) {
+                let times = broken.get(&task.key).copied().unwrap_or_default();
+                running.push(async move { (task.key, run(ctx, &task, times).await) });
+            }
+        }
+        if running.is_empty() {
+            return Ok(false);
+        }
+        tokio::select! {
+            Some((key, ran)) = running.next() => {
+                under_way.remove(&key);
+                // Without the store nothing can go on; what broke off is begun again where it stopped.
+                match ran? {
+                    true => broken.remove(&key),
+                    false => broken.insert(key, broken.get(&key).copied().unwrap_or_default() + 1),
+                };
+            }
+            () = ctx.nudges.execute.called() => {}
+        }
+    }
+}
+
+/// Runs a task's program to its end, or until the task is over. False, after a pause, if the run broke off, as it has
+/// `times` in a row before. Fails if the store does.
+async fn run(ctx: &Context, task: &TaskRecord, times: u32) -> OpResult<bool> {
+    let id = task.id().unwrap_or_default();
+    match grow(ctx, task).await {
+        Ok(true) => tracing::info!(task.id = %id, "a task's program has run to its end"),
+        Ok(false) => tracing::info!(task.id = %id, "a task's program is not needed any more"),
+        Err(error) if error.source.as_ref().is_some_and(|source| source.is::<StoreError>()) => return Err(error),
+        Err(error) => {
+            tracing::warn!(task.id = %id, code = %error.code, error = error.chain(), "running a program broke off");
+            tokio::time::sleep(FIRST_PAUSE.saturating_mul(1 << times.min(16)).min(LONGEST_PAUSE)).await;
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether the program came to its end.
+async fn grow(ctx: &Context, task: &TaskRecord) -> OpResult<bool> {
+    let wrong = |message: &str| OpError::new(ErrorCode::Internal, message);
+    let input = ctx.store.input(task.ask.input).await?.ok_or_else(|| wrong("the task's input was never looked at"))?;
+    let mut growth = known(ctx, task).await?;
+    let directory = Directory::make(ctx.config.data.join("execution").join(task.key.to_string()))?;
+    let request = request(ctx, task, &input, growth.segments(), &directory.0).await?;
+    let mut lines = ctx.executor.run(request).await?;
+    loop {
+        let Some(line) = wanted(ctx, task.key, lines.next()).await? else { return Ok(false) };
+        match line.ok_or_else(|| wrong("the execution worker fell silent"))?? {
+            ExecuteReply::Segment { index, path, po2, claim } => {
+                if index != growth.segments() {
+                    return Err(wrong("the execution worker left a segment out"));
+                }
+                let name = path.file_name().map(|name| directory.0.join(name));
+                let path = name.ok_or_else(|| wrong("the execution worker names no file"))?;
+                let bytes = read(&path)
+                    .await
+                    .map_err(|error| OpError::caused_by(ErrorCode::Internal, "a segment cannot be read", error))?;
+                let blob = ctx.blobs.put_bytes(bytes.0).await?;
+                // Room for the next one.
+                let _ = tokio::fs::remove_file(&path).await;
+                let first = growth.count();
+                let jobs = growth.segment(&SegmentRef { blob, po2, claim });
+                if !extend(ctx, task.key, first, &jobs, false).await? {
+                    return Ok(false);
+                }
+            }
+            ExecuteReply::Finished { segments, journal } => {
+                let expected = input.run.as_ref().map(|run| &run.journal);
+                if segments != growth.segments() || expected != Some(&journal) {
+                    return Err(wrong("the program ran otherwise than in the preflight"));
+                }
+                let first = growth.count();
+                let jobs = growth.finish(input.attached.get(1..).unwrap_or_default());
+                return extend(ctx, task.key, first, &jobs, true).await;
+            }
+            ExecuteReply::Refused { code, message } => return Err(OpError::new(code, message)),
+        }
+    }
+}
+
+/// The graph as far as it is stored.
+async fn known(ctx: &Context, task: &TaskRecord) -> OpResult<Growth> {
+    let mut growth = Growth::new(task.ask.program, task.ask.kind);
+    for record in ctx.store.jobs_of(task.key).await? {
+        let job = record.job;
+        if job.operation != Operation::Prove {
+            continue;
+        }
+        let blob = job.input.ok_or_else(|| OpError::new(ErrorCode::Internal, "a segment's job has no segment"))?;
+        let claim: B256 = job.statement.unwrap_or_default();
+        growth.segment(&SegmentRef { blob, po2: job.units.0.trailing_zeros(), claim });
+    }
+    Ok(growth)
+}
+
+async fn request(
+    ctx: &Context,
+    task: &TaskRecord,
+    input: &InputRecord,
+    from: u32,
+    directory: &Path,
+) -> OpResult<ExecuteRequest> {
+    let program = programs::known(ctx, task.ask.program).await?.manifest;
+    let blobs = program.blobs().into_iter().chain([task.ask.input]).chain(input.attached.clone()).collect();
+    Ok(ExecuteRequest {
+        files: programs::files(ctx, blobs)?,
+        program,
+        input: task.ask.input,
+        segment_limit: task.segment_limit.unwrap_or_default(),
+        from,
+        directory: directory.to_owned(),
+        ahead: ctx.config.execution.ahead,
+        bounds: ctx.executor.bounds(),
+    })
+}
+
+/// Appends jobs; false if the task is over.
+async fn extend(
+    ctx: &Context,
+    key: TaskKey,
+    first: u32,
+    jobs: &[zkpool_protocol::Job],
+    complete: bool,
+) -> OpResult<bool> {
+    match ctx.store.extend_task(key, first, jobs, complete, ctx.clock.now()).await {
+        Ok(_) => {}
+        Err(StoreError::Moved { .. }) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    }
+    ctx.changes.announce(Change::Task(key));
+    ctx.nudges.dispatch.wake();
+    if complete {
+        ctx.nudges.seal.wake();
+    }
+    Ok(true)
+}
+
+/// Waits for `next`; `None` as soon as the task is not being proven any more.
+async fn wanted<T>(ctx: &Context, key: TaskKey, next: impl Future<Output = T>) -> OpResult<Option<T>> {
+    tokio::pin!(next);
+    loop {
+        match tokio::time::timeout(LOOK, &mut next).await {
+            Ok(next) => return Ok(Some(next)),
+            Err(_) => {
+                let task = ctx.store.task_by_key(key).await?;
+                if task.is_none_or(|task| task.state != TaskState::Proving) {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+/// A file that a foreign program's worker has written: an ordinary one, not larger than it may be, and no link to
+/// something else.
+async fn read(path: &Path) -> io::Result<Bytes> {
+    let mut options = tokio::fs::OpenOptions::new();
+    let file = options.read(true).custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits()).open(path).await?;
+    let meta = file.metadata().await?;
+    if !meta.is_file() || meta.len() > MAX_SEGMENT {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no file, or too large"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or_default());
+    file.take(MAX_SEGMENT).read_to_end(&mut bytes).await?;
+    Ok(bytes.into())
+}
+
+/// An empty directory that is gone when the run is over.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn make(path: PathBuf) -> OpResult<Self> {
+        let made = match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => std::fs::create_dir_all(&path),
+        };
+        // The worker has a working directory of its own.
+        let path = made.and_then(|()| path.canonicalize());
+        path.map(Self).map_err(|error| {
+            OpError::caused_by(ErrorCode::Storage, "the directory for a program's segments cannot be made", error)
+        })
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // What is left behind is removed before the next run.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

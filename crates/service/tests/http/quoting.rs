@@ -1,0 +1,153 @@
+//! Quotes for zkVM tasks: cut for the machines that are there, refused with a code where nobody could do it.
+
+use crate::{
+    support::{Service, TOKEN, key},
+    work::requester,
+    zkvm::{IMAGE, Script, ask},
+};
+use serde_json::json;
+use std::sync::Arc;
+use zkpool_chain::Head;
+use zkpool_protocol::{
+    Address, B256, BlobId, ErrorCode, GuestInput, ProgramManifest, ProofKind, TaskInput, TaskState, WitnessSource,
+    zkvm::segment_memory,
+};
+use zkpool_service::{Committee, http::Bounds, ops::programs::register_program};
+use zkpool_store::{Ask, NewTask, ProverDescription, ProverId, TaskRecord};
+
+const VERIFIER: Address = Address::repeat_byte(0x99);
+
+struct Shop {
+    service: Service,
+    script: Arc<Script>,
+    ask: Ask,
+    attempts: u32,
+}
+
+impl Shop {
+    /// An operator that signs for a committee of three, of whom two must sign.
+    async fn open(kind: ProofKind) -> Self {
+        let wishes = json!({
+            "verifiers": [{ "address": VERIFIER, "kind": kind }],
+            "slots": [{ "token": TOKEN, "count": 1, "collateral": "1000000", "honour": "1" }],
+        });
+        let script = Arc::new(Script::default());
+        let service = Service::running(wishes, Bounds::default(), Arc::clone(&script)).await;
+        let members = (11..14).map(|n| key(n).address()).collect();
+        service.chain.verifiers.lock().unwrap().insert(VERIFIER, Some(Committee { members, threshold: 2 }));
+        see_chain(&service);
+        let binary = upload(&service, b"R0BF").await;
+        let stdin = upload(&service, b"stdin").await;
+        let manifest = ProgramManifest::Risc0 { binary, image_id: IMAGE.parse().unwrap() };
+        register_program(&service.ctx, requester(), manifest.clone()).await.unwrap();
+        let source = WitnessSource::Guest(GuestInput { stdin, assumptions: vec![] });
+        let envelope = TaskInput { program: manifest.id(), source }.to_bytes();
+        let input = upload(&service, &envelope).await;
+        script.looks.lock().unwrap().clear();
+        let ask = ask(manifest.id(), input, kind, VERIFIER);
+        Self { service, script, ask, attempts: 0 }
+    }
+
+    async fn prover(&self, n: u8, po2: u32, kinds: &[ProofKind]) {
+        let id = ProverId { address: key(n).address(), device: "rig".into() };
+        let speeds = kinds.iter().map(|kind| (*kind, 100_000.0)).collect();
+        let description = ProverDescription { cpus: 1, memory: segment_memory(po2), concurrency: 1, speeds };
+        let now = self.service.ctx.clock.now();
+        self.service.ctx.store.join_prover(&id, &description, now).await.unwrap();
+        self.service.ctx.status.heard(&id, now);
+    }
+
+    /// Asks, and is refused.
+    async fn refused(&mut self) -> (ErrorCode, TaskRecord) {
+        let request = BlobId::of(b"request");
+        let new = NewTask { request, attempt: self.attempts, payer: requester(), ask: self.ask.clone() };
+        self.attempts += 1;
+        let task = self.service.ctx.store.create_task(&new, 10, self.service.ctx.clock.now()).await.unwrap();
+        self.service.reconcile(&["preflight"]).await;
+        let task = self.service.ctx.store.task_by_key(task.key).await.unwrap().unwrap();
+        assert_eq!(task.state, TaskState::Refused);
+        (task.refusal.clone().unwrap().code, task)
+    }
+
+    fn limits(&self) -> Vec<Vec<u32>> {
+        self.script.looks.lock().unwrap().iter().map(|look| look.segment_limits.clone()).collect()
+    }
+}
+
+/// The chain answers now.
+fn see_chain(service: &Service) {
+    let now = service.ctx.clock.now();
+    let hash = B256::ZERO;
+    let head = Head { number: 9, hash, parent: hash, timestamp: now / 1000, base_fee: 1, gas_limit: 30_000_000 };
+    *service.chain.head.lock().unwrap() = Some(head.clone());
+    service.ctx.status.saw_chain(head, true, now);
+}
+
+async fn upload(service: &Service, bytes: &[u8]) -> BlobId {
+    let id = service.ctx.blobs.put_bytes(bytes.to_vec().into()).await.unwrap();
+    let (size, now) = (bytes.len() as u64, service.ctx.clock.now());
+    service.ctx.store.note_upload(requester(), id, size, 1 << 20, now).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn an_execution_is_tried_at_the_sizes_that_the_present_machines_can_prove() {
+    let mut shop = Shop::open(ProofKind::Risc0Composite).await;
+    assert_eq!(shop.refused().await.0, ErrorCode::NoProver);
+    assert!(shop.limits().is_empty(), "nobody is there: nothing is run");
+    shop.prover(2, 14, &[ProofKind::Risc0Composite]).await;
+    shop.prover(3, 18, &[ProofKind::Risc0Composite]).await;
+    shop.refused().await;
+    assert_eq!(shop.limits(), [[18, 17, 16, 14]]);
+    // What was tried is known; what new machines bring is tried besides.
+    shop.refused().await;
+    shop.prover(4, 20, &[ProofKind::Risc0Composite]).await;
+    shop.refused().await;
+    assert_eq!(shop.limits(), [vec![18, 17, 16, 14], vec![20, 19]]);
+    let tried = shop.service.ctx.store.input(shop.ask.input).await.unwrap().unwrap().run.unwrap().segmentations;
+    assert_eq!(tried.iter().map(|cut| cut.limit).collect::<Vec<_>>(), [14, 16, 17, 18, 19, 20]);
+}
+
+#[tokio::test]
+async fn a_receipt_that_nobody_can_make_is_not_promised() {
+    let mut shop = Shop::open(ProofKind::Risc0Groth16).await;
+    shop.prover(2, 20, &[ProofKind::Risc0Composite, ProofKind::Risc0Succinct]).await;
+    let (code, task) = shop.refused().await;
+    assert_eq!(code, ErrorCode::NoProver);
+    assert!(task.refusal.unwrap().message.contains("risc0-groth16"), "it says what is missing");
+}
+
+#[tokio::test]
+async fn a_committee_must_be_there() {
+    let mut shop = Shop::open(ProofKind::Risc0Composite).await;
+    shop.prover(2, 18, &[ProofKind::Risc0Composite]).await;
+    let (code, task) = shop.refused().await;
+    assert_eq!(code, ErrorCode::NoCommittee);
+    let price = task.price.unwrap();
+    assert_eq!(price.units.0, 1 << 20, "all segments, and no recursion");
+    assert!(price.work > 0 && price.expected_ms > 10_000, "{price:?}");
+    for n in [11, 12] {
+        let now = shop.service.ctx.clock.now();
+        shop.service.ctx.status.member_is_there(VERIFIER, key(n).address(), now);
+    }
+    // The next thing that is asked for is the target, of which this test's chain knows nothing.
+    assert_eq!(shop.refused().await.0, ErrorCode::RpcUnreachable);
+    shop.service.clock.advance(61);
+    see_chain(&shop.service);
+    shop.prover(2, 18, &[ProofKind::Risc0Composite]).await;
+    assert_eq!(shop.refused().await.0, ErrorCode::NoCommittee, "they have not asked for a minute");
+}
+
+#[tokio::test]
+async fn a_deadline_is_held_against_the_plan() {
+    let mut shop = Shop::open(ProofKind::Risc0Composite).await;
+    shop.prover(2, 18, &[ProofKind::Risc0Composite]).await;
+    // A million cycles at a hundred thousand a second.
+    shop.ask.proof_window = 10;
+    assert_eq!(shop.refused().await.0, ErrorCode::DeadlineTooShort);
+    // Four machines do it in a quarter of the time.
+    for n in 3..6 {
+        shop.prover(n, 18, &[ProofKind::Risc0Composite]).await;
+    }
+    assert_eq!(shop.refused().await.0, ErrorCode::NoCommittee);
+}
