@@ -8,6 +8,7 @@
 
 pub mod binfile;
 pub mod groth16;
+pub mod risc0;
 
 use alloy_primitives::B256;
 use zkpool_protocol::{ErrorCode, ProofKind};
@@ -26,7 +27,7 @@ pub trait Verifier: Send + Sync {
 }
 
 /// The verifier for a key of this kind, in the form in which preflight reports it and the database keeps it
-/// ([`groth16::VerifyingKey::to_bytes`]).
+/// ([`groth16::VerifyingKey::to_bytes`]; for the zkVM the program's image id).
 ///
 /// # Errors
 ///
@@ -34,6 +35,11 @@ pub trait Verifier: Send + Sync {
 pub fn verifier(kind: ProofKind, verifying_key: &[u8]) -> Result<Box<dyn Verifier>, groth16::KeyError> {
     match kind {
         ProofKind::Groth16Bn254 => Ok(Box::new(groth16::Groth16Verifier::from_vk_bytes(verifying_key)?)),
+        ProofKind::Risc0Composite | ProofKind::Risc0Succinct | ProofKind::Risc0Groth16 => {
+            let image = B256::try_from(verifying_key).map_err(|_| groth16::KeyError::Stored)?;
+            let verifier = risc0::Risc0Verifier::new(kind, image).ok_or(groth16::KeyError::Stored)?;
+            Ok(Box::new(verifier))
+        }
     }
 }
 
@@ -44,6 +50,9 @@ pub enum VerifyError {
     /// The bytes are not a proof of this kind.
     #[error("cannot read the proof: {0}")]
     Malformed(#[from] groth16::ProofError),
+    /// The receipt is not one, or proves something else.
+    #[error(transparent)]
+    Receipt(#[from] risc0::ReceiptError),
     /// The proof carries another number of public inputs than the key takes.
     #[error("the proof carries {found} public inputs, but the verifying key takes {expected}")]
     InputCount {
@@ -71,6 +80,7 @@ impl VerifyError {
     /// The stable code.
     pub const fn code(&self) -> ErrorCode {
         match self {
+            Self::Receipt(error) => error.code(),
             Self::Malformed(_) | Self::Rejected => ErrorCode::ProofInvalid,
             Self::InputCount { .. } | Self::Statement { .. } => ErrorCode::WrongPublicInputs,
         }
