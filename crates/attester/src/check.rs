@@ -38,3 +38,21 @@ impl From<ReceiptError> for Wrong {
         Self { code: error.code(), reason: error.to_string() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_receipt_is_wrong_by_name() {
+        for kind in [ProofKind::Risc0Composite, ProofKind::Risc0Succinct, ProofKind::Risc0Groth16] {
+            for bytes in [&b""[..], b"no receipt", &[0; 4096]] {
+                let wrong = Risc0Check.check(kind, bytes, B256::ZERO, b"journal").unwrap_err();
+                assert_eq!(wrong.code, ErrorCode::ProofInvalid, "{wrong}");
+            }
+        }
+        let journal = vec![0; 1 << 20];
+        let wrong = Risc0Check.check(ProofKind::Risc0Composite, b"", B256::ZERO, &journal).unwrap_err();
+        assert_eq!(wrong.code, ErrorCode::TooLarge, "{wrong}");
+    }
+}

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use zkpool_api::{
     AttestationsQuery, Client, ClientError, ClientOptions, Identity, MAX_OPEN_ATTESTATIONS, OpenAttestation,
 };
-use zkpool_protocol::{BlobId, ErrorCode, TaskId};
+use zkpool_protocol::{BlobId, TaskId};
 
 /// An operator that does not wait, or that lists only what is set aside, is not asked again before this.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -170,13 +170,9 @@ impl Operator {
     }
 
     fn tell(&self, error: &ClientError, retry_in: Duration) {
-        let mut text = error.to_string();
-        if error.code() == ErrorCode::Forbidden {
-            text += "; does the operator work with this committee?";
-        }
         self.observer.on(&Event::OperatorTrouble {
             operator: self.url.clone(),
-            error: text,
+            error: error.to_string(),
             code: error.code(),
             retry_in,
         });

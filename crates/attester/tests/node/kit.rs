@@ -177,8 +177,10 @@ impl Running {
     }
 
     /// Ends it as kill -9 does.
-    pub(crate) async fn kill(self) {
+    pub(crate) async fn kill(mut self) {
         self.running.abort();
         let _ = self.running.await;
+        // Every part of it is gone when nobody is left who could tell.
+        within(async { while self.events.recv().await.is_some() {} }).await;
     }
 }

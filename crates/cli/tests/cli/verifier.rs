@@ -43,7 +43,16 @@ impl Stage {
         let members: Vec<_> = (1..=3).map(|index| stage.anvil.account(index).to_string()).collect();
         let (members, program) = (members.join(","), format!("{IMAGE}:4"));
         let args = [
-            "committee", "--member", &members, "--threshold", "2", "--token", &token, "--stake", "1000", "--program",
+            "committee",
+            "--member",
+            &members,
+            "--threshold",
+            "2",
+            "--token",
+            &token,
+            "--stake",
+            "1000",
+            "--program",
             &program,
         ];
         let committee = deploy(&args, "committee");
@@ -116,7 +125,11 @@ fn a_member_joins_leaves_and_takes_its_stake_back() {
     assert_eq!((&status["live"], &status["halted"]), (&json!(2), &json!(false)));
     assert_eq!(status["own"]["stake"], "1000");
     let shown = stage.verifier(2, &["status"]);
-    assert!(shown.out.contains("2 of 3 members; 2 live") && shown.out.contains("0.000000000000001 TEST"), "{}", shown.out);
+    assert!(
+        shown.out.contains("2 of 3 members; 2 live") && shown.out.contains("0.000000000000001 TEST"),
+        "{}",
+        shown.out
+    );
 
     stage.verifier(1, &["withdraw"]).fails(5, "forbidden", &["not resigned", "verifier leave"]);
     stage.verifier(1, &["leave"]).succeeds();
@@ -145,8 +158,11 @@ fn a_member_that_contradicts_itself_is_slashed_by_anyone() {
     report(&[first.clone(), stage.said(2, b"ask:two", b"receipt 2")]).fails(5, "forbidden", &["two keys"]);
     let strangers = [stage.said(8, b"ask:one", b"receipt 1"), stage.said(8, b"ask:two", b"receipt 2")];
     report(&strangers).fails(5, "forbidden", &["no member"]);
-    report(&[first.clone(), stage.said(1, b"else:two", b"receipt 2")])
-        .fails(5, "transaction_failed", &["NoContradiction"]);
+    report(&[first.clone(), stage.said(1, b"else:two", b"receipt 2")]).fails(
+        5,
+        "transaction_failed",
+        &["NoContradiction"],
+    );
     let proof = json!({ "image_id": IMAGE, "journal": "0x00", "seal": "0x00" });
     report(&[first.clone(), proof]).fails(5, "forbidden", &["no arbiter"]);
     assert_eq!(stage.status(1)["own"]["state"], "staked", "none of this did any harm");

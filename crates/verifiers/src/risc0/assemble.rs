@@ -90,10 +90,7 @@ fn assumed(claim: &ReceiptClaim) -> Result<Vec<risc0_zkvm::Digest>, ReceiptError
     list.iter().map(claim).collect()
 }
 
-fn find(
-    proven: &[InnerAssumptionReceipt],
-    claim: risc0_zkvm::Digest,
-) -> Result<InnerAssumptionReceipt, ReceiptError> {
+fn find(proven: &[InnerAssumptionReceipt], claim: risc0_zkvm::Digest) -> Result<InnerAssumptionReceipt, ReceiptError> {
     for receipt in proven {
         if receipt.claim_digest().map_err(seal)? == claim {
             return Ok(receipt.clone());
