@@ -15,6 +15,7 @@ const rings = {
   "zkpool-service": 3,
   "zkpool-prover": 3,
   "zkpool-requester": 3,
+  "zkpool-attester": 3,
   "zkpool-cli": 4,
   "zkpool-demo": 4,
   // Applications, as their owners would write them.
@@ -29,6 +30,8 @@ const forbidden = [
   ["zkpool-prover", "zkpool-chain"],
   ["zkpool-prover", "zkpool-store"],
   ["zkpool-requester", "zkpool-store"],
+  ["zkpool-attester", "zkpool-store"],
+  ["zkpool-attester", "zkpool-backends"],
 ];
 
 const metadata = JSON.parse(

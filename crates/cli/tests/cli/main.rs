@@ -8,4 +8,5 @@ mod errors;
 mod kit;
 mod offline;
 mod road;
+mod verifier;
 mod worker;

@@ -3,6 +3,7 @@
 use crate::{
     chain::{ChainArgs, SendArgs},
     keys::KeyArgs,
+    values::Amount,
 };
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ pub enum DeployCommand {
     SemaphoreAdapter(SemaphoreArgs),
     /// The encoder that builds calls of Semaphore.validateProof
     SemaphoreEncoder(PlainArgs),
+    /// A committee: staked members that answer for RISC Zero receipts
+    Committee(CommitteeArgs),
     /// Any contract of the artifacts, with constructor arguments
     Contract(ContractArgs),
 }
@@ -92,6 +95,54 @@ pub struct PlainArgs {
     /// Settings.
     #[command(flatten)]
     pub common: Common,
+}
+
+/// `zkpool deploy committee`
+#[derive(Debug, Args)]
+pub struct CommitteeArgs {
+    /// A member's address; can be repeated, in any order
+    #[arg(long = "member", value_name = "ADDRESS", required = true, value_delimiter = ',')]
+    pub members: Vec<Address>,
+    /// How many members must sign; more than half of them
+    #[arg(long, value_name = "N")]
+    pub threshold: u32,
+    /// Token of the stakes
+    #[arg(long, value_name = "ADDRESS")]
+    pub token: Address,
+    /// What each member puts up (1500000, 1.5ether, 2e6)
+    #[arg(long, value_name = "AMOUNT")]
+    pub stake: Amount,
+    /// A program that the committee vouches for: its image id, and how many of the first bytes of its journal are the
+    /// question; can be repeated
+    #[arg(long = "program", value_name = "IMAGE:BYTES", required = true, value_delimiter = ',')]
+    pub programs: Vec<Vouched>,
+    /// A verifier of proofs, whose word overrules a member's
+    #[arg(long, value_name = "ADDRESS")]
+    pub arbiter: Option<Address>,
+    /// Settings.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// A program that a committee vouches for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vouched {
+    /// Its image id.
+    pub image_id: B256,
+    /// So many bytes, the first of the journal, are the question.
+    pub question_bytes: u32,
+}
+
+impl std::str::FromStr for Vouched {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once(':').and_then(|(image, bytes)| Some((image.parse().ok()?, bytes.parse().ok()?)));
+        match parts {
+            Some((image_id, question_bytes)) if question_bytes > 0 => Ok(Self { image_id, question_bytes }),
+            _ => Err("write the image id (0x and 64 hex digits), a colon, and how many bytes the question has".into()),
+        }
+    }
 }
 
 /// `zkpool deploy contract`

@@ -12,10 +12,11 @@ use alloy::{
     primitives::{Address, U256, address},
     sol_types::SolValue,
 };
-use args::{ContractArgs, Groth16Args, PoolArgs, SemaphoreArgs};
+use args::{CommitteeArgs, ContractArgs, Groth16Args, PoolArgs, SemaphoreArgs};
 use create2::Deployer;
 use serde_json::json;
 use std::fs::File;
+use zkpool_bindings::CommitteeVerifier::Program;
 use zkpool_verifiers::groth16::VerifyingKey;
 
 /// Where Permit2 is on public chains.
@@ -31,6 +32,7 @@ pub async fn run(command: DeployCommand, context: &Context) -> CliResult {
             let encoder = Deployer::open(&args.common, context).await?.deploy("SemaphoreEncoder", &[]).await?;
             json!({ "encoder": encoder })
         }
+        DeployCommand::Committee(args) => committee(args, context).await?,
         DeployCommand::Contract(args) => contract(args, context).await?,
     };
     context.output.data(&addresses)
@@ -73,6 +75,34 @@ async fn semaphore_adapter(args: SemaphoreArgs, context: &Context) -> CliResult<
     let arguments = (args.verifier, U256::from(args.depth)).abi_encode_params();
     let adapter = Deployer::open(&args.common, context).await?.deploy("SemaphoreVerifierAdapter", &arguments).await?;
     Ok(json!({ "verifier": adapter }))
+}
+
+async fn committee(args: CommitteeArgs, context: &Context) -> CliResult<serde_json::Value> {
+    let attempt = "make a committee";
+    let mut members = args.members;
+    members.sort_unstable();
+    let count = members.len();
+    members.dedup();
+    if members.len() < count {
+        return Err(CliError::usage(attempt, "a member is named twice"));
+    }
+    let threshold = args.threshold as usize;
+    if threshold > count || 2 * threshold <= count {
+        let why = format!("{threshold} of {count} is no threshold: it must be more than half, and at most all");
+        return Err(CliError::usage(attempt, why));
+    }
+    let programs: Vec<_> = args
+        .programs
+        .iter()
+        .map(|program| Program { imageId: program.image_id, questionBytes: program.question_bytes })
+        .collect();
+    let arbiter = args.arbiter.unwrap_or_default();
+    let arguments = (members.clone(), U256::from(threshold), args.token, args.stake.0, programs, arbiter);
+    let at = Deployer::open(&args.common, context)
+        .await?
+        .deploy("CommitteeVerifier", &arguments.abi_encode_params())
+        .await?;
+    Ok(json!({ "committee": at, "members": members, "threshold": threshold }))
 }
 
 async fn contract(args: ContractArgs, context: &Context) -> CliResult<serde_json::Value> {
