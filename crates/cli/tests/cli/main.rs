@@ -4,6 +4,7 @@
 
 mod docs;
 mod errors;
+mod guide;
 mod kit;
 mod offline;
 mod road;
