@@ -84,7 +84,8 @@ impl Parts {
     }
 }
 
-fn image_id(guest: &Path) -> CliResult<B256> {
+/// The image id of a zkVM program's binary.
+pub fn image_id(guest: &Path) -> CliResult<B256> {
     let attempt = || format!("read {}", guest.display());
     let bytes = std::fs::read(guest).map_err(|error| CliError::file(attempt(), error))?;
     zkpool_verifiers::risc0::image_id(&bytes)

@@ -5,6 +5,7 @@
 mod docs;
 mod documents;
 mod errors;
+mod guide;
 mod kit;
 mod offline;
 mod road;

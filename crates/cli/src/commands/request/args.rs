@@ -8,7 +8,7 @@ use crate::{
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use zkpool_protocol::{Address, B256, Bytes, ProgramId, TaskId};
+use zkpool_protocol::{Address, B256, Bytes, ProgramId, ProofKind, TaskId};
 
 /// `zkpool request …`
 #[derive(Debug, Subcommand)]
@@ -94,12 +94,34 @@ pub enum PayWith {
     Permit,
 }
 
+/// A kind of receipt of a zkVM program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Receipt {
+    /// A STARK for each segment: the quickest; a committee vouches for it
+    Composite,
+    /// One STARK, by recursion; a committee vouches for it
+    Succinct,
+    /// Wrapped in Groth16, which the chain itself checks
+    Groth16,
+}
+
+impl From<Receipt> for ProofKind {
+    fn from(receipt: Receipt) -> Self {
+        match receipt {
+            Receipt::Composite => Self::Risc0Composite,
+            Receipt::Succinct => Self::Risc0Succinct,
+            Receipt::Groth16 => Self::Risc0Groth16,
+        }
+    }
+}
+
 /// What is to be proven, and on which terms. All of it can stand in `[request]`, too.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Task")]
 pub struct Wish {
-    /// Registered program; or give its parts (--zkey, --wasm)
-    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["zkey", "wasm"])]
+    /// Registered program; or give its parts (--zkey and --wasm, or --guest)
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["zkey", "wasm", "guest"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<ProgramId>,
     /// Proving key of the circuit; uploaded and registered where an operator lacks it
@@ -110,6 +132,14 @@ pub struct Wish {
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wasm: Option<PathBuf>,
+    /// RISC Zero program (.bin, as risc0-build makes it); uploaded and registered where an operator lacks it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["zkey", "wasm"])]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guest: Option<PathBuf>,
+    /// Which receipt of the zkVM program the verifier takes [default: composite]
+    #[arg(long, value_name = "KIND", value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
     /// Named inputs as JSON, as snarkjs takes them
     #[arg(long, value_name = "FILE", conflicts_with = "witness")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,6 +148,14 @@ pub struct Wish {
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub witness: Option<PathBuf>,
+    /// Bytes on the zkVM program's standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["inputs", "witness"])]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<PathBuf>,
+    /// Receipt (bincode) that the zkVM program builds on with env::verify; can be repeated
+    #[arg(long = "assumption", value_name = "FILE")]
+    #[serde(rename = "assumption", default, skip_serializing_if = "Vec::is_empty")]
+    pub assumptions: Vec<PathBuf>,
     /// The contract that receives the proof
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,8 +196,12 @@ pub struct Wish {
     #[arg(long, value_name = "FILE", conflicts_with = "statement")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_inputs: Option<PathBuf>,
+    /// The same as the journal of the zkVM program given with --guest: a file with its bytes
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["statement", "public_inputs"])]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journal: Option<PathBuf>,
     /// Believe the operator's word on what the input proves
-    #[arg(long, conflicts_with_all = ["statement", "public_inputs"])]
+    #[arg(long, conflicts_with_all = ["statement", "public_inputs", "journal"])]
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub accept_statement: bool,
     /// Token of reward and liability

@@ -1,8 +1,8 @@
 //! From flags and files to a request that operators can be asked.
 
-use super::args::Wish;
+use super::args::{Receipt, Wish};
 use crate::{
-    commands::program::read_signals,
+    commands::program::{image_id, read_signals},
     error::{CliError, CliResult},
     output::Output,
 };
@@ -13,7 +13,8 @@ use zkpool_backends::{
     BackendError, Control, Input, Limits as BackendLimits, PreflightOptions, ProgramFiles as LocalProgram,
 };
 use zkpool_protocol::{
-    Address, B256, BlobId, Call, ErrorCode, ProgramManifest, ProofKind, TaskInput, U256, WitnessSource,
+    Address, B256, BlobId, Bytes, Call, ErrorCode, GuestInput, ProgramManifest, ProofKind, TaskInput, U256,
+    WitnessSource, zkvm,
 };
 use zkpool_requester::{Expected, Limits, ProgramFiles, ProofRequest};
 
@@ -27,14 +28,20 @@ pub(super) fn build(wish: &Wish, payer: Address, output: Output) -> CliResult<Pr
         (Some(program), _) => program.manifest.id(),
         (None, Some(id)) => id,
         (None, None) => {
-            return Err(missing("which program proves it", "--program PROGRAM, or --zkey FILE and --wasm FILE"));
+            let how = "--program PROGRAM, --zkey FILE and --wasm FILE, or --guest FILE";
+            return Err(missing("which program proves it", how));
         }
     };
-    let source = match (&wish.inputs, &wish.witness) {
-        (Some(path), _) => WitnessSource::Inputs(read_signals(path)?),
-        (None, Some(path)) => WitnessSource::Witness(hash(path)?),
-        (None, None) => return Err(missing("the input", "--inputs FILE, or --witness FILE")),
+    let (source, blobs) = source(wish)?;
+    let kind = match &source {
+        WitnessSource::Guest(_) => wish.receipt.unwrap_or(Receipt::Composite).into(),
+        _ => ProofKind::Groth16Bn254,
     };
+    if !program.as_ref().is_none_or(|program| program.manifest.kinds().contains(&kind)) {
+        let why =
+            "the input is not one for this program: --stdin goes with --guest, --inputs and --witness with --zkey";
+        return Err(CliError::config("ask for a quote", why));
+    }
     let expected = expected(wish, program.as_ref(), &source, output)?;
     let token = wish.token.ok_or_else(|| missing("the token of the reward", "--token ADDRESS"))?;
     let verifier = match (wish.verifier, wish.target_mode) {
@@ -49,7 +56,7 @@ pub(super) fn build(wish: &Wish, payer: Address, output: Output) -> CliResult<Pr
     let liability_window = wish.liability_window.map_or(proof_window * 2, |window| window.0);
     let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
     let quote = QuoteRequest {
-        kind: ProofKind::Groth16Bn254,
+        kind,
         program: id,
         // Filled in when asking.
         input: id,
@@ -84,22 +91,46 @@ pub(super) fn build(wish: &Wish, payer: Address, output: Output) -> CliResult<Pr
     };
     let mut request = ProofRequest::new(quote, envelope.to_bytes());
     request.witness = wish.witness.clone();
+    request.blobs = blobs;
     (request.program, request.expected, request.limits) = (program, expected, limits);
     Ok(request)
 }
 
 /// The program's parts, if they are given.
 pub(super) fn parts(wish: &Wish) -> CliResult<Option<ProgramFiles>> {
-    let Some(zkey) = &wish.zkey else {
-        return match wish.wasm {
-            Some(_) => Err(missing("the proving key that belongs to --wasm", "--zkey FILE")),
-            None => Ok(None),
-        };
+    let zkey = match (&wish.zkey, &wish.guest) {
+        (Some(_), Some(_)) => return Err(CliError::config("ask for a quote", "--zkey and --guest exclude each other")),
+        (None, Some(guest)) => {
+            let manifest = ProgramManifest::Risc0 { binary: hash(guest)?, image_id: image_id(guest)? };
+            return Ok(Some(ProgramFiles { manifest, files: vec![guest.clone()] }));
+        }
+        (None, None) if wish.wasm.is_some() => {
+            return Err(missing("the proving key that belongs to --wasm", "--zkey FILE"));
+        }
+        (None, None) => return Ok(None),
+        (Some(zkey), None) => zkey,
     };
     let witness_generator = wish.wasm.as_deref().map(hash).transpose()?;
     let manifest = ProgramManifest::Groth16Bn254 { zkey: hash(zkey)?, witness_generator };
     let files = [zkey.clone()].into_iter().chain(wish.wasm.clone()).collect();
     Ok(Some(ProgramFiles { manifest, files }))
+}
+
+/// The input, and the blobs that it names and that are not in a file of `ProofRequest::witness`.
+fn source(wish: &Wish) -> CliResult<(WitnessSource, Vec<Bytes>)> {
+    match (&wish.inputs, &wish.witness, &wish.stdin) {
+        (Some(path), None, None) => Ok((WitnessSource::Inputs(read_signals(path)?), vec![])),
+        (None, Some(path), None) => Ok((WitnessSource::Witness(hash(path)?), vec![])),
+        (None, None, Some(stdin)) => {
+            let paths = std::iter::once(stdin).chain(&wish.assumptions);
+            let blobs: Vec<_> = paths.map(|path| read(path)).collect::<CliResult<_>>()?;
+            let mut ids = blobs.iter().map(|blob| BlobId::of(blob));
+            let stdin = ids.next().unwrap_or_else(|| BlobId::of(&[]));
+            Ok((WitnessSource::Guest(GuestInput { stdin, assumptions: ids.collect() }), blobs))
+        }
+        (None, None, None) => Err(missing("the input", "--inputs FILE, --witness FILE, or --stdin FILE")),
+        _ => Err(CliError::config("ask for a quote", "--inputs, --witness and --stdin exclude each other")),
+    }
 }
 
 /// What must be proven. Where the program's parts are at hand it is computed here, so that nobody has to be believed.
@@ -115,11 +146,17 @@ fn expected(
     if let Some(path) = &wish.public_inputs {
         return Ok(Expected::PublicInputs(read_public_inputs(path)?));
     }
+    if let Some(path) = &wish.journal {
+        let Some(ProgramManifest::Risc0 { image_id, .. }) = program.map(|program| &program.manifest) else {
+            return Err(missing("the program whose journal it is", "--guest FILE"));
+        };
+        return Ok(Expected::Statement(zkvm::statement(*image_id, &read(path)?)));
+    }
     if wish.accept_statement {
         return Ok(Expected::OfOperator);
     }
     if let Some(program) = program
-        && (wish.wasm.is_some() || wish.witness.is_some())
+        && (wish.wasm.is_some() || wish.witness.is_some() || wish.stdin.is_some())
     {
         let statement = compute(wish, program, source)?;
         output.note(format!("the input proves statement {statement}"));
@@ -130,19 +167,28 @@ fn expected(
     }
     Err(missing(
         "what must be proven, and an operator could be paid for something else",
-        "--statement HASH, --public-inputs FILE, the program's parts (--zkey, --wasm), or --accept-statement",
+        "--statement HASH, --public-inputs FILE, --journal FILE, the program's parts (--zkey and --wasm, or --guest), or \
+         --accept-statement",
     ))
 }
 
 fn compute(wish: &Wish, program: &ProgramFiles, source: &WitnessSource) -> CliResult<B256> {
     let files: BTreeMap<BlobId, _> = program.manifest.blobs().into_iter().zip(program.files.iter().cloned()).collect();
-    let input = match (source, &wish.witness) {
-        (WitnessSource::Inputs(signals), _) => Input::Signals(signals.clone()),
-        (WitnessSource::Witness(_), Some(path)) => Input::Witness(path.clone()),
-        (WitnessSource::Witness(_), None) => return Err(missing("the witness", "--witness FILE")),
-        (WitnessSource::Guest(_), _) => return Err(missing("what the program makes public", "--statement HASH")),
+    let input = match (source, &wish.witness, &wish.stdin) {
+        (WitnessSource::Inputs(signals), _, _) => Input::Signals(signals.clone()),
+        (WitnessSource::Witness(_), Some(path), _) => Input::Witness(path.clone()),
+        (WitnessSource::Guest(_), _, Some(path)) => {
+            Input::Guest { stdin: path.clone(), assumptions: wish.assumptions.clone() }
+        }
+        _ => return Err(missing("the input", "--inputs FILE, --witness FILE, or --stdin FILE")),
     };
-    let failed = |error: BackendError| CliError::coded("run the program on the input", error.report(), error.code());
+    let failed = |error: BackendError| {
+        let told = CliError::coded("run the program on the input", error.report(), error.code());
+        match error {
+            BackendError::NotBuilt(_) => told.advise("say what must be proven: --journal FILE, or --statement HASH"),
+            _ => told,
+        }
+    };
     let backend = zkpool_backends::backend(&program.manifest, BackendLimits::default()).map_err(failed)?;
     let local = LocalProgram { manifest: program.manifest.clone(), files };
     let found = backend.preflight(&local, &input, &PreflightOptions::default(), &Control::new());
@@ -163,6 +209,11 @@ fn read_public_inputs(path: &Path) -> CliResult<Vec<U256>> {
             U256::from_str_radix(&text, 10).map_err(|_| bad("an element is no decimal number"))
         })
         .collect()
+}
+
+fn read(path: &Path) -> CliResult<Bytes> {
+    let bytes = std::fs::read(path).map_err(|error| CliError::file(format!("read {}", path.display()), error))?;
+    Ok(bytes.into())
 }
 
 fn hash(path: &Path) -> CliResult<BlobId> {
@@ -228,6 +279,70 @@ mod tests {
             let error = build_with(gap).unwrap_err();
             assert!(error.to_string().contains(flag), "{error}");
         }
+    }
+
+    /// A wish for a zkVM program that is registered already.
+    fn zkvm(wish: &mut Wish, dir: &Path) {
+        let (stdin, receipt) = (dir.join("stdin.bin"), dir.join("receipt.bin"));
+        fs::write(&stdin, b"a question").unwrap();
+        fs::write(&receipt, b"a receipt").unwrap();
+        (wish.inputs, wish.stdin, wish.assumptions) = (None, Some(stdin), vec![receipt]);
+    }
+
+    #[test]
+    fn a_zkvm_program_is_asked_for_with_what_it_reads() {
+        for (receipt, kind) in [
+            (None, ProofKind::Risc0Composite),
+            (Some(Receipt::Succinct), ProofKind::Risc0Succinct),
+            (Some(Receipt::Groth16), ProofKind::Risc0Groth16),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut wish = whole(dir.path());
+            zkvm(&mut wish, dir.path());
+            wish.receipt = receipt;
+            let request = build(&wish, Address::repeat_byte(9), Output { json: false }).unwrap();
+            assert_eq!(request.quote.kind, kind);
+            assert_eq!(request.blobs, [Bytes::from_static(b"a question"), Bytes::from_static(b"a receipt")]);
+            let envelope = TaskInput::from_bytes(&request.input).unwrap();
+            assert_eq!(envelope.blobs(), [BlobId::of(b"a question"), BlobId::of(b"a receipt")]);
+        }
+    }
+
+    #[test]
+    fn a_journal_says_what_must_be_proven() {
+        let dir = tempfile::tempdir().unwrap();
+        let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../backends/tests/guests/hash.bin");
+        let image: B256 = fs::read_to_string(guest.with_extension("id")).unwrap().trim().parse().unwrap();
+        let mut wish = whole(dir.path());
+        zkvm(&mut wish, dir.path());
+        let journal = dir.path().join("journal.bin");
+        fs::write(&journal, b"an answer").unwrap();
+        (wish.program, wish.statement) = (None, None);
+        (wish.guest, wish.journal) = (Some(guest), Some(journal));
+        let request = build(&wish, Address::repeat_byte(9), Output { json: false }).unwrap();
+        assert_eq!(request.statement(), Some(zkpool_protocol::zkvm::statement(image, b"an answer")));
+        assert_eq!(request.quote.program, request.program.unwrap().manifest.id());
+
+        wish.guest = None;
+        wish.program = Some(BlobId::of(b"p"));
+        let error = build(&wish, Address::repeat_byte(9), Output { json: false }).unwrap_err();
+        assert!(error.to_string().contains("--guest"), "{error}");
+    }
+
+    #[test]
+    fn a_programs_input_is_of_its_kind_and_there_is_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut wish = whole(dir.path());
+        let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../backends/tests/guests/hash.bin");
+        (wish.program, wish.guest) = (None, Some(guest));
+        let refused =
+            |wish: &Wish| build(wish, Address::repeat_byte(9), Output { json: false }).unwrap_err().to_string();
+        assert!(refused(&wish).contains("--stdin goes with --guest"), "{}", refused(&wish));
+        wish.stdin = wish.inputs.clone();
+        assert!(refused(&wish).contains("exclude each other"), "{}", refused(&wish));
+        wish.inputs = None;
+        wish.zkey = wish.stdin.clone();
+        assert!(refused(&wish).contains("exclude each other"), "{}", refused(&wish));
     }
 
     #[test]
