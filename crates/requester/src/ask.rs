@@ -122,6 +122,9 @@ impl Requester {
         if let Some(witness) = &request.witness {
             client.upload_file(witness).await.map_err(fault)?;
         }
+        for blob in &request.blobs {
+            client.upload(blob.clone()).await.map_err(fault)?;
+        }
         client.upload(request.input.clone()).await.map_err(fault)?;
         let reply = client.quote_within(wire, self.inner.options.ask_bound).await.map_err(fault)?;
         Ok(read(url, info.operator, reply, &wire.call))

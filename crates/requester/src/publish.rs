@@ -11,7 +11,7 @@ use alloy::primitives::U256;
 use tokio::time::Instant;
 use zkpool_api::PublishedRequest;
 use zkpool_chain::{ChainError, FailureKind, PoolEvent, TxState};
-use zkpool_protocol::{B256, Bytes, Call, ErrorCode, SignedQuote, TaskId};
+use zkpool_protocol::{B256, Bytes, Call, ErrorCode, SignedQuote, TaskId, TaskInput};
 
 /// Blocks before the recording in which somebody else may have published the quote already: its whole validity, on
 /// chains with several blocks a second.
@@ -57,6 +57,9 @@ impl Requester {
         payment: Payment,
     ) -> Result<TaskId, RequesterError> {
         let url = offer.url.clone();
+        for blob in &request.blobs {
+            self.inner.state.put_input(blob)?;
+        }
         self.record_quote(offer.quote.clone(), offer.call.clone(), Some(&request.input), payment, url).await
     }
 
@@ -227,6 +230,12 @@ impl Requester {
             bring_program(&client, program).await.map_err(fault)?;
         }
         if let Some(input) = input {
+            // What the envelope names and this requester keeps; a witness file is not among it.
+            for blob in TaskInput::from_bytes(&input).map(|envelope| envelope.blobs()).unwrap_or_default() {
+                if let Some(bytes) = self.inner.state.input(blob.into())? {
+                    client.upload(bytes).await.map_err(fault)?;
+                }
+            }
             client.upload(input).await.map_err(fault)?;
         }
         let request = PublishedRequest { quote: record.quote.clone(), call: record.call.clone() };

@@ -16,6 +16,8 @@ pub struct ProofRequest {
     pub input: Bytes,
     /// The ready witness that the envelope names, if it names one.
     pub witness: Option<PathBuf>,
+    /// Blobs that the envelope names, if it names any: what a zkVM program reads, and receipts that it builds on.
+    pub blobs: Vec<Bytes>,
     /// The program's parts, for operators that do not have it yet.
     pub program: Option<ProgramFiles>,
     /// What is to be proven.
@@ -75,7 +77,7 @@ impl ProofRequest {
             None => Expected::Unknown,
         };
         let limits = Limits { max_reward: quote.max_reward, ..Limits::default() };
-        Self { quote, input: input.into(), witness: None, program: None, expected, limits }
+        Self { quote, input: input.into(), witness: None, blobs: vec![], program: None, expected, limits }
     }
 
     /// The statement that must stand in the quote, if it is known.
