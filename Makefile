@@ -22,7 +22,7 @@ RISC0_STAMP := $(CONTRACTS)/lib/risc0/.stamp
 SOL := $(shell find $(CONTRACTS)/src $(CONTRACTS)/test -name '*.sol' 2>/dev/null)
 ARTIFACTS := $(CONTRACTS)/out/.stamp
 
-.PHONY: help demo test setup contracts test-contracts test-rust lint lint-contracts lint-rust mutants mutants-changed \
+.PHONY: help demo demo-zkml test setup chromium contracts test-contracts test-rust lint lint-contracts lint-rust mutants mutants-changed \
 	slither snapshots bench fmt clean guests guest-check train-check
 
 help: ## this list
@@ -33,6 +33,10 @@ help: ## this list
 demo: contracts ## sets everything up and runs the whole road on this machine (ARGS='--json FILE')
 	cargo build --release -p zkpool-cli -p zkpool-demo
 	target/release/zkpool-demo $(ARGS)
+
+demo-zkml: contracts ## a drawn digit, proven in pieces by three machines, answered on chain (ARGS='--succinct --page …')
+	cargo build --release -p zkpool-cli -p zkpool-digits -p zkpool-demo-zkml
+	target/release/zkpool-demo-zkml $(ARGS)
 
 test: lint test-contracts test-rust ## all tests: Solidity and Rust, unit to end-to-end
 
@@ -55,6 +59,14 @@ $(ARTIFACTS): $(NPM_STAMP) $(RISC0_STAMP) $(SOL) $(CONTRACTS)/foundry.toml
 	$(FORGE) build
 	@touch $@
 
+# The page of the zkML application is tested in a browser.
+chromium:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+	  echo 'installing chromium and chromium-driver, in which the zkML page is tested'; \
+	  sudo=; test "$$(id -u)" = 0 || sudo=sudo; \
+	  { $$sudo apt-get update -q && $$sudo apt-get install -q -y --no-install-recommends chromium chromium-driver; } \
+	  || { echo 'error: chromium and chromedriver are not on PATH and apt cannot install them: install both' >&2; exit 1; }; }
+
 # ---- tests ----
 
 test-contracts: contracts ## Solidity: unit, fuzz, invariants, attacks, gas snapshots, trace of the requirements
@@ -62,8 +74,8 @@ test-contracts: contracts ## Solidity: unit, fuzz, invariants, attacks, gas snap
 	$(CONTRACTS)/tools/gas --check
 	node $(CONTRACTS)/tools/mutants.mjs --trace
 
-test-rust: contracts ## Rust: unit to end-to-end, the demo included
-	cargo build -p zkpool-cli -p zkpool-demo
+test-rust: contracts chromium ## Rust: unit to end-to-end, the demos included
+	cargo build -p zkpool-cli -p zkpool-demo -p zkpool-digits -p zkpool-demo-zkml
 	cargo $(NEXTEST) --workspace
 	cargo test --doc --workspace --quiet
 

@@ -20,6 +20,8 @@ const rings = {
   "zkpool-demo": 4,
   // Applications, as their owners would write them.
   "digit-core": 1,
+  "zkpool-digits": 4,
+  "zkpool-demo-zkml": 5,
 };
 // Crates of ring 1 are pure: nothing that does I/O, keeps time or runs tasks. Names of direct dependencies.
 const impure = ["tokio", "reqwest", "sqlx", "axum", "object_store", "futures", "async-trait", "rand", "tracing", "alloy"];

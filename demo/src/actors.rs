@@ -4,7 +4,6 @@ use crate::{
     error::{Attempt, DemoError, Result},
     process::Process,
     report::Timeline,
-    semaphore::Circuit,
     stage::Stage,
 };
 use alloy::{
@@ -20,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
+use zkpool_protocol::{ProgramId, ProofKind};
 
 /// Somebody with a key.
 #[derive(Clone)]
@@ -41,8 +41,8 @@ impl Actor {
         self.signer.address()
     }
 
-    /// For a child's environment.
-    fn secret(&self) -> String {
+    /// The key in hex, for a child's environment.
+    pub fn secret(&self) -> String {
         hex::encode(self.signer.to_bytes())
     }
 }
@@ -55,8 +55,6 @@ pub struct Scenery {
     pub dir: PathBuf,
     /// The chain.
     pub stage: Stage,
-    /// The circuit.
-    pub circuit: Circuit,
     /// The account of what happens.
     pub timeline: Timeline,
 }
@@ -71,6 +69,16 @@ pub struct Operator {
     pub url: String,
     slots: u32,
     config: PathBuf,
+}
+
+/// A verifier that operators sign for.
+pub struct Trusted {
+    /// Its contract.
+    pub verifier: Address,
+    /// The kind of proof that it takes.
+    pub kind: ProofKind,
+    /// The program that it takes them of.
+    pub program: ProgramId,
 }
 
 /// What makes one operator different from another.
@@ -101,13 +109,20 @@ pub const HONOUR: u64 = 100_000_000_000_000_000;
 
 impl Operator {
     /// Writes its configuration.
-    pub fn new(scenery: &Scenery, character: &Character) -> Result<Self> {
+    pub fn new(scenery: &Scenery, character: &Character, trusted: &[Trusted]) -> Result<Self> {
         let owner = Actor::new(character.name);
         let hot = Actor::new(character.name);
         let listen = free_address()?;
         let dir = scenery.dir.join(character.name.replace(' ', "-"));
         fs::create_dir_all(&dir).attempt(format!("making {}", dir.display()))?;
-        let (stage, program) = (&scenery.stage, scenery.circuit.manifest.id());
+        let stage = &scenery.stage;
+        let programs: Vec<_> = trusted.iter().map(|trusted| format!("\"{}\"", trusted.program)).collect();
+        let verifiers: String = trusted
+            .iter()
+            .map(|Trusted { verifier, kind, program }| {
+                format!("[[service.verifiers]]\naddress = \"{verifier}\"\nkind = \"{kind}\"\nprogram = \"{program}\"\n")
+            })
+            .collect();
         let count = character.slots;
         let slots = |token: Address| {
             format!(
@@ -119,9 +134,8 @@ impl Operator {
             "rpc = \"{rpc}\"\nchain_id = {chain}\npool = \"{pool}\"\n\n\
              [service]\noperator = \"{operator}\"\ndata = \"{data}\"\nlisten = \"{listen}\"\n\
              keys = {{ signer = \"env:SIGNER_KEY\", owner = \"env:OWNER_KEY\" }}\n\
-             trusted_programs = [\"{program}\"]\n\
-             {weth}{token}\
-             [[service.verifiers]]\naddress = \"{verifier}\"\nkind = \"groth16-bn254\"\nprogram = \"{program}\"\n\
+             trusted_programs = [{programs}]\n\
+             {weth}{token}{verifiers}\
              [service.pricing]\nwei_per_million_units = \"{units}\"\npremium_bps = {premium}\n\
              [service.quotes]\nvalidity = 60\nlive_per_payer = 256\n[service.limits]\nrequests_per_second = 5000\n\
              [service.dispatch]\nmin_lease = 5\n\
@@ -133,7 +147,7 @@ impl Operator {
             data = dir.join("data").display(),
             weth = slots(stage.weth),
             token = slots(stage.token),
-            verifier = stage.semaphore.verifier,
+            programs = programs.join(", "),
             units = character.wei_per_million_units,
             premium = character.premium_bps,
         );
@@ -255,7 +269,8 @@ impl Scenery {
     }
 }
 
-fn free_address() -> Result<std::net::SocketAddr> {
+/// An address on this machine at which nothing listens yet.
+pub fn free_address() -> Result<std::net::SocketAddr> {
     let what = "finding a free port";
     TcpListener::bind("127.0.0.1:0").attempt(what)?.local_addr().attempt(what)
 }

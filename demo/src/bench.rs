@@ -21,12 +21,12 @@ use zkpool_api::{
 };
 use zkpool_bindings::{IERC20, IZKPool};
 use zkpool_demo::{
-    actors::{Actor, Character, Operator, Scenery},
+    actors::{Actor, Character, Operator, Scenery, Trusted},
     chainlog,
     error::{Attempt, DemoError, Result},
     process::Process,
     report::Timeline,
-    semaphore::{Circuit, Signal},
+    semaphore::{Circuit, OnChain, Signal},
     stage::{Stage, ether},
 };
 use zkpool_protocol::{Call, ProofKind, SignedQuote, TaskId, TaskInput, WitnessSource};
@@ -99,21 +99,24 @@ async fn run(args: &Args) -> Result<Figures> {
     };
     let circuit = Circuit::find(&zkpool)?;
     let stage = Stage::set().await?;
-    let scenery = Scenery { zkpool, dir, stage, circuit, timeline: Timeline::begin() };
-    let member = scenery.circuit.member(&scenery.dir)?;
-    let group = scenery.stage.group(&member).await?;
-    let (signal, proof) = scenery.circuit.proven_signal(&scenery.dir, &member, group)?;
+    let semaphore = OnChain::deploy(&stage).await?;
+    let scenery = Scenery { zkpool, dir, stage, timeline: Timeline::begin() };
+    let member = circuit.member(&scenery.dir)?;
+    let group = semaphore.group(&scenery.stage, &member).await?;
+    let (signal, proof) = circuit.proven_signal(&scenery.dir, &member, group)?;
 
     let requester = Actor::new("requester");
     let slots = args.tasks + args.single + 8;
-    let operator = Operator::new(&scenery, &Character { slots, ..Character::plain("operator") })?;
+    let (kind, program) = (ProofKind::Groth16Bn254, circuit.manifest.id());
+    let trusted = [Trusted { verifier: semaphore.verifier, kind, program }];
+    let operator = Operator::new(&scenery, &Character { slots, ..Character::plain("operator") }, &trusted)?;
     for party in [&operator.owner, &requester] {
         scenery.stage.fund(party.address(), ether(10_000)).await?;
     }
     let hot = scenery.stage.anvil.set_ether(operator.hot.address(), ether(1_000)).await;
     hot.attempt("funding a signer")?;
     let mut service = operator.serve(&scenery)?;
-    let bench = Bench::new(&scenery, &operator, requester, signal).await?;
+    let bench = Bench::new(&scenery, &operator, requester, (&circuit, semaphore.verifier), signal).await?;
     let provers = bench.instant_provers(&operator.url, proof, 16).await?;
     operator.ready(&scenery, &mut service, 1).await?;
 
@@ -134,7 +137,13 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    async fn new(scenery: &'a Scenery, operator: &Operator, requester: Actor, signal: Signal) -> Result<Self> {
+    async fn new(
+        scenery: &'a Scenery,
+        operator: &Operator,
+        requester: Actor,
+        (circuit, verifier): (&Circuit, Address),
+        signal: Signal,
+    ) -> Result<Self> {
         let what = "preparing the requester";
         let stage = &scenery.stage;
         let url = stage.anvil.url().parse().attempt(what)?;
@@ -146,10 +155,10 @@ impl<'a> Bench<'a> {
 
         let client = client(&operator.url, &requester)?;
         scenery.wait("the service", Duration::from_secs(60), &mut [], async || client.info().await.ok()).await?;
-        for path in [&scenery.circuit.zkey, &scenery.circuit.wasm] {
+        for path in [&circuit.zkey, &circuit.wasm] {
             client.upload_file(path).await.attempt(what)?;
         }
-        let program = client.register_program(&scenery.circuit.manifest).await.attempt(what)?.id;
+        let program = client.register_program(&circuit.manifest).await.attempt(what)?.id;
         let inputs = std::fs::read(&signal.inputs).attempt(what)?;
         let source = WitnessSource::Inputs(serde_json::from_slice(&inputs).attempt(what)?);
         let input = client.upload(TaskInput { program, source }.to_bytes()).await.attempt(what)?.id;
@@ -163,7 +172,7 @@ impl<'a> Bench<'a> {
             requester: None,
             target: stage.token,
             encoder: None,
-            verifier: Some(stage.semaphore.verifier),
+            verifier: Some(verifier),
             call: Call { prefix, ..Call::default() },
             call_gas: 100_000,
             reward_token: stage.token,

@@ -7,14 +7,15 @@
 
 use clap::Parser;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
-use zkpool_demo::actors::{Actor, Character, Operator, SLOTS, Scenery};
+use zkpool_demo::actors::{Actor, Character, Operator, SLOTS, Scenery, Trusted};
 use zkpool_demo::error::{Attempt, DemoError, Result};
 use zkpool_demo::money::{Ledger, SlotOf};
 use zkpool_demo::process::Process;
 use zkpool_demo::report::{BeforeAfter, Outcome, Report, Timeline};
 use zkpool_demo::scenes::{Play, start_provers};
-use zkpool_demo::semaphore::Circuit;
+use zkpool_demo::semaphore::{Circuit, OnChain};
 use zkpool_demo::stage::{Stage, ether};
+use zkpool_protocol::ProofKind;
 
 /// Runs the whole road on this machine.
 #[derive(Debug, Parser)]
@@ -75,9 +76,10 @@ async fn run(args: &Args) -> Result<Report> {
     let circuit = Circuit::find(&zkpool)?;
     let stage = Stage::set().await?;
     timeline.say("chain", format!("anvil at {}, ZKPool at {}", stage.anvil.url(), stage.domain.pool));
-    timeline.say("chain", format!("Semaphore as published, at {}", stage.semaphore.semaphore));
-    let scenery = Scenery { zkpool, dir, stage, circuit, timeline };
-    let report = play(&scenery).await?;
+    let semaphore = OnChain::deploy(&stage).await?;
+    timeline.say("chain", format!("Semaphore as published, at {}", semaphore.semaphore));
+    let scenery = Scenery { zkpool, dir, stage, timeline };
+    let report = play(&scenery, circuit, semaphore).await?;
     if let Some(path) = &args.json {
         let text = serde_json::to_string_pretty(&report).attempt("writing the summary")?;
         std::fs::write(path, text).attempt(format!("writing {}", path.display()))?;
@@ -85,17 +87,19 @@ async fn run(args: &Args) -> Result<Report> {
     Ok(report)
 }
 
-async fn play(scenery: &Scenery) -> Result<Report> {
+async fn play(scenery: &Scenery, circuit: Circuit, semaphore: OnChain) -> Result<Report> {
     let (timeline, stage) = (scenery.timeline, &scenery.stage);
     let cheap = Character::plain("operator A");
     let dear = Character { premium_bps: 100, ..Character::plain("operator B") };
-    let (a, b) = (Operator::new(scenery, &cheap)?, Operator::new(scenery, &dear)?);
+    let (kind, program) = (ProofKind::Groth16Bn254, circuit.manifest.id());
+    let trusted = [Trusted { verifier: semaphore.verifier, kind, program }];
+    let (a, b) = (Operator::new(scenery, &cheap, &trusted)?, Operator::new(scenery, &dear, &trusted)?);
     let [requester, other, crook] = ["requester", "requester 2", "operator C"].map(Actor::new);
     let provers = ["prover 1", "prover 2"].map(Actor::new);
     let helper = [Actor::new("prover 3")];
 
-    let member = scenery.circuit.member(&scenery.dir)?;
-    let group = stage.group(&member).await?;
+    let member = circuit.member(&scenery.dir)?;
+    let group = semaphore.group(stage, &member).await?;
     timeline.say("requester", "is a member of a Semaphore group; whoever proves its signal sees its identity's secret");
     for party in [&a.owner, &b.owner, &requester, &other, &crook] {
         stage.fund(party.address(), ether(100)).await?;
@@ -129,7 +133,7 @@ async fn play(scenery: &Scenery) -> Result<Report> {
         scenery.run(party, &["request", "deposit", "1ether", "--token", &token], Duration::from_secs(60)).await?;
     }
 
-    let play = Play { scenery, member, group, requester };
+    let play = Play { scenery, circuit, semaphore, member, group, requester };
     let mut tasks = Vec::new();
     {
         let mut all: Vec<&mut Process> = [&mut serving_a, &mut serving_b].into_iter().collect();

@@ -6,8 +6,7 @@ use crate::{
     error::{Attempt, DemoError, Result},
     process::Process,
     report::{Outcome, TaskReport, amount},
-    semaphore::{Member, Signal, random},
-    stage::ProofValidated,
+    semaphore::{Circuit, Member, OnChain, ProofValidated, Signal, random},
 };
 use alloy::{
     primitives::{Address, U256},
@@ -35,6 +34,10 @@ const BOND: &str = "0.2ether";
 pub struct Play<'a> {
     /// Where it is played.
     pub scenery: &'a Scenery,
+    /// What is proven.
+    pub circuit: Circuit,
+    /// The requester's contract, and what belongs to it.
+    pub semaphore: OnChain,
     /// Who says something.
     pub member: Member,
     /// The group that it belongs to.
@@ -64,7 +67,7 @@ impl Play<'_> {
         let quoted = self.quote("one", operators, s.stage.weth, 60, 180).await?;
         let seen = self.publish(&quoted, operators, "prove", SOON, processes).await?;
         let delivery = seen.last()?;
-        if !chainlog::logged(&s.stage, delivery.tx, quoted_target(s), ProofValidated::SIGNATURE_HASH).await? {
+        if !chainlog::logged(&s.stage, delivery.tx, self.semaphore.semaphore, ProofValidated::SIGNATURE_HASH).await? {
             return Err(DemoError::new("looking for Semaphore's own event", "ProofValidated was not logged"));
         }
         s.timeline.say("chain", "Semaphore emitted ProofValidated: the requester's unchanged contract has its proof");
@@ -197,16 +200,16 @@ impl Play<'_> {
         liability_window: u32,
     ) -> Result<Quoted> {
         let s = self.scenery;
-        let signal = s.circuit.signal(&s.dir, &self.member, self.group)?;
+        let signal = self.circuit.signal(&s.dir, &self.member, self.group)?;
         let file = s.dir.join(format!("quote-{name}.json"));
-        let chain = s.stage.semaphore;
+        let chain = self.semaphore;
         let target = chain.semaphore.to_string();
         let (verifier, encoder) = (chain.verifier.to_string(), chain.encoder.to_string());
         let (prefix, statement, token) =
             (signal.call.prefix.to_string(), signal.statement.to_string(), token.to_string());
         let (proof, liability) = (format!("{proof_window}s"), format!("{liability_window}s"));
         let mut args = vec!["request", "quote", "--out", text(&file)?];
-        args.extend(["--zkey", text(&s.circuit.zkey)?, "--wasm", text(&s.circuit.wasm)?]);
+        args.extend(["--zkey", text(&self.circuit.zkey)?, "--wasm", text(&self.circuit.wasm)?]);
         args.extend(["--inputs", text(&signal.inputs)?, "--statement", &statement]);
         args.extend(["--target", &target, "--verifier", &verifier, "--encoder", &encoder, "--call-prefix", &prefix]);
         args.extend(["--call-gas", "600000", "--token", &token, "--liability", LIABILITY, "--bond", BOND]);
@@ -269,8 +272,8 @@ impl Play<'_> {
     /// A quote that `crook` signs with its own key, without a service that would have kept it from doing so.
     async fn signed_by_hand(&self, crook: &Actor, requester: &Actor, name: &str) -> Result<Quoted> {
         let s = self.scenery;
-        let signal = s.circuit.signal(&s.dir, &self.member, self.group)?;
-        let chain = s.stage.semaphore;
+        let signal = self.circuit.signal(&s.dir, &self.member, self.group)?;
+        let chain = self.semaphore;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).attempt("reading the clock")?.as_secs();
         let milli = 1_000_000_000_000_000_u128;
         let quote = Quote {
@@ -338,7 +341,7 @@ impl Play<'_> {
             id: quoted.id,
             title,
             proof_kind: ProofKind::Groth16Bn254.as_str(),
-            target: quoted_target(self.scenery),
+            target: self.semaphore.semaphore,
             outcome,
             publish_to_done_ms: seen.millis,
             proving_ms: view.and_then(|view| view.timings.proving_ms),
@@ -369,10 +372,6 @@ pub fn start_provers(scenery: &Scenery, provers: &[Actor], operator: &Operator) 
 /// A client that only looks.
 fn client(operator: &Operator) -> Result<Client> {
     Client::anonymous(&operator.url, ClientOptions::default()).attempt("connecting to a service")
-}
-
-fn quoted_target(scenery: &Scenery) -> Address {
-    scenery.stage.semaphore.semaphore
 }
 
 fn read_quote(file: &Path) -> Result<SignedQuote> {

@@ -3,10 +3,14 @@
 //! The commitment and the nullifier are not computed by code of our own: the circuit's published witness generator
 //! yields them. With a Merkle proof of length zero the root *is* the identity's commitment.
 
-use crate::error::{Attempt, DemoError, Result};
+use crate::{
+    error::{Attempt, DemoError, Result},
+    stage::Stage,
+};
 use alloy::{
     primitives::{Address, B256, Bytes, U256, keccak256},
-    sol_types::SolValue,
+    sol,
+    sol_types::{SolCall, SolValue},
 };
 use serde_json::{Value, json};
 use std::{
@@ -181,6 +185,21 @@ fn field_hash(value: U256) -> U256 {
     U256::from_be_bytes(keccak256(value.to_be_bytes::<32>()).0) >> 8
 }
 
+sol! {
+    function createGroup(address admin) returns (uint256 groupId);
+    function addMembers(uint256 groupId, uint256[] identityCommitments);
+    function groupCounter() returns (uint256);
+    event ProofValidated(
+        uint256 indexed groupId,
+        uint256 indexed merkleTreeDepth,
+        uint256 merkleTreeRoot,
+        uint256 nullifier,
+        uint256 message,
+        uint256 indexed scope,
+        uint256[8] points
+    );
+}
+
 /// The verifier and the encoder that belong to the circuit, on chain.
 #[derive(Clone, Copy, Debug)]
 pub struct OnChain {
@@ -190,4 +209,29 @@ pub struct OnChain {
     pub verifier: Address,
     /// `SemaphoreEncoder`.
     pub encoder: Address,
+}
+
+impl OnChain {
+    /// Deploys Semaphore as published, and what makes it one of the pool's.
+    pub async fn deploy(stage: &Stage) -> Result<Self> {
+        let published = stage.deploy("SemaphoreVerifier", &[]).await?;
+        let semaphore = stage.deploy("Semaphore", &published.abi_encode()).await?;
+        let arguments = (published, U256::from(DEPTH)).abi_encode_params();
+        let verifier = stage.deploy("SemaphoreVerifierAdapter", &arguments).await?;
+        let encoder = stage.deploy("SemaphoreEncoder", &[]).await?;
+        Ok(Self { semaphore, verifier, encoder })
+    }
+
+    /// Makes a Semaphore group of `member` and somebody else; its id.
+    pub async fn group(&self, stage: &Stage, member: &Member) -> Result<U256> {
+        let what = "making a Semaphore group";
+        let counter = Bytes::from(groupCounterCall {}.abi_encode());
+        let request = json!([{ "to": self.semaphore, "data": counter }, "latest"]);
+        let answer: U256 = stage.anvil.request("eth_call", request).await.attempt(what)?;
+        stage.call(self.semaphore, createGroupCall { admin: stage.deployer }, U256::ZERO, what).await?;
+        let members = vec![member.commitment, member.other];
+        let add = addMembersCall { groupId: answer, identityCommitments: members };
+        stage.call(self.semaphore, add, U256::ZERO, what).await?;
+        Ok(answer)
+    }
 }

@@ -1,13 +1,10 @@
 //! The chain and what stands on it before anybody trades.
 
-use crate::{
-    error::{Attempt, Result},
-    semaphore::{DEPTH, Member, OnChain},
-};
+use crate::error::{Attempt, Result};
 use alloy::{
-    primitives::{Address, Bytes, U256},
+    primitives::{Address, U256},
     sol,
-    sol_types::{SolCall, SolValue},
+    sol_types::SolCall,
 };
 use zkpool_chain::{
     PoolView,
@@ -20,21 +17,9 @@ sol! {
     function deposit() payable;
     function transfer(address to, uint256 amount) returns (bool);
     function approve(address spender, uint256 amount) returns (bool);
-    function createGroup(address admin) returns (uint256 groupId);
-    function addMembers(uint256 groupId, uint256[] identityCommitments);
-    function groupCounter() returns (uint256);
-    event ProofValidated(
-        uint256 indexed groupId,
-        uint256 indexed merkleTreeDepth,
-        uint256 merkleTreeRoot,
-        uint256 nullifier,
-        uint256 message,
-        uint256 indexed scope,
-        uint256[8] points
-    );
 }
 
-/// A local chain with everything deployed.
+/// A local chain with the pool and two tokens.
 pub struct Stage {
     /// The chain; a block every second, as on a real one nothing is mined at once.
     pub anvil: Anvil,
@@ -44,9 +29,8 @@ pub struct Stage {
     pub weth: Address,
     /// An ordinary ERC-20.
     pub token: Address,
-    /// Semaphore with its adapter and encoder.
-    pub semaphore: OnChain,
-    deployer: Address,
+    /// Deploys, and owns what it deployed.
+    pub deployer: Address,
 }
 
 impl Stage {
@@ -60,19 +44,7 @@ impl Stage {
         let pool = deployer.deploy("ZKPool").await.attempt(what)?;
         let weth = deployer.deploy("TestWETH").await.attempt(what)?;
         let token = deployer.deploy("TestToken").await.attempt(what)?;
-        let published = deployer.deploy("SemaphoreVerifier").await.attempt(what)?;
-        let semaphore = deployer.deploy_with("Semaphore", &published.abi_encode()).await.attempt(what)?;
-        let arguments = (published, U256::from(DEPTH)).abi_encode_params();
-        let verifier = deployer.deploy_with("SemaphoreVerifierAdapter", &arguments).await.attempt(what)?;
-        let encoder = deployer.deploy("SemaphoreEncoder").await.attempt(what)?;
-        Ok(Self {
-            domain: Domain { chain_id: anvil.chain_id(), pool },
-            weth,
-            token,
-            semaphore: OnChain { semaphore, verifier, encoder },
-            deployer: from,
-            anvil,
-        })
+        Ok(Self { domain: Domain { chain_id: anvil.chain_id(), pool }, weth, token, deployer: from, anvil })
     }
 
     /// From now on the chain makes a block a second.
@@ -107,18 +79,10 @@ impl Stage {
         self.call(self.token, mintCall { to: account, amount }, U256::ZERO, &what).await
     }
 
-    /// Makes a Semaphore group of `member` and somebody else; its id.
-    pub async fn group(&self, member: &Member) -> Result<U256> {
-        let what = "making a Semaphore group";
-        let semaphore = self.semaphore.semaphore;
-        let counter = Bytes::from(groupCounterCall {}.abi_encode());
-        let request = serde_json::json!([{ "to": semaphore, "data": counter }, "latest"]);
-        let answer: U256 = self.anvil.request("eth_call", request).await.attempt(what)?;
-        self.call(semaphore, createGroupCall { admin: self.deployer }, U256::ZERO, what).await?;
-        let members = vec![member.commitment, member.other];
-        let add = addMembersCall { groupId: answer, identityCommitments: members };
-        self.call(semaphore, add, U256::ZERO, what).await?;
-        Ok(answer)
+    /// Deploys a contract of the artifacts, with ABI-encoded constructor arguments.
+    pub async fn deploy(&self, name: &str, arguments: &[u8]) -> Result<Address> {
+        let mut deployer = Deployer::new(&self.anvil, self.deployer);
+        deployer.deploy_with(name, arguments).await.attempt(format!("deploying {name}"))
     }
 
     /// Typed reads of the pool.
@@ -126,7 +90,8 @@ impl Stage {
         PoolView::new(self.anvil.rpc(), self.domain)
     }
 
-    async fn call<C: SolCall>(&self, to: Address, call: C, value: U256, what: &str) -> Result<()> {
+    /// Calls a contract as the deployer, with `value` wei.
+    pub async fn call<C: SolCall>(&self, to: Address, call: C, value: U256, what: &str) -> Result<()> {
         self.anvil.send(self.deployer, Some(to), call.abi_encode().into(), value).await.attempt(what).map(drop)
     }
 }

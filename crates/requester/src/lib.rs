@@ -35,6 +35,7 @@ mod payment;
 mod point;
 mod publish;
 mod request;
+mod send;
 mod state;
 mod watch;
 

@@ -1,0 +1,222 @@
+//! `zkpool-demo-zkml`: digits drawn, proven by three machines in pieces, answered on chain.
+
+use alloy::primitives::U256;
+use clap::Parser;
+use rand::{SeedableRng, rngs::StdRng};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+use zkpool_demo::{
+    actors::{Actor, Character, Operator, Scenery, Trusted, start_prover},
+    error::{Attempt, DemoError, Result},
+    process::Process,
+    report::Timeline,
+    stage::{Stage, ether},
+};
+use zkpool_demo_zkml::{
+    customer::{Asked, Drawn},
+    ground::Ground,
+    parties::{Application, attest, join},
+    summary::{Summary, provers, steps, text},
+};
+use zkpool_digits::wish::manifest;
+use zkpool_protocol::ProofKind;
+
+/// Of three members.
+const THRESHOLD: u64 = 2;
+
+/// Draws digits, has a pool of machines prove which they are, and ends with the answer in a contract.
+#[derive(Debug, Parser)]
+#[command(name = "zkpool-demo-zkml", version)]
+struct Args {
+    /// Make a succinct receipt: a lift for each segment and joins, each about a minute on two cores
+    #[arg(long)]
+    succinct: bool,
+    /// Digits to draw (more of them, more segments)
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    digits: u8,
+    /// Draw on the page, with headless Chromium (packages chromium and chromium-driver)
+    #[arg(long, conflicts_with = "page")]
+    browser: bool,
+    /// Draw nothing: leave the page open for you until Ctrl-C
+    #[arg(long)]
+    page: bool,
+    /// Minutes that the answer may take
+    #[arg(long, default_value_t = 45, value_name = "MINUTES")]
+    bound: u64,
+    /// Write the summary as JSON to this file, too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Keep data and logs in this directory (default: a temporary one that is removed)
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The zkpool binary (default: the one beside this program)
+    #[arg(long, value_name = "FILE")]
+    zkpool: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let played = tokio::select! {
+        played = run(&args) => played,
+        () = interrupted() => Err(DemoError::new("running the demo", "it was interrupted; everything is stopped")),
+    };
+    match played {
+        Ok(Some(summary)) => {
+            summary.print();
+            if summary.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Ok(None) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nthe demo failed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Dropping what runs kills the processes: nothing is left.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () }
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+async fn run(args: &Args) -> Result<Option<Summary>> {
+    let timeline = Timeline::begin();
+    let temporary = tempfile::tempdir().attempt("making a directory")?;
+    let dir = args.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
+    std::fs::create_dir_all(&dir).attempt(format!("making {}", dir.display()))?;
+    let dir = dir.canonicalize().attempt("finding the directory")?;
+    let zkpool = match &args.zkpool {
+        Some(path) => path.clone(),
+        None => std::env::current_exe().attempt("finding this program")?.with_file_name("zkpool"),
+    };
+    timeline.title("Setting up");
+    let stage = Stage::set().await?;
+    let scenery = Scenery { zkpool, dir, stage, timeline };
+    let summary = play(&scenery, args).await?;
+    if let (Some(path), Some(summary)) = (&args.json, &summary) {
+        let text = serde_json::to_string_pretty(summary).attempt("writing the summary")?;
+        std::fs::write(path, text).attempt(format!("writing {}", path.display()))?;
+    }
+    Ok(summary)
+}
+
+async fn play(scenery: &Scenery, args: &Args) -> Result<Option<Summary>> {
+    let (timeline, stage) = (scenery.timeline, &scenery.stage);
+    let kind = if args.succinct { ProofKind::Risc0Succinct } else { ProofKind::Risc0Composite };
+    let members = ["member 1", "member 2", "member 3"].map(Actor::new);
+    let workers = ["prover 1", "prover 2", "prover 3"].map(Actor::new);
+    let owner = Actor::new("application");
+
+    let ground = Ground::lay(stage, &members.each_ref().map(Actor::address), THRESHOLD).await?;
+    timeline.say("chain", format!("anvil at {}, ZKPool at {}", stage.anvil.url(), stage.domain.pool));
+    timeline.say("chain", format!("DigitOracle at {}, its committee at {}", ground.oracle, ground.committee));
+    let trusted = [Trusted { verifier: ground.committee, kind, program: manifest().id() }];
+    let operator = Operator::new(scenery, &Character::plain("operator"), &trusted)?;
+    stage.fund(operator.owner.address(), ether(100)).await?;
+    stage.anvil.set_ether(operator.hot.address(), ether(10)).await.attempt("funding a signer")?;
+    stage.mine_by_the_second().await?;
+
+    for member in &members {
+        join(scenery, &ground, member).await?;
+    }
+    if !ground.seated(stage).await? {
+        return Err(DemoError::new("seating the committee", "the contract says that it has no quorum"));
+    }
+    timeline.say("committee", "three members have put up their stakes; two must sign");
+    let mut service = operator.serve(scenery)?;
+    let mut others = Vec::new();
+    for member in &members {
+        others.push(attest(scenery, &ground, member, &operator)?);
+    }
+    for worker in &workers {
+        others.push(start_prover(scenery, worker, &operator)?);
+    }
+    operator.ready(scenery, &mut service, 3).await?;
+    others.push(service);
+    timeline.say("operator", format!("serves at {}, three provers there, slots open", operator.url));
+    let mut application = Application::start(scenery, &ground, &owner, &operator, kind).await?;
+    timeline.say("page", format!("open at {}", application.url));
+
+    if args.page {
+        println!("\nOpen {} and draw. Ctrl-C stops everything.", application.url);
+        std::future::pending::<()>().await;
+    }
+    timeline.title("A question");
+    let drawn = Drawn::afresh(usize::from(args.digits), &mut StdRng::from_entropy());
+    timeline.say("customer", format!("draws {:?}", drawn.digits));
+    let bound = Duration::from_secs(60 * args.bound);
+    let asked = if args.browser {
+        application.ask_in_browser(scenery, &drawn, bound, &scenery.dir).await?
+    } else {
+        let mut alive: Vec<&mut Process> = others.iter_mut().collect();
+        application.ask(scenery, &drawn, bound, &mut alive).await?
+    };
+    let mut summary = summarise(scenery, &ground, kind, &drawn, asked, args.browser).await?;
+
+    timeline.title("Stopping");
+    others.push(application.process);
+    for process in others {
+        let name = process.name().to_owned();
+        let status = process.stop(Duration::from_secs(120)).attempt(format!("stopping {name}"))?;
+        timeline.say(&name, format!("stopped ({status})"));
+    }
+    summary.seconds = timeline.seconds();
+    Ok(Some(summary))
+}
+
+/// Holds what the page was told against what the contract says, and against the network itself.
+async fn summarise(
+    scenery: &Scenery,
+    ground: &Ground,
+    kind: ProofKind,
+    drawn: &Drawn,
+    asked: Asked,
+    by_hand: bool,
+) -> Result<Summary> {
+    let view = &asked.view;
+    if view["stage"] != "delivered" {
+        return Err(DemoError::new("having digits proven", text(&view["error"])));
+    }
+    let question = text(&view["question"]);
+    let classes = ground.classes(&scenery.stage, question.parse::<U256>().attempt("reading the question")?).await?;
+    let told: Vec<u64> = view["delivery"]["classes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(serde_json::Value::as_u64)
+        .collect();
+    let mut faults = Vec::new();
+    if told != classes.iter().map(|class| u64::from(*class)).collect::<Vec<_>>() {
+        faults.push(format!("the page was told {told:?}, the contract says {classes:?}"));
+    }
+    // What a browser draws is not pixel for pixel what would be drawn here.
+    if !by_hand && classes != drawn.classes() {
+        faults.push(format!("the network says {:?}, the contract {classes:?}", drawn.classes()));
+    }
+    if classes.len() != drawn.digits.len() {
+        faults.push(format!("{} digits were drawn, {} answered", drawn.digits.len(), classes.len()));
+    }
+    Ok(Summary {
+        ok: faults.is_empty(),
+        faults,
+        drawn: drawn.digits.clone(),
+        classes,
+        receipt: kind.as_str(),
+        oracle: ground.oracle,
+        committee: ground.committee,
+        question,
+        task: text(&view["task"]),
+        price: format!("{} {}", text(&view["offer"]["price"]), text(&view["offer"]["token"])),
+        transaction: text(&view["delivery"]["transaction"]),
+        gas: view["delivery"]["gas"].as_u64().unwrap_or_default(),
+        steps: steps(view),
+        provers: provers(view),
+        answer_seconds: asked.seconds,
+        seconds: scenery.timeline.seconds(),
+    })
+}
