@@ -138,7 +138,9 @@ impl Circuit {
             .attempt("writing an envelope")?;
         let envelope = dir.join("envelope.json");
         fs::write(&envelope, &bytes).attempt(format!("writing {}", envelope.display()))?;
-        let ProgramManifest::Groth16Bn254 { zkey, witness_generator } = &self.manifest;
+        let ProgramManifest::Groth16Bn254 { zkey, witness_generator } = &self.manifest else {
+            return Err(DemoError::new("looking at the circuit", "its manifest is of another proof system"));
+        };
         let mut files = BTreeMap::from([(*zkey, self.zkey.clone()), (BlobId::of(&bytes), envelope.clone())]);
         files.extend(witness_generator.map(|id| (id, self.wasm.clone())));
         let report = self.ask(&PreflightRequest {
@@ -146,7 +148,8 @@ impl Circuit {
             input: Some(BlobId::of(&bytes)),
             files,
             trial_proof: prove,
-            bounds: PreflightBounds { memory: 4 << 30, cpu_seconds: 120 },
+            segment_limits: vec![],
+            bounds: PreflightBounds { memory: 4 << 30, cpu_seconds: 120, cycles: 0 },
         });
         fs::remove_file(&envelope).attempt("removing an envelope")?;
         report

@@ -197,10 +197,12 @@ function showJobs(view) {
     const box = document.createElement("div");
     box.setAttribute("role", "listitem");
     box.className = `job ${job.state} ${job.prover ? colour(job.prover) : ""}`;
-    box.textContent = job.operation;
+    box.textContent = job.segment === null ? job.operation : `${job.operation} ${job.segment + 1}`;
     box.title = [`step ${job.index}: ${job.operation}, ${job.state}`, job.prover].filter(Boolean).join(", ");
     return box;
   }));
+  $("signed").hidden = view.signers.length === 0;
+  $("signed").textContent = `Signed for by the committee's members ${view.signers.map(short).join(", ")}.`;
   $("provers").replaceChildren(...view.provers.map((prover, i) => {
     const item = document.createElement("li");
     item.className = `p${i % 8}`;

@@ -6,7 +6,7 @@ use crate::{
     view::{DeliveryView, OfferView, QuestionView, Stage, amount},
     wish::{Digits, Guest, Terms},
 };
-use alloy::primitives::{B256, U256};
+use alloy::primitives::U256;
 use digit_core::Image;
 use std::{
     collections::BTreeMap,
@@ -74,7 +74,7 @@ impl Desk {
         let id = inner.next.fetch_add(1, Ordering::Relaxed);
         let commitment = digits.commitment();
         // Unique across restarts: the same digits may be asked about twice.
-        let purpose = format!("ask:{commitment}:{}", B256::random());
+        let purpose = format!("ask:{commitment}:{:032x}", rand::random::<u128>());
         let asking = TxRequest::call(purpose, inner.oracle.address(), inner.oracle.asking(commitment));
         let transaction = inner.requester.send(asking, ASK_BOUND).await?;
         let number = inner.oracle.question(transaction).await?;
@@ -94,6 +94,7 @@ impl Desk {
             offer: self.offer(&offer),
             jobs: vec![],
             provers: vec![],
+            signers: vec![],
             delivery: None,
             error: None,
         };

@@ -101,14 +101,7 @@ async fn serve(args: Args) -> Result<(), DigitsError> {
     let rpc = Rpc::connect(&args.rpc, &domain).await?;
     let oracle = Oracle::open(rpc.clone(), args.oracle, image_id(), model()).await?;
     let key = KeySource::Raw(Secret::Env(args.key_env)).load()?;
-    let config = Config {
-        rpc,
-        domain,
-        key,
-        state: args.state,
-        operators: args.operators,
-        options: Options::default(),
-    };
+    let config = Config { rpc, domain, key, state: args.state, operators: args.operators, options: Options::default() };
     let requester = Requester::open(config).await?;
     let token = requester.view().token(args.token).await?;
     let terms = Terms {

@@ -60,7 +60,9 @@ impl Oracle {
             ("model", model, contract.MODEL().call().await.map_err(fault)?),
         ] {
             if expected != found {
-                return Err(oracle.fault(format!("it takes answers of {what} {found}, this application's is {expected}")));
+                return Err(
+                    oracle.fault(format!("it takes answers of {what} {found}, this application's is {expected}"))
+                );
             }
         }
         Ok(oracle)

@@ -43,6 +43,8 @@ pub struct QuestionView {
     pub jobs: Vec<JobView>,
     /// Who works on them.
     pub provers: Vec<ProverView>,
+    /// Members of the committee that have signed for the receipt.
+    pub signers: Vec<Address>,
     /// What the chain says about the answer.
     pub delivery: Option<DeliveryView>,
     /// What stands in the way.
@@ -79,6 +81,10 @@ pub struct JobView {
     pub state: JobState,
     /// Who does it, or did.
     pub prover: Option<Address>,
+    /// Which segment it proves or lifts, counted from zero.
+    pub segment: Option<u32>,
+    /// How large it is.
+    pub units: u64,
 }
 
 /// What a prover has done for the question.
@@ -88,7 +94,7 @@ pub struct ProverView {
     pub address: Address,
     /// Steps done.
     pub done: u32,
-    /// Its share of the steps done, in hundredths.
+    /// Its share of the work done, in hundredths.
     pub share_percent: u32,
 }
 
@@ -115,8 +121,16 @@ impl QuestionView {
         self.jobs = task
             .jobs
             .iter()
-            .map(|job| JobView { index: job.index, operation: job.operation, state: job.state, prover: job.prover })
+            .map(|job| JobView {
+                index: job.index,
+                operation: job.operation,
+                state: job.state,
+                prover: job.prover,
+                segment: job.segment,
+                units: job.units.0,
+            })
             .collect();
+        self.signers = task.seal.as_ref().map(|seal| seal.signers.clone()).unwrap_or_default();
         self.provers = provers(&self.jobs);
         let proving = matches!(self.stage, Stage::Publishing | Stage::Proving);
         if proving && task.timings.proven_at_ms.is_some() {
@@ -128,19 +142,24 @@ impl QuestionView {
 /// Who did how much, in the order of their first step.
 fn provers(jobs: &[JobView]) -> Vec<ProverView> {
     let mut order = Vec::new();
-    let mut done = BTreeMap::<Address, u32>::new();
+    let mut work = BTreeMap::<Address, (u32, u64)>::new();
     for job in jobs {
         if let Some(prover) = job.prover {
             if !order.contains(&prover) {
                 order.push(prover);
             }
-            *done.entry(prover).or_default() += u32::from(job.state == JobState::Done);
+            let (done, units) = work.entry(prover).or_default();
+            if job.state == JobState::Done {
+                *done += 1;
+                *units = units.saturating_add(job.units);
+            }
         }
     }
-    let total: u32 = done.values().sum();
+    let total = work.values().fold(0_u64, |total, (_, units)| total.saturating_add(*units));
     let view = |address| {
-        let done = done[&address];
-        ProverView { address, done, share_percent: (100 * done).checked_div(total).unwrap_or_default() }
+        let (done, units) = work[&address];
+        let share = units.saturating_mul(100).checked_div(total).unwrap_or_default();
+        ProverView { address, done, share_percent: u32::try_from(share).unwrap_or_default() }
     };
     order.into_iter().map(view).collect()
 }
@@ -159,7 +178,8 @@ mod tests {
     use super::*;
 
     fn job(index: u32, state: JobState, prover: Option<u8>) -> JobView {
-        JobView { index, operation: Operation::Single, state, prover: prover.map(Address::repeat_byte) }
+        let prover = prover.map(Address::repeat_byte);
+        JobView { index, operation: Operation::Prove, state, prover, segment: Some(index), units: 1 << index }
     }
 
     #[test]
@@ -172,7 +192,7 @@ mod tests {
             job(4, JobState::Ready, None),
         ];
         let found: Vec<_> = provers(&jobs).iter().map(|p| (p.address.0[0], p.done, p.share_percent)).collect();
-        assert_eq!(found, [(9, 2, 66), (2, 1, 33)]);
+        assert_eq!(found, [(9, 2, 81), (2, 1, 18)], "steps of 1 and 8 against one of 2");
         assert_eq!(provers(&jobs[2..3])[0].share_percent, 0);
     }
 

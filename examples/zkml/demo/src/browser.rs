@@ -56,8 +56,14 @@ impl Browser {
         let profile = dir.join("chromium");
         // The sandbox needs rights that containers and root do not have; the only page is our own.
         let arguments = json!([
-            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=900,1400",
-            "--no-first-run", "--disable-background-networking", "--disable-component-update",
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--window-size=900,1400",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
             format!("--user-data-dir={}", profile.display()),
         ]);
         let wanted = json!({ "goog:chromeOptions": { "args": arguments }, "goog:loggingPrefs": { "browser": "ALL" } });

@@ -61,7 +61,9 @@ impl Ground {
     /// The answer that the oracle has, read from the contract itself.
     pub async fn classes(&self, stage: &Stage, question: U256) -> Result<Vec<u8>> {
         let answer: Bytes = view(stage, self.oracle, classesOfCall { id: question }).await?;
-        classesOfCall::abi_decode_returns(&answer).map(|classes| classes.to_vec()).attempt("reading the oracle's answer")
+        classesOfCall::abi_decode_returns(&answer)
+            .map(|classes| classes.to_vec())
+            .attempt("reading the oracle's answer")
     }
 }
 

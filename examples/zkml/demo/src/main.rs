@@ -184,12 +184,8 @@ async fn summarise(
     }
     let question = text(&view["question"]);
     let classes = ground.classes(&scenery.stage, question.parse::<U256>().attempt("reading the question")?).await?;
-    let told: Vec<u64> = view["delivery"]["classes"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(serde_json::Value::as_u64)
-        .collect();
+    let told: Vec<u64> =
+        view["delivery"]["classes"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_u64).collect();
     let mut faults = Vec::new();
     if told != classes.iter().map(|class| u64::from(*class)).collect::<Vec<_>>() {
         faults.push(format!("the page was told {told:?}, the contract says {classes:?}"));

@@ -25,10 +25,10 @@ pub fn attest(scenery: &Scenery, ground: &Ground, member: &Actor, operator: &Ope
     let mut command = Command::new(&scenery.zkpool);
     command
         .args(["verifier", "run", "--key", "env:MEMBER_KEY", "--operator", &operator.url])
-        .args(["--committee", &ground.committee.to_string(), "--rpc", scenery.stage.anvil.url(), "--state"])
+        .args(["--committee", &ground.committee.to_string(), "--rpc", scenery.stage.anvil.url()])
+        .args(["--chain-id", &scenery.stage.domain.chain_id.to_string(), "--state"])
         .arg(scenery.dir.join(&name))
-        .env("MEMBER_KEY", member.secret())
-        .env("ZKPOOL_CHAIN_ID", scenery.stage.domain.chain_id.to_string());
+        .env("MEMBER_KEY", member.secret());
     Process::start(&name, &scenery.dir, command).attempt("starting a member's node")
 }
 

@@ -72,7 +72,12 @@ impl Summary {
         println!("  transaction  {}, {} gas", self.transaction, self.gas);
         println!("  trusted      the committee {}, for a {} receipt", self.committee, self.receipt);
         let steps: Vec<_> = self.steps.iter().map(|(step, count)| format!("{count} {step}")).collect();
-        println!("  price        {}; {}; {:.0} s from prove to answer", self.price, steps.join(", "), self.answer_seconds);
+        println!(
+            "  price        {}; {}; {:.0} s from prove to answer",
+            self.price,
+            steps.join(", "),
+            self.answer_seconds
+        );
         println!("\n\x1b[1mWho did what\x1b[0m");
         for (prover, done) in &self.provers {
             println!("  {prover}  {done} steps");

@@ -42,12 +42,14 @@ fn view(stage: &str, jobs: Value, done: [u32; 2]) -> Value {
             "price": "0.0125", "token": "WETH", "seconds": 900, "expected_seconds": 61, "liability": "0.1",
             "operator": "0x3333333333333333333333333333333333333333", "valid_until": 1,
         },
-        "jobs": jobs, "provers": provers, "delivery": null, "error": null,
+        "jobs": jobs, "provers": provers, "signers": [], "delivery": null, "error": null,
     })
 }
 
 fn job(index: u32, operation: &str, state: &str, prover: Option<&str>) -> Value {
-    json!({ "index": index, "operation": operation, "state": state, "prover": prover })
+    json!({
+        "index": index, "operation": operation, "state": state, "prover": prover, "segment": index, "units": 1,
+    })
 }
 
 async fn ask(State(script): State<Script>, Json(asked): Json<Value>) -> Json<Value> {
@@ -72,8 +74,13 @@ async fn events(State(script): State<Script>) -> Sse<impl Stream<Item = Result<E
 
 async fn serve(script: Script) -> String {
     let api = Router::new()
-        .route("/api/info", get(|| async { Json(json!({ "oracle": "0x01", "image_id": "0x02", "model": "0x03",
-                                                         "trust": "a committee <b>is</b> a committee" })) }))
+        .route(
+            "/api/info",
+            get(|| async {
+                Json(json!({ "oracle": "0x01", "image_id": "0x02", "model": "0x03",
+                                                         "trust": "a committee <b>is</b> a committee" }))
+            }),
+        )
         .route("/api/questions", post(ask))
         .route("/api/questions/1/prove", post(prove))
         .route("/api/questions/1/events", get(events))
@@ -116,7 +123,8 @@ async fn what_is_drawn_is_asked_and_what_is_told_is_shown() {
     // The digits that were drawn, as the network takes them.
     let asked = script.asked.lock().unwrap().clone().unwrap();
     let images: Vec<Vec<u8>> = serde_json::from_value(asked["images"].clone()).unwrap();
-    let classes: Vec<u8> = images.iter().map(|image| classify(&<[u8; PIXELS]>::try_from(&image[..]).unwrap())).collect();
+    let classes: Vec<u8> =
+        images.iter().map(|image| classify(&<[u8; PIXELS]>::try_from(&image[..]).unwrap())).collect();
     assert_eq!(classes, [3, 8]);
     assert_eq!(*script.bought.lock().unwrap(), 0, "nothing is bought before it is asked for");
 
@@ -124,20 +132,19 @@ async fn what_is_drawn_is_asked_and_what_is_told_is_shown() {
     let jobs = json!([
         job(0, "prove", "done", Some(PROVERS[0])),
         job(1, "prove", "leased", Some(PROVERS[1])),
-        job(2, "seal", "blocked", None),
+        job(2, "seal", "waiting", None),
     ]);
     script.view.send_replace(view("proving", jobs, [1, 0]));
-    browser
-        .wait("the steps", SOON, async |page| Ok((page.count(".job").await? == 3).then_some(())))
-        .await
-        .unwrap();
+    browser.wait("the steps", SOON, async |page| Ok((page.count(".job").await? == 3).then_some(()))).await.unwrap();
     assert_eq!(*script.bought.lock().unwrap(), 1);
     assert_eq!(browser.count(".job.done.p0").await.unwrap(), 1, "each prover has its colour");
     assert_eq!(browser.count(".job.leased.p1").await.unwrap(), 1);
+    assert_eq!(browser.text(".job.leased").await.unwrap(), "prove 2", "people count segments from one");
     assert_eq!(browser.text("#classes").await.unwrap(), "", "no answer before the chain has one");
 
     let mut end = view("delivered", json!([job(0, "prove", "done", Some(PROVERS[0]))]), [1, 1]);
     end["ended"] = json!(true);
+    end["signers"] = json!([PROVERS[1]]);
     end["delivery"] = json!({
         "classes": [3, 8], "transaction": format!("0x{}", "cd".repeat(32)), "block": 12, "gas": 210_000,
         "fee": "0.00021", "on_time": true,
@@ -152,6 +159,7 @@ async fn what_is_drawn_is_asked_and_what_is_told_is_shown() {
         assert!(delivery.contains(shown), "{shown} in {delivery}");
     }
     assert_eq!(browser.count("#earned tr").await.unwrap(), 2);
+    assert!(browser.text("#signed").await.unwrap().contains("0x222222"), "who signed is shown");
     assert!(browser.text("#trust").await.unwrap().contains("<b>is</b>"), "what the server says is text, never markup");
     assert_eq!(browser.complaints().await.unwrap(), Vec::<String>::new());
 
@@ -167,7 +175,9 @@ async fn trouble_is_shown() {
     let dir = tempfile::tempdir().unwrap();
     let api = Router::new().route(
         "/api/questions",
-        post(|| async { (axum::http::StatusCode::BAD_GATEWAY, Json(json!({ "code": "x", "message": "no operator" }))) }),
+        post(|| async {
+            (axum::http::StatusCode::BAD_GATEWAY, Json(json!({ "code": "x", "message": "no operator" })))
+        }),
     );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

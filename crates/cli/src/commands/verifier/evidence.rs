@@ -8,7 +8,7 @@ use crate::{
 };
 use alloy::{
     primitives::{Address, B256, Signature},
-    sol_types::{Eip712Domain, SolCall},
+    sol_types::Eip712Domain,
 };
 use serde::Deserialize;
 use zkpool_bindings::CommitteeVerifier::{
