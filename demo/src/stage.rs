@@ -39,6 +39,8 @@ impl Stage {
         let options = AnvilOptions { chain_id: 31_337, ..AnvilOptions::default() };
         let anvil = Anvil::start_with(&options).attempt("starting the chain")?;
         let from = anvil.account(0);
+        // It wraps what everybody is given.
+        anvil.set_ether(from, ether(1_000_000)).await.attempt("funding the deployer")?;
         let mut deployer = Deployer::new(&anvil, from);
         let what = "deploying the contracts";
         let pool = deployer.deploy("ZKPool").await.attempt(what)?;
