@@ -154,7 +154,7 @@ pub struct Wish {
     pub stdin: Option<PathBuf>,
     /// Receipt (bincode) that the zkVM program builds on with env::verify; can be repeated
     #[arg(long = "assumption", value_name = "FILE")]
-    #[serde(rename = "assumption", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub assumptions: Vec<PathBuf>,
     /// The contract that receives the proof
     #[arg(long, value_name = "ADDRESS")]

@@ -37,7 +37,7 @@ pub(super) fn build(wish: &Wish, payer: Address, output: Output) -> CliResult<Pr
         WitnessSource::Guest(_) => wish.receipt.unwrap_or(Receipt::Composite).into(),
         _ => ProofKind::Groth16Bn254,
     };
-    if !program.as_ref().is_none_or(|program| program.manifest.kinds().contains(&kind)) {
+    if program.as_ref().is_some_and(|program| !program.manifest.kinds().contains(&kind)) {
         let why =
             "the input is not one for this program: --stdin goes with --guest, --inputs and --witness with --zkey";
         return Err(CliError::config("ask for a quote", why));
