@@ -154,6 +154,11 @@ fn what_the_documents_tell_to_run_works() {
         ("service.verifiers.address", &stage.verifier),
     ];
     operator.configure(&toml.take("operator.md", "[service]"), &addresses);
+    // How zkVM programs are run. (The committee beside it is made elsewhere.)
+    let zkvm = toml.take("operator.md", "[service.execution]");
+    let settings = zkvm.split_once("\n\n").unwrap().1;
+    let file = operator.dir.join("zkpool.toml");
+    fs::write(&file, fs::read_to_string(&file).unwrap() + "\n" + settings).unwrap();
     operator.env.push(("SIGNER", signer));
     operator.run(&shell.take("operator.md", "zkpool operator open-slot"));
     let service = operator.start(&shell.take("operator.md", "zkpool service run"), "the service runs");

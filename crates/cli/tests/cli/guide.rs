@@ -1,17 +1,21 @@
-//! The guide for owners of zkVM programs: its commands are ones that the program takes, its codes exist, and the rest of
-//! what it names is in the repository.
+//! The guides for owners of zkVM programs and for members of a committee: their commands are ones that the program takes,
+//! their codes exist, and the rest of what they name is in the repository.
 
 use clap::Parser;
 use std::{fs, path::Path};
 use zkpool_cli::args::Cli;
 use zkpool_protocol::ErrorCode;
 
+fn document(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name)).unwrap()
+}
+
 fn guide() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/bring-your-own-program.md")).unwrap()
+    document("bring-your-own-program.md")
 }
 
 #[test]
-fn its_commands_are_taken() {
+fn their_commands_are_taken() {
     let address = format!("0x{}", "11".repeat(20));
     let values = [
         ("\"$RPC\"", "http://127.0.0.1:8545"),
@@ -22,12 +26,14 @@ fn its_commands_are_taken() {
         ("\"$RISC_ZERO_VERIFIER\"", &address),
         ("\"$ENCODER\"", &address),
         ("\"$TOKEN\"", &address),
+        ("0x…", &address),
+        ("https://…", "https://rpc.example"),
     ];
-    let text = guide();
+    let text = guide() + &document("verifier.md");
     let blocks = text.split("```bash\n").skip(1).filter_map(|rest| rest.split("```").next());
     let lines = blocks.flat_map(|block| block.replace("\\\n", " ").lines().map(str::to_owned).collect::<Vec<_>>());
     let commands: Vec<_> = lines.filter(|line| line.starts_with("zkpool ")).collect();
-    assert_eq!(commands.len(), 5);
+    assert_eq!(commands.len(), 8);
     for command in commands {
         let filled = values.iter().fold(command, |line, (variable, value)| line.replace(variable, value));
         assert!(!filled.contains('$'), "{filled}");
