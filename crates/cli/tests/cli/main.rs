@@ -5,7 +5,9 @@
 mod docs;
 mod documents;
 mod errors;
+mod kill;
 mod kit;
 mod offline;
 mod road;
+mod stage;
 mod worker;
