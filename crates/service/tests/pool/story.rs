@@ -353,7 +353,10 @@ async fn a_quote_that_is_not_published_frees_its_slot() {
     pool.round_of(61).await.unwrap();
     assert_eq!(pool.state(id).await, TaskState::Quoted, "a block that is not deep enough could still bring it");
     pool.until(id, TaskState::Lapsed).await;
-    let reply = pool.ask(Pool::wish("one")).await.unwrap();
+    let reply = ops::quotes::quote(pool.operator.ctx(), PAYER, Pool::wish("one").id()).await.unwrap();
     assert_eq!((reply.status, reply.error.unwrap().code), (QuoteStatus::Refused, ErrorCode::QuoteExpired));
-    assert_eq!(pool.quote("two").await.quote.task.slot, quote.quote.task.slot);
+    // Asked anew, it is another task on the same slot.
+    let again = pool.quote("one").await.quote;
+    assert_ne!(again.id(&DOMAIN), id);
+    assert_eq!(again.task.slot, quote.quote.task.slot);
 }
