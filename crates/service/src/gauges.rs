@@ -20,6 +20,8 @@ pub(crate) async fn refresh(ctx: &Context) -> OpResult<()> {
     }
     let since = now.saturating_sub(ctx.config.dispatch.presence * 1000);
     metrics::provers(work.provers.iter().filter(|prover| ctx.status.is_present(&prover.id, since)).count() as u64);
+    let idle = work.provers.iter().map(|prover| u64::from(ctx.status.waiting(&prover.id))).sum();
+    metrics::claims_waiting(idle);
     let window = ctx.config.quotes.breaker_window * 1000;
     let misses = ctx.store.misses_since(now.saturating_sub(window)).await?;
     metrics::circuit(misses >= ctx.config.quotes.breaker_misses);

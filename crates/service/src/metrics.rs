@@ -40,6 +40,7 @@ fn describe() {
     describe_gauge!("zkpool_tasks", "Tasks in each state");
     describe_gauge!("zkpool_jobs", "Jobs in each state");
     describe_gauge!("zkpool_provers", "Provers that are present");
+    describe_gauge!("zkpool_claims_waiting", "Claims of provers that wait for a job");
     describe_counter!("zkpool_results_total", "Results that provers returned, by what became of them");
     describe_counter!("zkpool_misses_total", "Leases that ended against their prover, by reason");
     describe_histogram!(
@@ -134,6 +135,11 @@ pub fn jobs(state: JobState, count: u64) {
 /// So many provers are present.
 pub fn provers(count: u64) {
     gauge!("zkpool_provers").set(count as f64);
+}
+
+/// How many claims wait for a job.
+pub fn claims_waiting(count: u64) {
+    gauge!("zkpool_claims_waiting").set(count as f64);
 }
 
 /// Whether quoting is stopped after misses.

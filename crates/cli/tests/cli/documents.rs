@@ -1,7 +1,7 @@
 //! Every command that stands in README.md and docs/ works: the blocks are run as they stand, against a real chain, an
 //! operator's service and a prover; the rest is at least a command that exists.
 
-use crate::road::{Process, Stage};
+use crate::stage::{Process, Stage};
 use clap::{Command, CommandFactory};
 use std::{
     fs,
@@ -177,7 +177,7 @@ fn what_the_documents_tell_to_run_works() {
     std::os::unix::fs::symlink(contracts_dir(), requester.dir.join("contracts")).unwrap();
     fs::write(requester.dir.join("password"), "").unwrap();
     stage.fund(&requester.address("env:REQUESTER_KEY"), 20);
-    let selector = hex::encode(crate::road::totalSupplyCall::SELECTOR);
+    let selector = hex::encode(crate::stage::totalSupplyCall::SELECTOR);
     requester.env.extend([
         ("TARGET", stage.token.clone()),
         ("VERIFIER", stage.verifier.clone()),
@@ -204,7 +204,7 @@ fn addresses_of_requester(stage: &Stage) -> [(&str, &str); 2] {
 
 /// The service has opened the documented slots.
 fn wait_for_slots(operator: &Reader) {
-    let end = std::time::Instant::now() + crate::road::PATIENCE;
+    let end = std::time::Instant::now() + crate::stage::PATIENCE;
     let count = || {
         let slots: serde_json::Value = serde_json::from_str(&operator.run("zkpool operator slots --json")).unwrap();
         slots.as_array().unwrap().len()

@@ -42,6 +42,7 @@ async fn metrics_are_in_the_text_format() {
         "zkpool_tasks{state=\"quoted\"} 0",
         "zkpool_jobs{state=\"ready\"} 1",
         "zkpool_provers 0",
+        "zkpool_claims_waiting 0",
         "zkpool_circuit_open 0",
         "zkpool_head_block 10",
         "zkpool_head_lag_seconds 7",
