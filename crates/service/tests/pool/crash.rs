@@ -86,6 +86,12 @@ async fn dies_at_every_step_of_a_job() {
     survive(Move::all().into_iter().filter(|step| matches!(step, Move::Job(..)))).await;
 }
 
+/// What is noted besides a state, for a task of one job. (A zkVM task's notes: `http/execution.rs`, `http/committee.rs`.)
+#[tokio::test]
+async fn dies_when_a_graph_is_complete() {
+    survive([Move::Note(zkpool_store::Noted::Planned)]).await;
+}
+
 #[tokio::test]
 async fn dies_at_every_step_of_a_transaction() {
     survive(Move::all().into_iter().filter(|step| matches!(step, Move::Transaction(_)))).await;

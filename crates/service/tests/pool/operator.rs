@@ -57,7 +57,7 @@ pub(crate) struct Worker {
 #[async_trait]
 impl PreflightWorker for Worker {
     fn bounds(&self) -> PreflightBounds {
-        PreflightBounds { memory: 1 << 30, cpu_seconds: 10 }
+        PreflightBounds { memory: 1 << 30, cpu_seconds: 10, cycles: 0 }
     }
 
     async fn look(&self, request: PreflightRequest) -> OpResult<PreflightReport> {
@@ -74,6 +74,7 @@ impl PreflightWorker for Worker {
             public_inputs: if input { self.proven.public_inputs.clone() } else { vec![] },
             statement: input.then_some(self.proven.statement),
             trial_proof: request.trial_proof.then(|| self.proven.proof.clone()),
+            run: None,
         })
     }
 }

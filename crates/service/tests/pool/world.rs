@@ -12,7 +12,7 @@ use zkpool_chain::{
     Receipt, Revert, SignerView, Simulated, Slot, Step, TxRecord, TxRequest, TxState,
 };
 use zkpool_protocol::{Address, B256, Bytes, Domain, Quote, TaskId, U256};
-use zkpool_service::{Chain, KeyRole};
+use zkpool_service::{Chain, Committee, KeyRole};
 use zkpool_store::{SqliteStore, Store};
 
 /// The one chain that all parties of a test share.
@@ -381,6 +381,18 @@ impl Chain for Line {
     async fn verifies(&self, _: Address, statement: B256, proof: &Bytes) -> Result<bool, ChainError> {
         let good = proven();
         Ok(!self.reach()?.switches.rejects && statement == good.statement && *proof == good.proof)
+    }
+
+    async fn committee(&self, _: Address) -> Result<Option<Committee>, ChainError> {
+        self.reach().map(|_| None)
+    }
+
+    async fn vouches_for(&self, _: Address, _: B256) -> Result<bool, ChainError> {
+        self.reach().map(|_| false)
+    }
+
+    async fn is_live_member(&self, _: Address, _: Address) -> Result<bool, ChainError> {
+        self.reach().map(|_| false)
     }
 
     async fn is_halted(&self, _: Address) -> Result<bool, ChainError> {

@@ -187,8 +187,7 @@ impl Told {
         for job in view["jobs"].as_array().into_iter().flatten() {
             let index = job["index"].as_u64().unwrap_or_default();
             let state = job["state"].as_str().unwrap_or_default();
-            if !matches!(state, "leased" | "done") || self.jobs.get(&index).is_some_and(|told| told == state)
-            {
+            if !matches!(state, "leased" | "done") || self.jobs.get(&index).is_some_and(|told| told == state) {
                 continue;
             }
             self.jobs.insert(index, state.to_owned());

@@ -87,6 +87,7 @@ enum Report {
 impl Report {
     #[cfg(test)]
     fn name(&self) -> &'static str {
+        use zkpool_chain::alloy::sol_types::SolCall;
         match self {
             Self::Receipt(_) => reportReceiptCall::SIGNATURE,
             Self::Journals(_) => reportJournalsCall::SIGNATURE,

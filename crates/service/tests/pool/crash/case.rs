@@ -17,7 +17,7 @@ use zkpool_protocol::{
 };
 use zkpool_service::ops;
 use zkpool_store::{
-    Role,
+    Noted, Plan, Role,
     faults::{Move, Side},
 };
 
@@ -71,7 +71,7 @@ impl Case {
         match self.step {
             Move::Task(None, _) => {}
             Move::Task(Some(from), to) => self.reach(from, to).await,
-            Move::Job(None, _) => self.reach_live(S::Published).await,
+            Move::Job(None, _) | Move::Note(_) => self.reach_live(S::Published).await,
             Move::Job(Some(from), to) => self.reach_job(from, to).await,
             Move::Transaction(TxState::Failed) => {
                 self.reach_live(S::Submitting).await;
@@ -164,7 +164,8 @@ impl Case {
         let outcome = match self.step {
             Move::Task(None, to) => self.step_to(to).await,
             Move::Task(Some(from), to) => self.cause(from, to).await,
-            Move::Job(None, _) => self.step_to(S::Proving).await,
+            Move::Job(None, _) | Move::Note(Noted::Planned) => self.step_to(S::Proving).await,
+            Move::Note(other) => panic!("only a zkVM task comes to {other:?}"),
             Move::Job(Some(from), to) => self.cause_job(from, to).await,
             Move::Transaction(_) => self.run_on().await,
         };
@@ -398,7 +399,8 @@ impl Case {
             operation: Operation::Single,
             kind: ProofKind::Groth16Bn254,
             program: Pool::program().id(),
-            input: Pool::wish("").input,
+            input: Some(Pool::wish("").input),
+            statement: None,
             units: WorkUnits(500),
             memory: 1 << 20,
             needs: needs.to_vec(),
@@ -406,7 +408,8 @@ impl Case {
         let graph = JobGraph::new(vec![job(&[]), job(&[0])]).unwrap();
         let ctx = self.pool.operator.ctx();
         let key = ctx.store.task(self.id()).await.unwrap().unwrap().key;
-        let planned = ctx.store.plan_task(key, &graph, zkpool_service::Clock::now(ctx.clock.as_ref())).await;
+        let planned =
+            ctx.store.plan_task(key, &Plan::Complete(graph), zkpool_service::Clock::now(ctx.clock.as_ref())).await;
         self.pool.operator.judge(planned.map_err(Into::into))
     }
 

@@ -131,7 +131,7 @@ impl Case {
         match self.step {
             Move::Task(from, to) => !(ends(to) || from == Some(S::Missed) && to == S::Delivered),
             Move::Job(_, to) => to != JobState::Cancelled,
-            Move::Transaction(_) => true,
+            Move::Transaction(_) | Move::Note(_) => true,
         }
     }
 }
