@@ -22,8 +22,6 @@ pub struct ExecuteRequest {
     pub files: BTreeMap<BlobId, PathBuf>,
     /// The largest segment, as a power of two of cycles.
     pub segment_limit: u32,
-    /// Segments before this one are there already: they are not written again.
-    pub from: u32,
     /// An empty directory for the segments' files.
     pub directory: PathBuf,
     /// The worker waits while so many files are left in the directory.
@@ -49,7 +47,7 @@ pub enum ExecuteReply {
     },
     /// The program came to its end.
     Finished {
-        /// How many segments there are, those before `from` included.
+        /// How many segments there are.
         segments: u32,
         /// What it made public.
         journal: Bytes,

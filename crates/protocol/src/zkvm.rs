@@ -53,13 +53,13 @@ pub struct SegmentRef {
 
 /// The graph of a zkVM task, which grows segment by segment while the program runs.
 ///
-/// The same segments give the same jobs in the same places: after a crash the program is run again, and what is stored
-/// already is recognised by its place.
+/// No two runs of a program are the same: each hides its memory with random numbers of its own. A run that breaks off is
+/// therefore begun anew, with a graph of its own behind the jobs that it leaves.
 #[derive(Clone, Debug)]
 pub struct Growth {
     program: ProgramId,
     receipt: ProofKind,
-    /// Jobs so far.
+    /// The next job's index.
     count: u32,
     /// The segments' `prove` jobs.
     leaves: Vec<u32>,
@@ -68,12 +68,12 @@ pub struct Growth {
 }
 
 impl Growth {
-    /// Of a task that ends in a receipt of this kind.
-    pub const fn new(program: ProgramId, receipt: ProofKind) -> Self {
-        Self { program, receipt, count: 0, leaves: Vec::new(), roots: Vec::new() }
+    /// Of a task that ends in a receipt of this kind; its first job has the index `first`.
+    pub const fn new(program: ProgramId, receipt: ProofKind, first: u32) -> Self {
+        Self { program, receipt, count: first, leaves: Vec::new(), roots: Vec::new() }
     }
 
-    /// How many jobs there are so far; the next one has this index.
+    /// The index of the next job.
     pub const fn count(&self) -> u32 {
         self.count
     }
@@ -191,7 +191,7 @@ mod tests {
 
     fn grown(receipt: ProofKind, segments: u32, assumptions: u32) -> Vec<Job> {
         let blob = |n: u32| BlobId::of(&n.to_be_bytes());
-        let mut growth = Growth::new(blob(0), receipt);
+        let mut growth = Growth::new(blob(0), receipt, 0);
         let mut jobs = Vec::new();
         for n in 0..segments {
             jobs.extend(growth.segment(&SegmentRef { blob: blob(n), po2: 16, claim: B256::with_last_byte(n as u8) }));
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn neighbours_are_joined_before_the_end_is_known() {
         let blob = BlobId::of(b"s");
-        let mut growth = Growth::new(blob, ProofKind::Risc0Succinct);
+        let mut growth = Growth::new(blob, ProofKind::Risc0Succinct, 0);
         let segment = SegmentRef { blob, po2: 14, claim: B256::ZERO };
         let kinds = |jobs: Vec<Job>| jobs.into_iter().map(|job| job.operation).collect::<Vec<_>>();
         assert_eq!(kinds(growth.segment(&segment)), [Operation::Prove, Operation::Lift]);

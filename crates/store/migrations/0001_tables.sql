@@ -153,6 +153,8 @@ CREATE TABLE tasks (
     -- the work: the largest segment (power of two of cycles) of one whose graph grows; whether the graph is complete;
     -- the receipt of all of it; the proof that the contract takes
     segment_limit INTEGER,
+    -- jobs before this one were left by runs of the program that broke off
+    first_job INTEGER NOT NULL DEFAULT 0,
     planned INTEGER NOT NULL DEFAULT 0,
     receipt BLOB,
     proof BLOB,

@@ -25,11 +25,12 @@ pub enum Move {
 }
 
 impl Noted {
-    const ALL: [Self; 4] = [Self::Grown, Self::Planned, Self::Receipt, Self::Attested];
+    const ALL: [Self; 5] = [Self::Grown, Self::Abandoned, Self::Planned, Self::Receipt, Self::Attested];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Grown => "grown",
+            Self::Abandoned => "abandoned",
             Self::Planned => "planned",
             Self::Receipt => "receipt",
             Self::Attested => "attested",

@@ -125,6 +125,9 @@ pub trait Store: TxJournal + Debug {
 
     /// `published` → `proving`: with its jobs, or with a graph that is empty and grows.
     async fn plan_task(&self, key: TaskKey, plan: &Plan, now: Millis) -> StoreResult<()>;
+    /// Leaves what there is of a graph that grows and is not complete: its jobs are cancelled, and never come back. Returns
+    /// the index at which a new one begins. `Moved` unless the task is being proven.
+    async fn abandon_graph(&self, key: TaskKey, now: Millis) -> StoreResult<u32>;
     /// Appends jobs to a graph that grows, the first of them at `first`; with `complete` no more will come, and if the
     /// last job is done the task is proven. What is there already at its place must be the same, and no place may be left
     /// out (`OtherJob`). `Moved` unless the task is being proven.

@@ -293,6 +293,8 @@ pub struct TaskRecord {
     pub segment_limit: Option<u32>,
     /// Whether its graph is complete: no further job will come.
     pub planned: bool,
+    /// Index of its graph's first job: those before it were left by runs that broke off.
+    pub first_job: u32,
     /// The verified receipt of a zkVM task, before it is sealed for the contract.
     pub receipt: Option<BlobId>,
     /// The verified proof, as the contract takes it.

@@ -32,12 +32,6 @@ pub enum GuestError {
     /// The program did what a machine cannot do: an illegal instruction, memory that is not there, reading past its end.
     #[error("the program broke down on this input: run it on your machine to see why")]
     BrokeDown,
-    /// The program draws random numbers.
-    #[error(
-        "the program asks for random numbers, so that two runs of it differ, and what is proven could not be agreed on: \
-         take ordered maps in place of hash maps, and seeds from the input"
-    )]
-    Randomness,
     /// The program uses an accelerator that proves apart.
     #[error("the program uses the Keccak accelerator, whose proofs a pool does not make: use a Keccak in software")]
     Accelerator,
@@ -111,7 +105,6 @@ impl GuestError {
             | Self::Exited(_)
             | Self::Paused
             | Self::BrokeDown
-            | Self::Randomness
             | Self::Accelerator
             | Self::SegmentTooSmall(_) => ErrorCode::GuestFailed,
         }

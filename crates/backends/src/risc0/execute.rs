@@ -24,8 +24,6 @@ use zkpool_verifiers::risc0::{MAX_ASSUMPTION, MAX_JOURNAL, verify_assumption};
 
 /// The largest segment that is cut: larger ones can be proven, but not lifted with the zkVM's default parameters.
 pub(super) const MAX_SEGMENT_PO2: u32 = 22;
-/// How the zkVM names the request for random numbers.
-const RANDOM: &str = "risc0_zkvm_platform::syscall::nr::SYS_RANDOM";
 
 /// One run.
 pub(super) struct Run {
@@ -117,8 +115,6 @@ pub(super) fn run(
         let mut builder = ExecutorEnv::builder();
         builder.stdin(stdin).stdout(io::sink()).stderr(io::sink());
         builder.segment_limit_po2(limit).session_limit(Some(cycles));
-        // A handler of another shape in its place: a request for random numbers is an error.
-        builder.io_callback(RANDOM, |_| Ok(risc0_zkvm::Bytes::new()));
         for receipt in &input.assumptions {
             builder.add_assumption(AssumptionReceipt::Proven(receipt.inner.clone().into()));
         }
@@ -179,8 +175,6 @@ fn broke_down(text: &str, cycles: u64) -> GuestError {
         GuestError::Cycles(cycles)
     } else if says("Guest panicked") {
         GuestError::Panicked
-    } else if says("invalid sys_slice_io call") {
-        GuestError::Randomness
     } else if says("no receipt found to resolve assumption") {
         GuestError::NotGiven
     } else {

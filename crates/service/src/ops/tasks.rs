@@ -130,8 +130,8 @@ async fn view(store: &dyn Store, task: &TaskRecord) -> OpResult<Seen> {
     for lease in store.leases_of_task(task.key).await? {
         leases.entry(lease.job.index).or_default().push(lease);
     }
-    let places = segments(&jobs);
-    let proven = jobs.iter().filter(|job| job.job.operation == Operation::Prove).count();
+    let places = segments(&jobs, task.first_job);
+    let proven = places.values().max().map_or(0, |last| last + 1);
     let log = store.task_log(task.key).await?;
     let txs = store.transactions_of(id).await?;
     let published = task.chain.published.map(|(_, time)| time);
@@ -149,7 +149,7 @@ async fn view(store: &dyn Store, task: &TaskRecord) -> OpResult<Seen> {
         liability_deadline: published.map(|_| task.chain.liability_deadline),
         kind: Some(task.ask.kind),
         execution: task.segment_limit.map(|segment_limit| ExecutionView {
-            segments: u32::try_from(proven).unwrap_or(u32::MAX),
+            segments: proven,
             segment_limit,
             complete: task.planned,
         }),
@@ -168,11 +168,11 @@ async fn view(store: &dyn Store, task: &TaskRecord) -> OpResult<Seen> {
     Ok(Seen { task: view, version: task.version })
 }
 
-/// Which segment a job proves or lifts.
-fn segments(jobs: &[JobRecord]) -> BTreeMap<u32, u32> {
+/// Which segment a job of the graph that begins at `first` proves or lifts.
+fn segments(jobs: &[JobRecord], first: u32) -> BTreeMap<u32, u32> {
     let mut places = BTreeMap::new();
     let mut count = 0;
-    for job in jobs {
+    for job in jobs.iter().filter(|job| job.id.index >= first) {
         let place = match (job.job.operation, &job.job.needs[..]) {
             (Operation::Prove, _) => {
                 count += 1;

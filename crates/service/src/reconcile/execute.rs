@@ -1,7 +1,7 @@
 //! `execute`: runs the programs of zkVM tasks whose graph is open, and appends their jobs as segments come.
 //!
-//! A segment is durable as a blob before its jobs are. A run that breaks off is begun again: what is stored is recognised
-//! by its place, and not written again.
+//! A segment is durable as a blob before its jobs are. A run that breaks off is begun anew, with other segments: no two
+//! runs are the same, as each hides its memory with random numbers of its own. What it leaves is cancelled.
 
 use crate::{Change, Context, OpError, OpResult, ops::programs};
 use futures::{StreamExt, stream::FuturesUnordered};
@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::io::AsyncReadExt;
 use zkpool_protocol::{
-    B256, Bytes, ErrorCode, ExecuteReply, ExecuteRequest, Operation, TaskState,
+    Bytes, ErrorCode, ExecuteReply, ExecuteRequest, TaskState,
     zkvm::{Growth, SegmentRef},
 };
 use zkpool_store::{InputRecord, StoreError, TaskKey, TaskRecord};
@@ -78,9 +78,13 @@ async fn run(ctx: &Context, task: &TaskRecord, times: u32) -> OpResult<bool> {
 async fn grow(ctx: &Context, task: &TaskRecord) -> OpResult<bool> {
     let wrong = |message: &str| OpError::new(ErrorCode::Internal, message);
     let input = ctx.store.input(task.ask.input).await?.ok_or_else(|| wrong("the task's input was never looked at"))?;
-    let mut growth = known(ctx, task).await?;
+    let first = match ctx.store.abandon_graph(task.key, ctx.clock.now()).await {
+        Err(StoreError::Moved { .. }) => return Ok(false),
+        first => first?,
+    };
+    let mut growth = Growth::new(task.ask.program, task.ask.kind, first);
     let directory = Directory::make(ctx.config.data.join("execution").join(task.key.to_string()))?;
-    let request = request(ctx, task, &input, growth.segments(), &directory.0).await?;
+    let request = request(ctx, task, &input, &directory.0).await?;
     let mut lines = ctx.executor.run(request).await?;
     loop {
         let Some(line) = wanted(ctx, task.key, lines.next()).await? else { return Ok(false) };
@@ -117,28 +121,7 @@ async fn grow(ctx: &Context, task: &TaskRecord) -> OpResult<bool> {
     }
 }
 
-/// The graph as far as it is stored.
-async fn known(ctx: &Context, task: &TaskRecord) -> OpResult<Growth> {
-    let mut growth = Growth::new(task.ask.program, task.ask.kind);
-    for record in ctx.store.jobs_of(task.key).await? {
-        let job = record.job;
-        if job.operation != Operation::Prove {
-            continue;
-        }
-        let blob = job.input.ok_or_else(|| OpError::new(ErrorCode::Internal, "a segment's job has no segment"))?;
-        let claim: B256 = job.statement.unwrap_or_default();
-        growth.segment(&SegmentRef { blob, po2: job.units.0.trailing_zeros(), claim });
-    }
-    Ok(growth)
-}
-
-async fn request(
-    ctx: &Context,
-    task: &TaskRecord,
-    input: &InputRecord,
-    from: u32,
-    directory: &Path,
-) -> OpResult<ExecuteRequest> {
+async fn request(ctx: &Context, task: &TaskRecord, input: &InputRecord, directory: &Path) -> OpResult<ExecuteRequest> {
     let program = programs::known(ctx, task.ask.program).await?.manifest;
     let blobs = program.blobs().into_iter().chain([task.ask.input]).chain(input.attached.clone()).collect();
     Ok(ExecuteRequest {
@@ -146,7 +129,6 @@ async fn request(
         program,
         input: task.ask.input,
         segment_limit: task.segment_limit.unwrap_or_default(),
-        from,
         directory: directory.to_owned(),
         ahead: ctx.config.execution.ahead,
         bounds: ctx.executor.bounds(),

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use zkpool_protocol::{Address, BlobId, Operation, ProofKind, TaskState};
+use zkpool_protocol::{Address, BlobId, JobState, Operation, ProofKind, TaskState};
 use zkpool_service::{http::Bounds, reconcile_once};
 
 async fn running(script: Script) -> (Service, Arc<Script>) {
@@ -32,7 +32,7 @@ async fn segments_become_jobs_and_the_last_job_is_the_services_own() {
     assert_eq!(proves.iter().map(|job| job.job.units.0).collect::<Vec<_>>(), [1 << 14, 1 << 15, 1 << 16]);
     assert_eq!(jobs.last().unwrap().job.operation, Operation::Seal);
     let request = script.requests.lock().unwrap()[0].clone();
-    assert_eq!((request.segment_limit, request.from), (16, 0));
+    assert_eq!(request.segment_limit, 16);
     assert!(request.files.contains_key(&guest.stdin));
     assert!(!request.directory.exists(), "nothing is left behind");
 
@@ -50,16 +50,19 @@ async fn segments_become_jobs_and_the_last_job_is_the_services_own() {
 }
 
 #[tokio::test]
-async fn a_run_that_breaks_off_goes_on_where_it_stopped() {
+async fn a_run_that_breaks_off_is_begun_anew_and_what_it_left_is_cancelled() {
     let (service, script) = running(Script { break_after: Some(1).into(), ..Script::default() }).await;
     let guest = service.grown(ProofKind::Risc0Composite, Address::ZERO).await;
-    assert_eq!(script.requests.lock().unwrap().iter().map(|request| request.from).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(script.requests.lock().unwrap().len(), 2);
     let jobs = service.ctx.store.jobs_of(guest.key).await.unwrap();
     assert_eq!(
         jobs.iter().map(|job| job.job.operation.as_str()).collect::<Vec<_>>(),
-        ["prove", "prove", "prove", "seal"]
+        ["prove", "prove", "prove", "prove", "seal"]
     );
-    assert_eq!(jobs[3].job.needs, [0, 1, 2]);
+    assert_eq!(jobs[0].state, JobState::Cancelled);
+    assert_eq!(jobs[4].job.needs, [1, 2, 3]);
+    let view = service.get(&format!("/v1/tasks/{}", guest.id), None).await.json();
+    assert_eq!(view["execution"], json!({ "segments": 3, "segment_limit": 16, "complete": true }));
 }
 
 #[tokio::test]

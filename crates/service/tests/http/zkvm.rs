@@ -101,7 +101,7 @@ impl ExecutionWorker for Script {
     async fn run(&self, request: ExecuteRequest) -> OpResult<Lines> {
         let broken = self.break_after.lock().unwrap().take();
         let mut lines = Vec::new();
-        for (index, bytes) in (0..).zip(SEGMENTS).skip(request.from as usize) {
+        for (index, bytes) in (0..).zip(SEGMENTS) {
             if broken == Some(index) {
                 lines.push(Err(OpError::new(ErrorCode::PreflightExceeded, "out of time")));
             }

@@ -30,6 +30,25 @@ pub(super) async fn plan(store: &SqliteStore, key: TaskKey, plan: &Plan, now: Mi
     write.commit().await
 }
 
+pub(super) async fn abandon(store: &SqliteStore, key: TaskKey, now: Millis) -> StoreResult<u32> {
+    let mut write = store.write("leave an unfinished graph").await?;
+    let task = write.task(key).await?;
+    if task.state != TaskState::Proving || task.planned {
+        return Err(StoreError::Moved { thing: "task", expected: "proving", found: task.state.as_str() });
+    }
+    let next = write.job_states(key).await?.len() as u32;
+    if next == task.first_job {
+        return Ok(next);
+    }
+    write.cancel_jobs(key, now).await?;
+    let left = sqlx::query("UPDATE tasks SET first_job = ? WHERE key = ?").bind(i64::from(next)).bind(key);
+    left.execute(&mut *write.tx).await.map_err(write.fault())?;
+    write.notes(Noted::Abandoned);
+    write.touch(key).await?;
+    write.commit().await?;
+    Ok(next)
+}
+
 pub(super) async fn extend(
     store: &SqliteStore,
     key: TaskKey,

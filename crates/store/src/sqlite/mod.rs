@@ -419,6 +419,10 @@ impl Store for SqliteStore {
         graph::plan(self, key, plan, now).await
     }
 
+    async fn abandon_graph(&self, key: TaskKey, now: Millis) -> StoreResult<u32> {
+        graph::abandon(self, key, now).await
+    }
+
     async fn extend_task(
         &self,
         key: TaskKey,

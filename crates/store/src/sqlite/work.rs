@@ -185,8 +185,9 @@ impl Write {
 
     /// The chain took back what had made the jobs needless.
     pub(super) async fn revive_jobs(&mut self, task: TaskKey, now: Millis) -> StoreResult<()> {
+        let first = self.task(task).await?.first_job;
         for (index, state) in self.job_states(task).await? {
-            if state == JobState::Cancelled {
+            if state == JobState::Cancelled && index >= first {
                 let to = if self.is_supplied(task, index).await? { JobState::Ready } else { JobState::Waiting };
                 self.job_step(task, index, state, to, now).await?;
             }

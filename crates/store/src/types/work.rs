@@ -13,7 +13,7 @@ pub enum Plan {
     Complete(JobGraph),
     /// Nothing yet: it grows while the program runs.
     Growing {
-        /// The largest segment, as a power of two of cycles. A program that is run again is cut in the same way.
+        /// The largest segment, as a power of two of cycles.
         segment_limit: u32,
     },
 }
@@ -23,6 +23,8 @@ pub enum Plan {
 pub enum Noted {
     /// Its graph has grown.
     Grown,
+    /// Its graph was left unfinished, and is begun anew.
+    Abandoned,
     /// Its graph is complete.
     Planned,
     /// Its receipt is there.

@@ -136,6 +136,7 @@ pub(in crate::sqlite) fn read(row: &Fields) -> StoreResult<TaskRecord> {
         chain: read_chain(row)?,
         segment_limit: row.optional("segment_limit", Fields::u32)?,
         planned: row.bool("planned")?,
+        first_job: row.u32("first_job")?,
         receipt: row.optional("receipt", Fields::blob)?,
         proof: row.optional("proof", Fields::blob)?,
         failed_submissions: row.u32("failed_submissions")?,
