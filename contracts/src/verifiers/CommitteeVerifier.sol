@@ -46,7 +46,9 @@ struct Program {
 ///
 /// One contract is one version of a committee: its members, threshold, stake and programs never change, there is no
 /// administrator, and other members are another address. An application chooses set and threshold by naming the address,
-/// and tasks published under it stay under it. A set that has too few live members to reach its threshold is halted.
+/// and tasks published under it stay under it. A set that has too few live members to reach its threshold is halted: its
+/// members can bring that about by resigning, with `NOTICE`, or at once by contradicting themselves, at the price of their
+/// stakes. Members that merely keep silent are not halted: whoever promises a proof by them answers for that.
 ///
 /// It serves as the pool's verifier (`IProofVerifier`, for statement and proof as in `RiscZeroVerifierAdapter`) and as an
 /// application's (`IRiscZeroVerifier`), so that an application can change to a proof's verifier, and back, by the address
@@ -61,7 +63,7 @@ contract CommitteeVerifier is IProofVerifier, IRiscZeroVerifier, CommitteeStakes
     error BadSealLength();
     error TooFewSignatures(uint256 received, uint256 expected);
     /// No key's signature, or in another form than the one that is taken.
-    error BadSignature();
+    error InvalidSignature();
     error SignersNotAscending();
     error NotALiveMember(address signer);
     /// The committee does not vouch for this program.
@@ -232,7 +234,7 @@ contract CommitteeVerifier is IProofVerifier, IRiscZeroVerifier, CommitteeStakes
     function _signerOf(bytes32 digest, bytes calldata signature) private pure returns (address signer) {
         // slither-disable-next-line unused-return
         (signer,,) = ECDSA.tryRecoverCalldata(digest, signature);
-        if (signer == address(0)) revert BadSignature();
+        if (signer == address(0)) revert InvalidSignature();
     }
 
     /// @dev For EIP712.

@@ -184,10 +184,10 @@ contract CommitteeEvidenceTest is ZkvmFixture {
         Testimony memory first = testimony(keys[0], TRUTH, RECEIPT);
         Testimony memory second = testimony(keys[0], LIE, RECEIPT);
         (first.signature, second.signature) = (new bytes(65), new bytes(65));
-        vm.expectRevert(CommitteeVerifier.BadSignature.selector);
+        vm.expectRevert(CommitteeVerifier.InvalidSignature.selector);
         committee.reportJournals(IMAGE, first, second);
         (first.signature, second.signature) = ("", "");
-        vm.expectRevert(CommitteeVerifier.BadSignature.selector);
+        vm.expectRevert(CommitteeVerifier.InvalidSignature.selector);
         committee.reportJournals(IMAGE, first, second);
     }
 

@@ -199,7 +199,7 @@ contract CommitteeVerifierTest is ZkvmFixture {
             if (i == 1) (v, s) = (55 - v, bytes32(ORDER - uint256(s)));
             seal = bytes.concat(seal, r, s, bytes1(v));
         }
-        vm.expectRevert(CommitteeVerifier.BadSignature.selector);
+        vm.expectRevert(CommitteeVerifier.InvalidSignature.selector);
         this.check(seal, JOURNAL);
     }
 
@@ -208,11 +208,11 @@ contract CommitteeVerifierTest is ZkvmFixture {
         for (uint256 i = 36; i < 36 + 64; ++i) {
             seal[i] = 0;
         }
-        vm.expectRevert(CommitteeVerifier.BadSignature.selector);
+        vm.expectRevert(CommitteeVerifier.InvalidSignature.selector);
         this.check(seal, JOURNAL);
         seal = quorumSeal(JOURNAL);
         seal[36 + 64] = 0x1d;
-        vm.expectRevert(CommitteeVerifier.BadSignature.selector);
+        vm.expectRevert(CommitteeVerifier.InvalidSignature.selector);
         this.check(seal, JOURNAL);
     }
 

@@ -1,6 +1,9 @@
 //! Reverts, in words.
 
-use crate::{IZKPool::IZKPoolErrors, Router::RouterErrors};
+use crate::{
+    CommitteeVerifier::CommitteeVerifierErrors, DigitOracle::DigitOracleErrors, IZKPool::IZKPoolErrors,
+    Router::RouterErrors,
+};
 use alloy::{
     primitives::{Bytes, hex},
     sol,
@@ -77,6 +80,12 @@ fn read(data: &[u8]) -> (String, String) {
     }
     if let Ok(error) = RouterErrors::abi_decode(data) {
         return router_error(&error);
+    }
+    if let Ok(error) = CommitteeVerifierErrors::abi_decode(data) {
+        return committee_error(&error);
+    }
+    if let Ok(error) = DigitOracleErrors::abi_decode(data) {
+        return oracle_error(&error);
     }
     if let Ok(error) = ErrorString::abi_decode(data) {
         // Foreign text: bounded, on one line.
@@ -172,6 +181,62 @@ fn router_error(error: &RouterErrors) -> (String, String) {
     (name.into(), text.into())
 }
 
+fn committee_error(error: &CommitteeVerifierErrors) -> (String, String) {
+    use CommitteeVerifierErrors as E;
+    let (name, text): (&str, String) = match error {
+        E::SelectorMismatch(e) => (
+            "SelectorMismatch",
+            format!("the seal is for the verifier {} and this one takes {}", e.received, e.expected),
+        ),
+        E::BadSealLength(_) => ("BadSealLength", "the seal has not the length of whole signatures".into()),
+        E::TooFewSignatures(e) => {
+            ("TooFewSignatures", format!("{} members have signed and it takes {}", e.received, e.expected))
+        }
+        E::InvalidSignature(_) => ("InvalidSignature", "a signature is no key's, or in another form".into()),
+        E::SignersNotAscending(_) => {
+            ("SignersNotAscending", "the signatures are not in ascending order of their signers".into())
+        }
+        E::NotALiveMember(e) => ("NotALiveMember", format!("{} is no member, or does not count now", e.signer)),
+        E::UnknownProgram(e) => ("UnknownProgram", format!("the committee does not vouch for {}", e.imageId)),
+        E::IntegrityNotSupported(_) => {
+            ("IntegrityNotSupported", "a committee signs images and journals, not digests of claims".into())
+        }
+        E::BadProgram(e) => ("BadProgram", format!("the program {} stands twice, or has no question", e.imageId)),
+        E::BadMembers(_) => ("BadMembers", "there are none or too many members, or they are not ascending".into()),
+        E::BadThreshold(_) => ("BadThreshold", "the threshold is not more than half of the members".into()),
+        E::BadStake(_) => ("BadStake", "the stake is zero".into()),
+        E::SignersDiffer(_) => ("SignersDiffer", "the signatures are of two keys".into()),
+        E::NoContradiction(_) => ("NoContradiction", "what was shown does not contradict itself".into()),
+        E::NoArbiter(_) => ("NoArbiter", "the committee has no arbiter".into()),
+        E::NotAnOnchainProof(_) => ("NotAnOnchainProof", "the verifier rests on less than a proof".into()),
+        E::NotAContract(_) => ("NotAContract", "there is no contract at that address".into()),
+        E::NotAMember(_) => ("NotAMember", "this is no member of the committee".into()),
+        E::WrongState(_) => ("WrongState", "the member has joined, resigned or been slashed already".into()),
+        E::StakeTooSmall(_) => ("StakeTooSmall", "less than the stake arrived".into()),
+        E::NothingToCollect(_) => ("NothingToCollect", "there is no reward to collect".into()),
+        // Those that the pool has too were read as the pool's.
+        other => (CommitteeVerifierErrors::name_by_selector(other.selector()).unwrap_or_default(), UNEXPLAINED.into()),
+    };
+    (name.into(), text)
+}
+
+fn oracle_error(error: &DigitOracleErrors) -> (String, String) {
+    use DigitOracleErrors as E;
+    let (name, text) = match error {
+        E::NotOwner(_) => ("NotOwner", "only the owner chooses the verifier"),
+        E::UnknownQuestion(_) => ("UnknownQuestion", "this was never asked"),
+        E::AlreadyAnswered(_) => ("AlreadyAnswered", "the question was answered before"),
+        E::NotAnswered(_) => ("NotAnswered", "the question has no answer yet"),
+        E::BadJournalLength(_) => ("BadJournalLength", "the journal's length is not what its count says"),
+        E::WrongModel(_) => ("WrongModel", "the answer is of another model"),
+        E::WrongInput(_) => ("WrongInput", "the answer is about another input"),
+        E::BadClass(_) => ("BadClass", "a class is no digit"),
+        E::TooManyClasses(_) => ("TooManyClasses", "so many classes are in the event alone"),
+        other => (DigitOracleErrors::name_by_selector(other.selector()).unwrap_or_default(), UNEXPLAINED),
+    };
+    (name.into(), text.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,6 +260,31 @@ mod tests {
             let revert = Revert::decode(&RouterErrors::selector_at(i).unwrap());
             assert!(!revert.name.is_empty() && revert.text != UNEXPLAINED, "no text for {revert:?}");
         }
+    }
+
+    /// With whatever arguments: zeros stand for any.
+    #[test]
+    fn every_error_of_committees_and_of_the_oracle_has_a_text() {
+        let committee = (0..CommitteeVerifierErrors::COUNT).map(|i| CommitteeVerifierErrors::selector_at(i).unwrap());
+        let oracle = (0..DigitOracleErrors::COUNT).map(|i| DigitOracleErrors::selector_at(i).unwrap());
+        for selector in committee.chain(oracle) {
+            let mut data = selector.to_vec();
+            data.resize(4 + 64, 0);
+            let exact = [0, 32, 64].map(|arguments| Revert::decode(&data[..4 + arguments]));
+            let known = exact.iter().any(|revert| !revert.name.is_empty() && revert.text != UNEXPLAINED);
+            assert!(known, "no text for {}", hex::encode_prefixed(selector));
+        }
+    }
+
+    #[test]
+    fn a_committees_reason_is_read_inside_the_pools() {
+        let inner = crate::CommitteeVerifier::TooFewSignatures {
+            received: alloy::primitives::U256::from(2),
+            expected: alloy::primitives::U256::from(3),
+        };
+        let revert = Revert::decode(&IZKPool::TargetReverted { reason: inner.abi_encode().into() }.abi_encode());
+        let words = "the target reverted: 2 members have signed and it takes 3 (TooFewSignatures) (TargetReverted)";
+        assert_eq!(revert.to_string(), words);
     }
 
     #[test]
