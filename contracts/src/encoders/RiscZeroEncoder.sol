@@ -17,16 +17,18 @@ contract RiscZeroEncoder is ICallEncoder {
     error MalformedProof();
 
     uint256 private constant SELECTOR_LENGTH = 4;
+    /// @dev Where the proof says where its seal begins.
+    uint256 private constant SEAL_OFFSET = 64;
 
     /// @inheritdoc ICallEncoder
     function encode(bytes calldata data, bytes calldata proof) external pure returns (bytes memory callData) {
         if (data.length % 32 != SELECTOR_LENGTH) revert BadDataLength();
-        (bool ok,,, bytes calldata seal) = RiscZeroProof.decode(proof);
+        // slither-disable-next-line unused-return
+        (bool ok,,,) = RiscZeroProof.decode(proof);
         if (!ok) revert MalformedProof();
         // Journal and seal stand in the call as they stand in the proof, behind the call's own offsets.
-        bytes calldata tail = proof[RiscZeroProof.TAIL:];
         uint256 journalAt = data.length - SELECTOR_LENGTH + 64;
-        uint256 sealLength = 32 + (seal.length + 31) / 32 * 32;
-        return bytes.concat(data, bytes32(journalAt), bytes32(journalAt + tail.length - sealLength), tail);
+        uint256 sealAt = journalAt + uint256(bytes32(proof[SEAL_OFFSET:RiscZeroProof.TAIL])) - RiscZeroProof.TAIL;
+        return bytes.concat(data, bytes32(journalAt), bytes32(sealAt), proof[RiscZeroProof.TAIL:]);
     }
 }
