@@ -14,7 +14,8 @@ artifacts=contracts/node_modules/@zk-kit/semaphore-artifacts/semaphore-20
 snarkjs=contracts/node_modules/.bin/snarkjs
 [ -e "$artifacts.zkey" ] || { echo "$artifacts.zkey is missing: run \`make setup\` first" >&2; exit 1; }
 
-cargo build --release --quiet -p zkpool-backends --example prove
+# With the packages that `make demo` builds, so that cargo takes what it has built for them.
+cargo build --release --quiet -p zkpool-cli -p zkpool-demo -p zkpool-backends --example prove
 ours=${CARGO_TARGET_DIR:-target}/release/examples/prove
 
 work=$(mktemp -d)

@@ -23,10 +23,27 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     let mut deciding = FuturesUnordered::new();
     let mut failed = None;
     loop {
-        for task in ctx.store.tasks_in(&[TaskState::Preflight]).await? {
+        let look = ctx.store.tasks_in(&[TaskState::Preflight]);
+        tokio::pin!(look);
+        // What is decided while it looks, it may still see undecided.
+        let mut decided_meanwhile = Vec::new();
+        // The decisions go on meanwhile: one that holds a connection to the database would never give it back to this.
+        let tasks = loop {
+            tokio::select! {
+                tasks = &mut look => break tasks?,
+                Some((key, decided)) = deciding.next() => match decided {
+                    Ok(()) => decided_meanwhile.push(key),
+                    Err(error) => failed = Some(error),
+                },
+            }
+        };
+        for task in tasks {
             if under_way.insert(task.key) {
                 deciding.push(async move { (task.key, decide(ctx, &task).await) });
             }
+        }
+        for key in decided_meanwhile {
+            under_way.remove(&key);
         }
         if deciding.is_empty() {
             break;
