@@ -1,0 +1,69 @@
+// Times the polynomial that a RISC Zero segment's proof evaluates row by row, on made-up columns: half of the time of
+// a proof. Prints CPU seconds and a digest of the results, which must not depend on how it was compiled.
+
+#include <cstdint>
+#include <cstdio>
+#include <sys/resource.h>
+#include <vector>
+
+struct Element {
+  uint32_t parts[4];
+};
+
+extern "C" const char*
+risc0_circuit_rv32im_cpu_poly_fp(size_t row, size_t rows, Element* mix, uint32_t** columns, Element* result);
+
+static uint32_t random_element() {
+  static uint64_t state = 88172645463325252;
+  state ^= state << 13;
+  state ^= state >> 7;
+  state ^= state << 17;
+  constexpr uint32_t P = 2013265921;
+  switch (state % 64) {
+  case 0:
+    return 0;
+  case 1:
+    return P - 1;
+  default:
+    return uint32_t(state >> 8) % P;
+  }
+}
+
+static double cpu_seconds() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return double(usage.ru_utime.tv_sec) + double(usage.ru_utime.tv_usec) / 1e6;
+}
+
+int main() {
+  // More columns, globals and powers than the circuit has.
+  constexpr size_t ROWS = 1024, COLUMNS = 512, GLOBALS = 1024, POWERS = 2048, TIMED = 4096;
+  std::vector<uint32_t> groups[4];
+  uint32_t* columns[4];
+  for (int i = 0; i < 4; i++) {
+    groups[i].resize(i < 2 ? COLUMNS * ROWS : GLOBALS);
+    for (auto& x : groups[i]) {
+      x = random_element();
+    }
+    columns[i] = groups[i].data();
+  }
+  std::vector<Element> mix(POWERS);
+  for (auto& power : mix) {
+    for (auto& x : power.parts) {
+      x = random_element();
+    }
+  }
+  uint64_t digest = 1469598103934665603;
+  double start = cpu_seconds();
+  for (size_t i = 0; i < TIMED; i++) {
+    Element result;
+    if (const char* error = risc0_circuit_rv32im_cpu_poly_fp(i * 37 % ROWS, ROWS, mix.data(), columns, &result)) {
+      std::fprintf(stderr, "%s\n", error);
+      return 1;
+    }
+    for (auto x : result.parts) {
+      digest = (digest ^ x) * 1099511628211;
+    }
+  }
+  std::printf("%.6f %016llx\n", cpu_seconds() - start, static_cast<unsigned long long>(digest));
+}
