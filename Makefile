@@ -9,20 +9,19 @@ SHELL := /bin/bash
 comma := ,
 CONTRACTS := contracts
 BIN := $(CURDIR)/$(CONTRACTS)/node_modules/.bin
-# An installed Foundry on PATH wins over the npm platform package.
-export PATH := $(PATH):$(BIN)
+# What is installed on PATH wins over the npm platform package and over what is built here.
+export PATH := $(PATH):$(BIN):$(CURDIR)/target/tools/bin
 # Local processes talk to each other directly, whatever proxy leads out of this machine.
 export NO_PROXY := 127.0.0.1,localhost$(subst $() ,,$(patsubst %,$(comma)%,$(NO_PROXY) $(no_proxy)))
 export no_proxy := $(NO_PROXY)
 export FOUNDRY_SOLC := $(CURDIR)/$(CONTRACTS)/tools/solc
 FORGE := cd $(CONTRACTS) && forge
-NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo 'nextest run --no-fail-fast' || echo 'test')
 NPM_STAMP := $(CONTRACTS)/node_modules/.package-lock.json
 RISC0_STAMP := $(CONTRACTS)/lib/risc0/.stamp
 SOL := $(shell find $(CONTRACTS)/src $(CONTRACTS)/test -name '*.sol' 2>/dev/null)
 ARTIFACTS := $(CONTRACTS)/out/.stamp
 
-.PHONY: help demo demo-zkml test setup chromium contracts test-contracts test-rust lint lint-contracts lint-rust mutants mutants-changed \
+.PHONY: help demo demo-zkml test setup chromium nextest contracts test-contracts test-rust lint lint-contracts lint-rust mutants mutants-changed \
 	slither snapshots bench fmt clean guests guest-check train-check
 
 help: ## this list
@@ -67,6 +66,12 @@ chromium:
 	  { $$sudo apt-get update -q && $$sudo apt-get install -q -y --no-install-recommends chromium chromium-driver; } \
 	  || { echo 'error: chromium and chromedriver are not on PATH and apt cannot install them: install both' >&2; exit 1; }; }
 
+# The test runner: tests of this project count on a process of their own.
+nextest:
+	@cargo nextest --version >/dev/null 2>&1 || { \
+	  echo 'building cargo-nextest, which runs the tests'; \
+	  cargo install --locked --root target/tools cargo-nextest --version 0.9.143; }
+
 # ---- tests ----
 
 test-contracts: contracts ## Solidity: unit, fuzz, invariants, attacks, gas snapshots, trace of the requirements
@@ -74,9 +79,9 @@ test-contracts: contracts ## Solidity: unit, fuzz, invariants, attacks, gas snap
 	$(CONTRACTS)/tools/gas --check
 	node $(CONTRACTS)/tools/mutants.mjs --trace
 
-test-rust: contracts chromium ## Rust: unit to end-to-end, the demos included
-	cargo build -p zkpool-cli -p zkpool-demo -p zkpool-digits -p zkpool-demo-zkml
-	cargo $(NEXTEST) --workspace
+test-rust: contracts chromium nextest ## Rust: unit to end-to-end, the demos included
+	cargo build --workspace --all-targets
+	cargo nextest run --workspace --no-fail-fast
 	cargo test --doc --workspace --quiet
 
 mutants: contracts ## breaks the contracts on purpose: every mutant must be caught by its own test

@@ -8,6 +8,7 @@ pub mod error;
 pub mod money;
 pub mod process;
 pub mod report;
+pub mod run;
 pub mod scenes;
 pub mod semaphore;
 pub mod stage;

@@ -6,89 +6,36 @@
 //! ceremony. A Semaphore witness is an identity's secret: whoever proves it could use it.
 
 use clap::Parser;
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 use zkpool_demo::actors::{Actor, Character, Operator, SLOTS, Scenery, Trusted};
-use zkpool_demo::error::{Attempt, DemoError, Result};
+use zkpool_demo::error::{Attempt, Result};
 use zkpool_demo::money::{Ledger, SlotOf};
 use zkpool_demo::process::Process;
-use zkpool_demo::report::{BeforeAfter, Outcome, Report, Timeline};
+use zkpool_demo::report::{BeforeAfter, Outcome, Report};
+use zkpool_demo::run::Options;
 use zkpool_demo::scenes::{Play, start_provers};
 use zkpool_demo::semaphore::{Circuit, OnChain};
-use zkpool_demo::stage::{Stage, ether};
+use zkpool_demo::stage::ether;
 use zkpool_protocol::ProofKind;
 
 /// Runs the whole road on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "zkpool-demo", version)]
 struct Args {
-    /// Write the summary as JSON to this file, too
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Keep data and logs in this directory (default: a temporary one that is removed)
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
-    /// The zkpool binary (default: the one beside this program)
-    #[arg(long, value_name = "FILE")]
-    zkpool: Option<PathBuf>,
+    #[command(flatten)]
+    options: Options,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = Args::parse();
-    let played = tokio::select! {
-        played = run(&args) => played,
-        _ = interrupted() => Err(DemoError::new("running the demo", "it was interrupted; everything is stopped")),
-    };
-    match played {
-        Ok(report) => {
-            report.print();
-            if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(error) => {
-            eprintln!("\nthe demo failed: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    Args::parse().options.play(async |scenery| play(scenery).await.map(Some)).await
 }
 
-/// Dropping what runs kills the processes: nothing is left.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () }
-        }
-        _ => std::future::pending().await,
-    }
-}
-
-async fn run(args: &Args) -> Result<Report> {
-    let timeline = Timeline::begin();
-    let temporary = tempfile::tempdir().attempt("making a directory")?;
-    let dir = args.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
-    std::fs::create_dir_all(&dir).attempt(format!("making {}", dir.display()))?;
-    let dir = dir.canonicalize().attempt("finding the directory")?;
-    let zkpool = match &args.zkpool {
-        Some(path) => path.clone(),
-        None => std::env::current_exe().attempt("finding this program")?.with_file_name("zkpool"),
-    };
-    timeline.title("Setting up");
-    let circuit = Circuit::find(&zkpool)?;
-    let stage = Stage::set().await?;
-    timeline.say("chain", format!("anvil at {}, ZKPool at {}", stage.anvil.url(), stage.domain.pool));
-    let semaphore = OnChain::deploy(&stage).await?;
-    timeline.say("chain", format!("Semaphore as published, at {}", semaphore.semaphore));
-    let scenery = Scenery { zkpool, dir, stage, timeline };
-    let report = play(&scenery, circuit, semaphore).await?;
-    if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&report).attempt("writing the summary")?;
-        std::fs::write(path, text).attempt(format!("writing {}", path.display()))?;
-    }
-    Ok(report)
-}
-
-async fn play(scenery: &Scenery, circuit: Circuit, semaphore: OnChain) -> Result<Report> {
+async fn play(scenery: &Scenery) -> Result<Report> {
     let (timeline, stage) = (scenery.timeline, &scenery.stage);
+    let circuit = Circuit::find(&scenery.zkpool)?;
+    let semaphore = OnChain::deploy(stage).await?;
+    timeline.say("chain", format!("Semaphore as published, at {}", semaphore.semaphore));
     let cheap = Character::plain("operator A");
     let dear = Character { premium_bps: 100, ..Character::plain("operator B") };
     let (kind, program) = (ProofKind::Groth16Bn254, circuit.manifest.id());

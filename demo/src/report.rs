@@ -1,6 +1,7 @@
 //! What the demo says: a timeline while it works, a summary at the end, the same as data.
 
 use crate::money::Balances;
+use crate::run::Summary;
 use alloy::primitives::{Address, B256, U256};
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Instant};
@@ -106,9 +107,12 @@ pub fn amount(value: U256) -> String {
     if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") }
 }
 
-impl Report {
-    /// The summary for people.
-    pub fn print(&self) {
+impl Summary for Report {
+    fn ok(&self) -> bool {
+        self.ok
+    }
+
+    fn print(&self) {
         println!("\n\x1b[1mWho has what\x1b[0m (wallet and pool together, in whole tokens)");
         let (before, after) = (&self.balances.before, &self.balances.after);
         for (party, tokens) in &after.wallets {

@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn the_way_to_the_end_goes_over_the_tree() {
-        let mut growth = Growth::new(BlobId::of(b"p"), ProofKind::Risc0Succinct);
+        let mut growth = Growth::new(BlobId::of(b"p"), ProofKind::Risc0Succinct, 0);
         let segment = SegmentRef { blob: BlobId::of(b"s"), po2: 18, claim: B256::ZERO };
         let mut jobs: Vec<Job> = (0..3).flat_map(|_| growth.segment(&segment)).collect();
         jobs.extend(growth.finish(&[]));

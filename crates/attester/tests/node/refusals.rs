@@ -116,7 +116,8 @@ async fn a_stranger_does_not_start_and_a_member_that_has_not_joined_waits() {
     assert!(matches!(error, AttesterError::NotAMember { .. }), "{error}");
 
     let late = &world.members[2];
-    let mut node = Seat::new(late).run(&world, &[&operator]);
+    let seat = Seat::new(late);
+    let mut node = seat.run(&world, &[&operator]);
     node.hears(|event| matches!(event, Event::NotLive { .. }).then_some(())).await;
     assert!(operator.script().signed.is_empty());
     world.join(late).await;

@@ -15,7 +15,8 @@ async fn an_operator_that_goes_down_is_waited_for_and_holds_up_no_other() {
     let world = World::new().await;
     let (mut first, second) = (FakeOperator::start(&world), FakeOperator::start(&world));
     first.down();
-    let mut node = Seat::new(&world.members[0]).run(&world, &[&first, &second]);
+    let seat = Seat::new(&world.members[0]);
+    let mut node = seat.run(&world, &[&first, &second]);
     let url = first.url();
     node.hears(|event| match event {
         Event::OperatorTrouble { operator, code: ErrorCode::TimedOut, .. } => (operator == url).then_some(()),
@@ -34,7 +35,8 @@ async fn an_operator_that_goes_down_is_waited_for_and_holds_up_no_other() {
 async fn a_receipt_that_does_not_come_holds_up_no_other_and_is_asked_for_again() {
     let world = World::new().await;
     let operator = FakeOperator::start(&world);
-    let mut node = Seat::new(&world.members[0]).run(&world, &[&operator]);
+    let seat = Seat::new(&world.members[0]);
+    let mut node = seat.run(&world, &[&operator]);
     let bytes = receipt(1, IMAGE, b"ask:1");
     let missing = claim(1, IMAGE, b"ask:1", &bytes);
     operator.script().open.push(missing.clone());

@@ -1,10 +1,6 @@
 //! The guests in `tests/guests`, and their inputs.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 use zkpool_backends::{
     Input, Limits, ProgramFiles,
     risc0::{Risc0Backend, WorkerCommand},
@@ -73,8 +69,4 @@ pub(crate) fn backend() -> Risc0Backend {
     let arguments = ["--exact", "prove::the_process_of_a_step", "--ignored", "--nocapture"];
     let command = [exe.into_os_string()].into_iter().chain(arguments.map(Into::into)).collect();
     Risc0Backend::new(Limits::default(), Some(WorkerCommand { command })).unwrap()
-}
-
-pub(crate) fn read(path: &Path) -> Vec<u8> {
-    fs::read(path).unwrap()
 }

@@ -5,4 +5,6 @@
 
 mod execute;
 mod guests;
+mod made;
 mod prove;
+mod receipts;

@@ -131,13 +131,20 @@ fn what_the_documents_tell_to_run_works() {
     ];
     let (mut shell, mut toml) = (Blocks::read("sh", here.clone()), Blocks::read("toml", here));
 
-    // README.md: what make would do. (This test is part of `make test`, and the demo has a test of its own.)
-    for target in ["make demo", "make test"] {
-        let block = shell.take("README.md", target);
-        let mut make = std::process::Command::new("make");
-        make.arg("-n").args(block.split_whitespace().skip(1)).current_dir(root());
-        assert!(make.output().unwrap().status.success(), "{block}");
+    // What make would do. (This test is part of `make test`, and the demos have tests of their own.)
+    for (document, target) in [("README.md", "make demo"), ("README.md", "make test"), ("zkml.md", "make demo-zkml")] {
+        for line in shell.take(document, target).lines() {
+            let mut make = std::process::Command::new("bash");
+            make.args(["-c", &line.replacen("make ", "make -n ", 1)]).current_dir(root());
+            assert!(make.output().unwrap().status.success(), "{line}");
+        }
     }
+
+    // docs/zkml.md
+    let digits = Reader::new(&stage, "digits", vec![]);
+    std::os::unix::fs::symlink(root().join("examples"), digits.dir.join("examples")).unwrap();
+    fs::write(digits.dir.join("batch.in"), [&1u32.to_be_bytes()[..], &[3; 64]].concat()).unwrap();
+    digits.run(&shell.take("zkml.md", "zkpool program inspect"));
 
     // docs/operator.md
     let mut operator = Reader::new(&stage, "operator", vec![]);

@@ -45,7 +45,7 @@ pub struct Outcome {
 }
 
 pub fn graph(segments: u32, po2: u32, receipt: ProofKind) -> Vec<Job> {
-    let mut growth = Growth::new(BlobId::of(b"program"), receipt);
+    let mut growth = Growth::new(BlobId::of(b"program"), receipt, 0);
     let segment = SegmentRef { blob: BlobId::of(b"segment"), po2, claim: B256::ZERO };
     let mut jobs: Vec<Job> = (0..segments).flat_map(|_| growth.segment(&segment)).collect();
     jobs.extend(growth.finish(&[]));

@@ -12,8 +12,6 @@ use zkpool_chain::{
 use zkpool_protocol::{ErrorCode, Quote, TaskId, TaskState};
 use zkpool_store::{Millis, Role, TaskRecord};
 
-/// Largest proof that is read back, in bytes.
-const MAX_PROOF: u64 = 1 << 20;
 /// Wait after the first failure of a task's transaction; doubles with each, up to [`LONGEST_WAIT`]. In milliseconds.
 const FIRST_WAIT: Millis = 2_000;
 const LONGEST_WAIT: Millis = 60_000;
@@ -59,7 +57,7 @@ fn may_be_revealed(ctx: &Context, task: &TaskRecord, head: &Head) -> bool {
 async fn submit(ctx: &Context, task: &TaskRecord) -> OpResult<()> {
     let Some((id, quote)) = &task.quote else { return Ok(()) };
     let Some(blob) = task.proof else { return Ok(()) };
-    let Some(proof) = ctx.blobs.read(blob, MAX_PROOF).await? else {
+    let Some(proof) = ctx.blobs.read(blob, zkpool_api::MAX_PROOF as u64).await? else {
         return Err(OpError::new(
             ErrorCode::Storage,
             format!("the proof of task {id} ({blob}) is not among the blobs"),

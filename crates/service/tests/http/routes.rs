@@ -160,7 +160,7 @@ async fn what_provers_say_of_jobs_is_checked() {
         post("fail", body).await.refused(400, "bad_request");
     }
     post("fail", json!({ "fence": 1, "code": "no_such_code", "message": "" })).await.refused(400, "bad_request");
-    let proof = zkpool_protocol::Bytes::from(vec![0; 64 * 1024 + 1]);
+    let proof = zkpool_protocol::Bytes::from(vec![0; zkpool_api::MAX_PROOF + 1]);
     post("result", json!({ "fence": 1, "proof": proof })).await.refused(413, "too_large");
     post("result", json!({ "fence": 1, "proof": "0xzz" })).await.refused(400, "bad_request");
 }

@@ -13,7 +13,7 @@ fn segment(n: u32) -> SegmentRef {
 
 /// What a task with a succinct receipt grows by: one list of jobs per segment, and the last one.
 fn growth(segments: u32) -> Vec<(u32, Vec<Job>)> {
-    let mut growth = Growth::new(guest().id(), ProofKind::Risc0Succinct);
+    let mut growth = Growth::new(guest().id(), ProofKind::Risc0Succinct, 0);
     let mut steps = Vec::new();
     for n in 0..segments {
         let first = growth.count();
@@ -107,6 +107,41 @@ pub async fn only_a_task_that_is_being_proven_grows(store: Subject) {
     let late = store.extend_task(task.key, steps[1].0, &steps[1].1, false, 7).await;
     assert!(matches!(late, Err(StoreError::Moved { .. })), "{late:?}");
     assert!(store.jobs_of(task.key).await.unwrap().iter().all(|job| job.state == JobState::Cancelled));
+}
+
+/// Its jobs are cancelled for good, and a new graph stands behind them; work that is under way comes to nothing.
+pub async fn an_unfinished_graph_is_left_and_another_begun(store: Subject) {
+    let task = growing(&store, 1).await;
+    assert_eq!(store.abandon_graph(task.key, 5).await.unwrap(), 0, "there was nothing to leave");
+    let steps = growth(1);
+    let (_, jobs) = &steps[0];
+    store.extend_task(task.key, 0, jobs, false, 5).await.unwrap();
+    let lease = store.grant_lease(at(&task, 0), &joined(&store, 1).await, false, 100, 6).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(store.abandon_graph(task.key, 7).await.unwrap(), 2);
+    }
+    assert_eq!(store.task_by_key(task.key).await.unwrap().unwrap().first_job, 2);
+    let over = store.complete_job(&result(&lease), 8).await;
+    assert!(matches!(over, Err(StoreError::LeaseLost)), "{over:?}");
+
+    let mut again = Growth::new(guest().id(), ProofKind::Risc0Succinct, 2);
+    let jobs = again.segment(&segment(9));
+    store.extend_task(task.key, 2, &jobs, false, 9).await.unwrap();
+    store.extend_task(task.key, again.count(), &again.finish(&[]), true, 10).await.unwrap();
+    assert!(matches!(store.abandon_graph(task.key, 11).await, Err(StoreError::Moved { .. })), "it is complete");
+
+    // The chain takes back the publication, and gives it again.
+    store.advance(&rewind(9, DAWN), 12).await.unwrap();
+    store.advance(&block(10, DAWN + 1, vec![published(&task)]), 13).await.unwrap();
+    let states = store.jobs_of(task.key).await.unwrap();
+    assert_eq!(
+        states.iter().map(|job| job.state).collect::<Vec<_>>(),
+        [JobState::Cancelled, JobState::Cancelled, JobState::Ready, JobState::Waiting, JobState::Waiting]
+    );
+    finish(&store, at(&task, 2), 1).await;
+    finish(&store, at(&task, 3), 1).await;
+    let done = store.complete_own_job(at(&task, 4), BlobId::of(b"sealed"), 14).await.unwrap();
+    assert_eq!(done.task, TaskState::Proven);
 }
 
 /// It is published again, and goes on with the segments of the size that was chosen.

@@ -86,6 +86,7 @@ macro_rules! store_conformance {
             a_graph_grows_and_what_is_there_is_recognised
             a_task_is_proven_only_when_its_graph_is_complete
             only_a_task_that_is_being_proven_grows
+            an_unfinished_graph_is_left_and_another_begun
             a_graph_that_has_not_grown_yet_survives_a_reorganisation
             a_job_of_the_services_own_is_never_leased
             results_are_seen_by_whoever_needs_them_and_in_their_order

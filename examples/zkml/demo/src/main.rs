@@ -3,25 +3,21 @@
 use alloy::primitives::U256;
 use clap::Parser;
 use rand::{SeedableRng, rngs::StdRng};
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 use zkpool_demo::{
-    actors::{Actor, Character, Operator, Scenery, Trusted, start_prover},
+    actors::{Actor, Scenery, start_prover},
     error::{Attempt, DemoError, Result},
     process::Process,
-    report::Timeline,
-    stage::{Stage, ether},
+    run::Options,
 };
 use zkpool_demo_zkml::{
+    cast::Cast,
     customer::{Asked, Drawn},
     ground::Ground,
-    parties::{Application, attest, join},
+    parties::Application,
     summary::{Summary, provers, steps, text},
 };
-use zkpool_digits::wish::manifest;
 use zkpool_protocol::ProofKind;
-
-/// Of three members.
-const THRESHOLD: u64 = 2;
 
 /// Draws digits, has a pool of machines prove which they are, and ends with the answer in a contract.
 #[derive(Debug, Parser)]
@@ -42,101 +38,29 @@ struct Args {
     /// Minutes that the answer may take
     #[arg(long, default_value_t = 45, value_name = "MINUTES")]
     bound: u64,
-    /// Write the summary as JSON to this file, too
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Keep data and logs in this directory (default: a temporary one that is removed)
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
-    /// The zkpool binary (default: the one beside this program)
-    #[arg(long, value_name = "FILE")]
-    zkpool: Option<PathBuf>,
+    #[command(flatten)]
+    options: Options,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let played = tokio::select! {
-        played = run(&args) => played,
-        () = interrupted() => Err(DemoError::new("running the demo", "it was interrupted; everything is stopped")),
-    };
-    match played {
-        Ok(Some(summary)) => {
-            summary.print();
-            if summary.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Ok(None) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("\nthe demo failed: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Dropping what runs kills the processes: nothing is left.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () }
-        }
-        _ => std::future::pending().await,
-    }
-}
-
-async fn run(args: &Args) -> Result<Option<Summary>> {
-    let timeline = Timeline::begin();
-    let temporary = tempfile::tempdir().attempt("making a directory")?;
-    let dir = args.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
-    std::fs::create_dir_all(&dir).attempt(format!("making {}", dir.display()))?;
-    let dir = dir.canonicalize().attempt("finding the directory")?;
-    let zkpool = match &args.zkpool {
-        Some(path) => path.clone(),
-        None => std::env::current_exe().attempt("finding this program")?.with_file_name("zkpool"),
-    };
-    timeline.title("Setting up");
-    let stage = Stage::set().await?;
-    let scenery = Scenery { zkpool, dir, stage, timeline };
-    let summary = play(&scenery, args).await?;
-    if let (Some(path), Some(summary)) = (&args.json, &summary) {
-        let text = serde_json::to_string_pretty(summary).attempt("writing the summary")?;
-        std::fs::write(path, text).attempt(format!("writing {}", path.display()))?;
-    }
-    Ok(summary)
+    args.options.play(async |scenery| play(scenery, &args).await).await
 }
 
 async fn play(scenery: &Scenery, args: &Args) -> Result<Option<Summary>> {
-    let (timeline, stage) = (scenery.timeline, &scenery.stage);
+    let timeline = scenery.timeline;
     let kind = if args.succinct { ProofKind::Risc0Succinct } else { ProofKind::Risc0Composite };
-    let members = ["member 1", "member 2", "member 3"].map(Actor::new);
     let workers = ["prover 1", "prover 2", "prover 3"].map(Actor::new);
     let owner = Actor::new("application");
 
-    let ground = Ground::lay(stage, &members.each_ref().map(Actor::address), THRESHOLD).await?;
-    timeline.say("chain", format!("anvil at {}, ZKPool at {}", stage.anvil.url(), stage.domain.pool));
-    timeline.say("chain", format!("DigitOracle at {}, its committee at {}", ground.oracle, ground.committee));
-    let trusted = [Trusted { verifier: ground.committee, kind, program: manifest().id() }];
-    let operator = Operator::new(scenery, &Character::plain("operator"), &trusted)?;
-    stage.fund(operator.owner.address(), ether(100)).await?;
-    stage.anvil.set_ether(operator.hot.address(), ether(10)).await.attempt("funding a signer")?;
-    stage.mine_by_the_second().await?;
-
-    for member in &members {
-        join(scenery, &ground, member).await?;
-    }
-    if !ground.seated(stage).await? {
-        return Err(DemoError::new("seating the committee", "the contract says that it has no quorum"));
-    }
-    timeline.say("committee", "three members have put up their stakes; two must sign");
-    let mut service = operator.serve(scenery)?;
-    let mut others = Vec::new();
-    for member in &members {
-        others.push(attest(scenery, &ground, member, &operator)?);
-    }
+    let mut cast = Cast::gather(scenery, kind).await?;
+    let mut others = cast.attest(scenery, &cast.members)?;
     for worker in &workers {
-        others.push(start_prover(scenery, worker, &operator)?);
+        others.push(start_prover(scenery, worker, &cast.operator)?);
     }
-    operator.ready(scenery, &mut service, 3).await?;
+    cast.operator.ready(scenery, &mut cast.service, 3).await?;
+    let Cast { ground, operator, service, .. } = cast;
     others.push(service);
     timeline.say("operator", format!("serves at {}, three provers there, slots open", operator.url));
     let mut application = Application::start(scenery, &ground, &owner, &operator, kind).await?;

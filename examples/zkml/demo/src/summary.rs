@@ -62,9 +62,12 @@ pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-impl Summary {
-    /// For people.
-    pub fn print(&self) {
+impl zkpool_demo::run::Summary for Summary {
+    fn ok(&self) -> bool {
+        self.ok
+    }
+
+    fn print(&self) {
         let digits = |digits: &[u8]| digits.iter().map(u8::to_string).collect::<Vec<_>>().join(" ");
         println!("\n\x1b[1mThe answer, on chain\x1b[0m");
         println!("  drawn        {}", digits(&self.drawn));

@@ -1,10 +1,8 @@
-//! Real results of a task of two segments (the guest `hash`, one iteration), made by
-//! `cargo test -p zkpool-backends --features risc0 fixtures -- --ignored`.
+//! What the verifiers say of real results: real ones pass, and whatever is changed about them is named.
 
+use crate::made::{Made, journal};
 use alloy_primitives::B256;
 use risc0_zkvm::{MaybePruned, ReceiptClaim, SegmentReceipt, SuccinctReceipt, sha::Digestible};
-use sha2::{Digest as _, Sha256};
-use std::{fs, path::PathBuf};
 use zkpool_protocol::{Operation, ProofKind, zkvm};
 use zkpool_verifiers::{
     risc0::{ProofBytes, ReceiptError, Step, composite, receipt_hash, succinct, verify_assumption, verify_receipt},
@@ -12,17 +10,11 @@ use zkpool_verifiers::{
 };
 
 fn data(name: &str) -> Vec<u8> {
-    fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/risc0/data").join(name)).unwrap()
+    Made::get().read(name)
 }
 
 fn claims() -> [B256; 2] {
-    let text = String::from_utf8(data("claims")).unwrap();
-    let claims: Vec<B256> = text.lines().map(|line| line.parse().unwrap()).collect();
-    claims.try_into().unwrap()
-}
-
-fn journal() -> Vec<u8> {
-    Sha256::digest([9; 32]).to_vec()
+    Made::get().claims()
 }
 
 fn image() -> B256 {
