@@ -22,15 +22,16 @@ SOL := $(shell find $(CONTRACTS)/src $(CONTRACTS)/test -name '*.sol' 2>/dev/null
 ARTIFACTS := $(CONTRACTS)/out/.stamp
 
 .PHONY: help demo demo-zkml test setup chromium nextest contracts test-contracts test-rust lint lint-contracts lint-rust mutants mutants-changed \
-	slither snapshots bench fmt clean guests guest-check train-check
+	slither snapshots bench bench-zkml fmt clean guests guest-check train-check
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 # ---- the two commands ----
 
+# Without the zkVM, whose C++ takes minutes to compile.
 demo: contracts ## sets everything up and runs the whole road on this machine (ARGS='--json FILE')
-	cargo build --release -p zkpool-cli -p zkpool-demo
+	cargo build --release --no-default-features -p zkpool-cli -p zkpool-demo
 	target/release/zkpool-demo $(ARGS)
 
 demo-zkml: contracts ## a drawn digit, proven in pieces by three machines, answered on chain (ARGS='--succinct --page …')
@@ -128,9 +129,13 @@ slither: contracts ## static analysis of the contracts (installs slither into .v
 	cd $(CONTRACTS) && ../.venv/bin/slither . --config-file slither.config.json --fail-medium
 
 bench: contracts ## the service with an instant prover; Groth16 against snarkjs
-	cargo build --release -p zkpool-cli -p zkpool-demo
+	cargo build --release --no-default-features -p zkpool-cli -p zkpool-demo
 	target/release/zkpool-bench
 	bench/groth16_vs_snarkjs.sh
+
+bench-zkml: contracts ## zkVM jobs through the pool against RISC Zero's own prover in one process (ARGS='--rounds 3')
+	cargo build --release -p zkpool-cli -p zkpool-digits -p zkpool-demo-zkml
+	target/release/zkpool-bench-zkml $(ARGS)
 
 clean: ## removes what was built
 	rm -rf target $(CONTRACTS)/out $(CONTRACTS)/cache $(CONTRACTS)/node_modules $(CONTRACTS)/lib .venv

@@ -15,7 +15,7 @@ snarkjs=contracts/node_modules/.bin/snarkjs
 [ -e "$artifacts.zkey" ] || { echo "$artifacts.zkey is missing: run \`make setup\` first" >&2; exit 1; }
 
 # With the packages that `make demo` builds, so that cargo takes what it has built for them.
-cargo build --release --quiet -p zkpool-cli -p zkpool-demo -p zkpool-backends --example prove
+cargo build --release --quiet --no-default-features -p zkpool-cli -p zkpool-demo -p zkpool-backends --example prove
 ours=${CARGO_TARGET_DIR:-target}/release/examples/prove
 
 work=$(mktemp -d)

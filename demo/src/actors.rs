@@ -181,14 +181,15 @@ impl Operator {
     }
 }
 
-/// Starts a prover agent for one operator.
-pub fn start_prover(scenery: &Scenery, prover: &Actor, operator: &Operator) -> Result<Process> {
+/// Starts a prover agent for one operator; `options` are further options of `zkpool prover run`.
+pub fn start_prover(scenery: &Scenery, prover: &Actor, operator: &Operator, options: &[&str]) -> Result<Process> {
     let name = prover.name.replace(' ', "-");
     let mut command = Command::new(&scenery.zkpool);
     command
         .args(["prover", "run", "--key", "env:PROVER_KEY", "--jobs", "1", "--operator", &operator.url])
         .args(["--device", &name, "--state"])
         .arg(scenery.dir.join(&name))
+        .args(options)
         .env("PROVER_KEY", prover.secret());
     Process::start(&name, &scenery.dir, command).attempt("starting a prover")
 }

@@ -1,8 +1,9 @@
 //! Child processes that end with this one.
 
 use nix::{
+    sched::{CpuSet, sched_setaffinity},
     sys::signal::{Signal, kill},
-    unistd::Pid,
+    unistd::{Pid, SysconfVar, sysconf},
 };
 use std::{
     fs::File,
@@ -53,6 +54,24 @@ impl Process {
         }
     }
 
+    /// CPU time that it and its children that have ended took, in seconds: proc_pid_stat(5).
+    pub fn cpu_seconds(&self) -> io::Result<f64> {
+        cpu_seconds(&self.child.id().to_string())
+    }
+
+    /// Keeps it, and the children that it starts from now on, on one core.
+    pub fn pin(&self, core: usize) -> io::Result<()> {
+        let mut set = CpuSet::new();
+        set.set(core)?;
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()))?;
+        for task in tasks {
+            if let Some(thread) = task?.file_name().to_str().and_then(|name| name.parse().ok()) {
+                sched_setaffinity(Pid::from_raw(thread), &set)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Ends it without a chance to tidy up, as a power cut would.
     pub fn kill(mut self) -> io::Result<()> {
         self.child.kill()?;
@@ -99,4 +118,14 @@ impl Drop for Process {
             let _ = self.child.wait();
         }
     }
+}
+
+/// CPU time of a process (`self` for this one) and of its children that have ended, in seconds: proc_pid_stat(5).
+pub fn cpu_seconds(process: &str) -> io::Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name, in parentheses, may hold anything. After it: user and system time, and the children's.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(4);
+    let ticks: f64 = fields.filter_map(|field| field.parse::<f64>().ok()).sum();
+    let per_second = sysconf(SysconfVar::CLK_TCK)?.unwrap_or(100);
+    Ok(ticks / per_second as f64)
 }

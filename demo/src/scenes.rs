@@ -366,7 +366,7 @@ impl Seen {
 
 /// Starts both provers of an operator.
 pub fn start_provers(scenery: &Scenery, provers: &[Actor], operator: &Operator) -> Result<Vec<Process>> {
-    provers.iter().map(|prover| start_prover(scenery, prover, operator)).collect()
+    provers.iter().map(|prover| start_prover(scenery, prover, operator, &[])).collect()
 }
 
 /// A client that only looks.

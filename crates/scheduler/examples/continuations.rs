@@ -40,6 +40,23 @@ fn main() {
             );
         }
     }
+    println!("\n256 segments of 2^18 cycles; machines of 1,770 cycles/s, or of half to one and a half of it\n");
+    println!("| receipt | machines | all alike: bound | decide | ratio | all sorts: bound | decide | ratio |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+    for receipt in [ProofKind::Risc0Composite, ProofKind::Risc0Succinct] {
+        let jobs = graph(256, 18, receipt);
+        for count in [4, 8, 16, 32, 64] {
+            let alike = vec![slow.clone(); count];
+            let sorts = (0..count).map(|at| machine(8, 1_770.0 * (0.5 + (at % 11) as f64 / 10.0))).collect::<Vec<_>>();
+            let played = [alike, sorts].map(|machines| {
+                let (best, made) =
+                    (bound(&jobs, &machines), play(&jobs, &machines, 1 << 40, &Rules::default()).makespan);
+                let seconds = |millis: Millis| millis as f64 / 1_000.0;
+                format!("{:.0} s | {:.0} s | {:.3}", seconds(best), seconds(made), best as f64 / made as f64)
+            });
+            println!("| {receipt} | {count} | {} | {} |", played[0], played[1]);
+        }
+    }
     println!("\nOne decision over 10,000 provers and 10,000 jobs: {} ms", decision());
     println!("A plan over 10,000 machines, 500 to 4,000 segments: {} ms", planning());
 }

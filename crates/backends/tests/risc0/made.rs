@@ -1,90 +1,21 @@
-//! A task of two segments, really proven: once, for all tests of a build, as it takes minutes.
+//! Real segments and real results.
 
 use crate::guests::{Place, backend, hash_input, hashed};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Mutex,
-    time::UNIX_EPOCH,
-};
+use std::{fs, path::PathBuf, sync::Mutex};
 use zkpool_backends::{Backend, BackendError, Control, Step, Work, risc0::execute_worker};
-use zkpool_protocol::{B256, ExecuteReply, ExecuteRequest, PreflightBounds};
+use zkpool_protocol::{ExecuteReply, ExecuteRequest, PreflightBounds};
 
-/// Two segments of the `hash` guest, the last one small.
-const ITERATIONS: u32 = 1;
-const LIMIT: u32 = 14;
-
-/// What the task makes public.
-pub(crate) fn journal() -> Vec<u8> {
-    hashed(ITERATIONS)
-}
-
-/// Results by their names: `first.prove`, `last.prove`, `first.lift`, `last.lift`, `join`.
-pub(crate) struct Made(PathBuf);
-
-impl Made {
-    /// Made now, or before by another test of the same build.
-    pub(crate) fn get() -> Self {
-        let build = fs::metadata(std::env::current_exe().unwrap()).unwrap().modified().unwrap();
-        let build = build.duration_since(UNIX_EPOCH).unwrap().as_nanos();
-        let made = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join("risc0").join(build.to_string()));
-        fs::create_dir_all(&made.0).unwrap();
-        let lock = fs::File::create(made.0.with_file_name("lock")).unwrap();
-        lock.lock().unwrap();
-        if !made.path("complete").exists() {
-            for old in fs::read_dir(made.0.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path()) {
-                let _ = fs::remove_dir_all(old);
-            }
-            fs::create_dir_all(&made.0).unwrap();
-            made.make();
-        }
-        made
-    }
-
-    fn make(&self) {
-        let place = Place::of("hash");
-        let steps = segments(&place);
-        let step = |name: &str, step: &Step| {
-            fs::write(self.path(name), prove(&place, step).unwrap()).unwrap();
-            self.path(name)
-        };
-        let [first, last] = [step("first.prove", &steps[0]), step("last.prove", &steps[1])];
-        let lifts = [("first.lift", first), ("last.lift", last)];
-        let [left, right] = lifts.map(|(name, receipt)| step(name, &Step::Lift { receipt }));
-        step("join", &Step::Join { left, right });
-        fs::write(self.path("complete"), serde_json::to_vec(&steps.iter().map(claim).collect::<Vec<_>>()).unwrap())
-            .unwrap();
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
-        fs::read(self.path(name)).unwrap()
-    }
-
-    /// What the two segments' proofs must show.
-    pub(crate) fn claims(&self) -> [B256; 2] {
-        serde_json::from_slice(&self.read("complete")).unwrap()
-    }
-}
-
-fn claim(step: &Step) -> B256 {
-    let Step::Prove { claim, .. } = step else { panic!("{step:?}") };
-    *claim
-}
-
-/// The task's segments, each with what its proof must show: others in every run, as every run draws random numbers.
-pub(crate) fn segments(place: &Place) -> Vec<Step> {
-    let (files, input) = place.envelope(&hash_input(ITERATIONS));
+/// The segments of a run of the `hash` guest, each with what its proof must show. Others in every run: each draws random
+/// numbers to hide its memory.
+pub(crate) fn segments(place: &Place, iterations: u32, limit: u32) -> Vec<Step> {
+    let (files, input) = place.envelope(&hash_input(iterations));
     let directory = place.path("segments");
     fs::create_dir(&directory).unwrap();
     let request = ExecuteRequest {
         program: place.program.manifest.clone(),
         input,
         files,
-        segment_limit: LIMIT,
+        segment_limit: limit,
         directory,
         ahead: 1000,
         bounds: PreflightBounds { memory: 1 << 30, cpu_seconds: 60, cycles: 1 << 30 },
@@ -95,18 +26,46 @@ pub(crate) fn segments(place: &Place) -> Vec<Step> {
             ExecuteReply::Segment { path, claim, .. } => {
                 steps.lock().unwrap().push(Step::Prove { segment: path.clone(), claim: *claim });
             }
-            ExecuteReply::Finished { journal, .. } => assert_eq!(journal.as_ref(), hashed(ITERATIONS)),
+            ExecuteReply::Finished { journal, .. } => assert_eq!(journal.as_ref(), hashed(iterations)),
             ExecuteReply::Refused { message, .. } => panic!("{message}"),
         }
         Ok(())
     })
     .unwrap();
-    let steps = steps.into_inner().unwrap();
-    assert_eq!(steps.len(), 2);
-    steps
+    steps.into_inner().unwrap()
 }
 
 pub(crate) fn prove(place: &Place, step: &Step) -> Result<Vec<u8>, BackendError> {
     let work = Work { program: place.program.clone(), step: step.clone() };
     backend().prove(&work, &Control::new()).map(|outcome| outcome.result)
+}
+
+/// The committed results of a task of two segments, with which the verifiers are tested.
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../verifiers/tests/risc0/data").join(name)
+}
+
+/// Makes those that are not there: six minutes of CPU time for all of them.
+#[test]
+#[ignore = "makes the fixtures of the verifiers' tests"]
+fn fixtures() {
+    let place = Place::of("hash");
+    let make = |name: &str, step: &dyn Fn() -> Step| {
+        let path = fixture(name);
+        if !path.exists() {
+            fs::write(&path, prove(&place, &step()).unwrap()).unwrap();
+        }
+        path
+    };
+    fs::create_dir_all(fixture("")).unwrap();
+    if !fixture("first.prove").exists() {
+        let steps = segments(&place, 5, 16);
+        assert_eq!(steps.len(), 2);
+        make("first.prove", &|| steps[0].clone());
+        make("last.prove", &|| steps[1].clone());
+    }
+    let lift = |from: &str| Step::Lift { receipt: fixture(from) };
+    let left = make("first.lift", &|| lift("first.prove"));
+    let right = make("last.lift", &|| lift("last.prove"));
+    make("join", &|| Step::Join { left: left.clone(), right: right.clone() });
 }

@@ -7,4 +7,3 @@ mod execute;
 mod guests;
 mod made;
 mod prove;
-mod receipts;

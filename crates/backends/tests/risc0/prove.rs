@@ -1,8 +1,8 @@
 //! Steps that are really proven.
 
 use crate::{
-    guests::{Place, backend},
-    made::{Made, prove, segments},
+    guests::{Place, backend, hashed},
+    made::{fixture, prove, segments},
 };
 use std::{
     fs,
@@ -15,7 +15,7 @@ use zkpool_backends::{
     risc0::{Risc0Backend, WorkerCommand, prove_worker},
 };
 use zkpool_protocol::{ErrorCode, ProofKind, zkvm};
-use zkpool_verifiers::risc0::ReceiptError;
+use zkpool_verifiers::risc0::{ReceiptError, succinct, verify_receipt};
 
 /// How long a stopped step may go on: generous, as tests share the machine.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ fn a_segment_is_proven_and_tells_how_far_it_is() {
     let seen = Arc::new(Mutex::new(Vec::<Progress>::new()));
     let sink = Arc::clone(&seen);
     let control = Control::with(None, Some(Box::new(move |progress| sink.lock().unwrap().push(progress))));
-    let work = Work { program: place.program.clone(), step: segments(&place).remove(0) };
+    let work = Work { program: place.program.clone(), step: segments(&place, 1, 14).remove(1) };
     assert_eq!(backend().prove(&work, &control).unwrap().statement, None);
     let seen = seen.lock().unwrap();
     assert!(seen.windows(2).all(|two| two[0].stage <= two[1].stage && two[0].fraction <= two[1].fraction));
@@ -53,18 +53,21 @@ fn a_segment_is_proven_and_tells_how_far_it_is() {
 }
 
 #[test]
-fn what_are_no_neighbours_is_not_joined() {
-    let made = Made::get();
-    let step = Step::Join { left: made.path("last.lift"), right: made.path("first.lift") };
-    let error = prove(&Place::of("hash"), &step).unwrap_err();
+fn neighbours_are_joined_and_what_are_none_is_not() {
+    let place = Place::of("hash");
+    let (left, right) = (fixture("first.lift"), fixture("last.lift"));
+    let joined = prove(&place, &Step::Join { left: left.clone(), right: right.clone() }).unwrap();
+    let receipt = succinct(&joined, &hashed(5)).unwrap();
+    verify_receipt(ProofKind::Risc0Succinct, &receipt, place.image, &hashed(5)).unwrap();
+    let error = prove(&place, &Step::Join { left: right, right: left }).unwrap_err();
     assert!(matches!(error, BackendError::Worker { .. }), "{error}");
 }
 
 #[test]
 fn a_proof_of_another_claim_does_not_leave_the_backend() {
     let place = Place::of("hash");
-    let steps = segments(&place);
-    let [Step::Prove { segment, .. }, Step::Prove { claim, .. }] = &steps[..] else { panic!("{steps:?}") };
+    let steps = segments(&place, 1, 14);
+    let [Step::Prove { segment, .. }, Step::Prove { claim, .. }, ..] = &steps[..] else { panic!("{steps:?}") };
     let error = prove(&place, &Step::Prove { segment: segment.clone(), claim: *claim }).unwrap_err();
     assert!(matches!(error, BackendError::Receipt(ReceiptError::Claim { .. })), "{error}");
 }
@@ -72,7 +75,7 @@ fn a_proof_of_another_claim_does_not_leave_the_backend() {
 #[test]
 fn a_step_is_stopped_at_once_and_its_process_is_gone() {
     let place = Place::of("hash");
-    let step = segments(&place).remove(0);
+    let step = segments(&place, 1, 14).remove(0);
     let work = Work { program: place.program.clone(), step };
     let cancelled = Control::new();
     cancelled.cancel();
@@ -111,7 +114,7 @@ fn a_process_that_fails_is_told_by_its_last_words_and_is_the_machines_fault() {
 #[test]
 fn a_machine_without_the_memory_does_not_try_and_says_what_it_can_do() {
     let place = Place::of("hash");
-    let step = segments(&place).remove(0);
+    let step = segments(&place, 1, 14).remove(0);
     let work = Work { program: place.program.clone(), step };
     let small = |memory| Risc0Backend::new(Limits { memory, ..Limits::default() }, None).unwrap();
     let tiny = small(1 << 20);

@@ -1,7 +1,7 @@
-//! Receipts of the zkVM: the real wrapped one passes, and whatever is changed about it is named. (Those that must be proven
-//! first are tested where they are proven: crates/backends/tests/risc0/receipts.rs.)
+//! Receipts of the zkVM: real ones pass, and whatever is changed about them is named.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bytes;
 mod groth16;
+mod segments;

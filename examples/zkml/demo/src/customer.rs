@@ -38,7 +38,8 @@ impl Drawn {
         Self { digits, strokes }
     }
 
-    fn images(&self) -> Vec<Image> {
+    /// As the network sees them.
+    pub fn images(&self) -> Vec<Image> {
         self.strokes.iter().map(|strokes| image(strokes)).collect()
     }
 
@@ -57,13 +58,14 @@ pub struct Asked {
 }
 
 impl Application {
-    /// Asks over the page's routes; what happens goes to the timeline. At most `bound`.
+    /// Asks over the page's routes; what happens goes to the timeline, and every view of it to `watch`. At most `bound`.
     pub async fn ask(
         &mut self,
         scenery: &Scenery,
         drawn: &Drawn,
         bound: Duration,
         others: &mut [&mut Process],
+        watch: &mut dyn FnMut(&Value),
     ) -> Result<Asked> {
         let client = Client::builder().no_proxy().timeout(PRICED).build().attempt("making a client")?;
         let images: Vec<Vec<u8>> = drawn.images().iter().map(|image| image.to_vec()).collect();
@@ -78,6 +80,7 @@ impl Application {
         let look = async || {
             let view: Value = client.get(&question).send().await.ok()?.json().await.ok()?;
             told.news(scenery, &view);
+            watch(&view);
             (view["ended"] == true).then_some(view)
         };
         let view = scenery.wait("the answer", bound, &mut processes, look).await?;

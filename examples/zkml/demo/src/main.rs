@@ -56,8 +56,12 @@ async fn play(scenery: &Scenery, args: &Args) -> Result<Option<Summary>> {
 
     let mut cast = Cast::gather(scenery, kind).await?;
     let mut others = cast.attest(scenery, &cast.members)?;
+    // Each has a third of the machine, and memory for segments of 2^17 cycles.
+    let threads =
+        std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(workers.len())).to_string();
     for worker in &workers {
-        others.push(start_prover(scenery, worker, &cast.operator)?);
+        let options = ["--memory", "2GiB", "--threads", &threads];
+        others.push(start_prover(scenery, worker, &cast.operator, &options)?);
     }
     cast.operator.ready(scenery, &mut cast.service, 3).await?;
     let Cast { ground, operator, service, .. } = cast;
@@ -78,7 +82,7 @@ async fn play(scenery: &Scenery, args: &Args) -> Result<Option<Summary>> {
         application.ask_in_browser(scenery, &drawn, bound, &scenery.dir).await?
     } else {
         let mut alive: Vec<&mut Process> = others.iter_mut().collect();
-        application.ask(scenery, &drawn, bound, &mut alive).await?
+        application.ask(scenery, &drawn, bound, &mut alive, &mut |_| {}).await?
     };
     let mut summary = summarise(scenery, &ground, kind, &drawn, asked, args.browser).await?;
 
