@@ -14,7 +14,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 use tempfile::TempDir;
@@ -59,6 +59,8 @@ pub(crate) struct NoChain {
     pub(crate) head: Mutex<Option<Head>>,
     /// Verifiers that are there and accept everything, with their committees.
     pub(crate) verifiers: Mutex<BTreeMap<Address, Option<Committee>>>,
+    /// How many bytes of a journal are the question to every committee.
+    pub(crate) question: AtomicU32,
     /// What they were shown.
     pub(crate) shown: Mutex<Vec<zkpool_protocol::Bytes>>,
 }
@@ -116,8 +118,8 @@ impl Chain for NoChain {
             None => self.none().await,
         }
     }
-    async fn vouches_for(&self, committee: Address, _: B256) -> Result<bool, ChainError> {
-        Ok(self.committee(committee).await?.is_some())
+    async fn question_bytes(&self, committee: Address, _: B256) -> Result<Option<u32>, ChainError> {
+        Ok(self.committee(committee).await?.map(|_| self.question.load(Ordering::Relaxed)))
     }
     async fn is_live_member(&self, committee: Address, member: Address) -> Result<bool, ChainError> {
         Ok(self.committee(committee).await?.is_some_and(|committee| committee.members.contains(&member)))
