@@ -4,9 +4,9 @@
 //! task or a job only ever moves along [`TaskState`] and `JobState`, and only from the state that the caller saw.
 
 use crate::{
-    Advance, Advanced, AttestationRecord, Completion, InputRecord, JobCensus, JobRecord, LeaseOutcome, LeaseRecord, LogEntry,
-    Meta, Millis, NewResult, NewTask, NewWatch, Plan, Price, ProgramRecord, ProverDescription, ProverId, ProverRecord,
-    Refusal, Renewal, RequestId, StoreResult, TaskKey, TaskRecord, Workload,
+    Advance, Advanced, AttestationRecord, Completion, InputRecord, JobCensus, JobRecord, LeaseOutcome, LeaseRecord,
+    LogEntry, Meta, Millis, NewResult, NewTask, NewWatch, Plan, Price, ProgramRecord, ProverDescription, ProverId,
+    ProverRecord, Refusal, Renewal, RequestId, StoreResult, TaskKey, TaskRecord, Workload,
 };
 use async_trait::async_trait;
 use std::{fmt::Debug, ops::Range};
@@ -163,6 +163,8 @@ pub trait Store: TxJournal + Debug {
     async fn last_job(&self, key: TaskKey) -> StoreResult<Option<JobRecord>>;
     /// How a task's jobs stand, without the jobs.
     async fn job_census(&self, key: TaskKey) -> StoreResult<JobCensus>;
+    /// How many segments the graph has before this index, without what was abandoned.
+    async fn segments_before(&self, key: TaskKey, index: u32) -> StoreResult<u32>;
     /// A job.
     async fn job(&self, id: JobId) -> StoreResult<Option<JobRecord>>;
     /// What the dispatcher decides over.

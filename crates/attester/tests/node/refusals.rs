@@ -71,13 +71,17 @@ async fn what_is_refused_hides_nothing() {
     let open = operator.ask_honestly(last, b"ask:1");
     let mut node = seat.open(seat.config(&world, &[&operator]), world.chain.rpc()).unwrap();
     let mut refused = 0;
-    loop {
-        match node.next().await {
-            Event::Refused { .. } => refused += 1,
-            Event::Signed { task, .. } => break assert_eq!(task, open.task),
-            _ => {}
-        }
-    }
+    let signed = node
+        .hears(|event| match event {
+            Event::Refused { .. } => {
+                refused += 1;
+                None
+            }
+            Event::Signed { task, .. } => Some(task),
+            _ => None,
+        })
+        .await;
+    assert_eq!(signed, open.task);
     assert_eq!(refused, u32::from(last) - 1, "each once");
     node.stop().await.unwrap();
 }

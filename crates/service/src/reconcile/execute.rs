@@ -55,7 +55,7 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
             tokio::select! {
                 tasks = &mut look => break tasks?,
                 Some((key, ran)) = running.next() => {
-                    note(&mut broken, key, ran?);
+                    note(&mut broken, key, ran)?;
                     ended_meanwhile.push(key);
                 }
             }
@@ -91,7 +91,7 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
         };
         tokio::select! {
             Some((key, ran)) = running.next() => {
-                note(&mut broken, key, ran?);
+                note(&mut broken, key, ran)?;
                 under_way.remove(&key);
             }
             () = pause => {}
@@ -108,10 +108,11 @@ enum Ran {
     BrokeOff(OpError),
 }
 
-fn note(broken: &mut Backoff, key: TaskKey, (id, ran): (TaskId, Ran)) {
-    match ran {
-        Ran::Through => broken.forget(key),
-        Ran::BrokeOff(error) => {
+/// Notes how a run ended. Without the store nothing can go on.
+fn note(broken: &mut Backoff, key: TaskKey, ran: OpResult<(TaskId, Ran)>) -> OpResult<()> {
+    match ran? {
+        (_, Ran::Through) => broken.forget(key),
+        (id, Ran::BrokeOff(error)) => {
             let pause = broken.failed(key, &PAUSES);
             tracing::warn!(
                 task.id = %id,
@@ -122,9 +123,10 @@ fn note(broken: &mut Backoff, key: TaskKey, (id, ran): (TaskId, Ran)) {
             );
         }
     }
+    Ok(())
 }
 
-/// Runs a task's program to its end, or until the task is over. Fails if the store does: without it nothing can go on.
+/// Runs a task's program to its end, or until the task is over. Fails if the store does.
 async fn run(ctx: &Context, task: &TaskRecord) -> OpResult<(TaskId, Ran)> {
     let id = task.id().unwrap_or_default();
     match grow(ctx, task).await {

@@ -90,7 +90,9 @@ async fn consider(ctx: &Context, task: &TaskRecord, head: &Head) -> OpResult<()>
     }
     // As before a quote: what nobody signs for cannot be delivered, and the announcement binds.
     match committee::would_sign(ctx, &task.ask, &input).await {
-        Err(why) if matches!(why.code, ErrorCode::NoCommittee | ErrorCode::VerifierNotAllowed | ErrorCode::BadInput) => {
+        Err(why)
+            if matches!(why.code, ErrorCode::NoCommittee | ErrorCode::VerifierNotAllowed | ErrorCode::BadInput) =>
+        {
             tracing::debug!(task.id = %id, code = %why.code, "a rescue would pay, but the committee would not sign");
             return Ok(());
         }

@@ -52,6 +52,19 @@ pub(super) async fn take(store: &SqliteStore, key: TaskKey) -> StoreResult<JobCe
     Ok(census)
 }
 
+pub(super) async fn segments_before(store: &SqliteStore, key: TaskKey, index: u32) -> StoreResult<u32> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS segments FROM jobs
+         WHERE task = ?1 AND idx >= (SELECT first_job FROM tasks WHERE key = ?1) AND idx < ?2 AND operation = 'prove'",
+    )
+    .bind(key)
+    .bind(i64::from(index))
+    .fetch_one(store.read()?)
+    .await
+    .map_err(|error| StoreError::database("count a task's segments", error))?;
+    Fields::of(row).u32("segments")
+}
+
 pub(super) async fn stray_segments(store: &SqliteStore, key: TaskKey, from: u32) -> StoreResult<Vec<BlobId>> {
     // Whoever proves a segment can read it, and could upload it as an input of its own: what was uploaded stays.
     let rows = sqlx::query(

@@ -18,8 +18,8 @@ mod work;
 use crate::{
     Advance, Advanced, AttestationRecord, Completion, InputRecord, JobCensus, JobRecord, LeaseOutcome, LeaseRecord,
     LogEntry, Meta, Millis, NewResult, NewTask, NewWatch, Noted, Plan, Price, ProgramRecord, ProverDescription,
-    ProverId, ProverRecord, Refusal, Renewal, RequestId, Store, StoreError, StoreResult, TaskKey, TaskRecord,
-    Workload, lock::DatabaseLock,
+    ProverId, ProverRecord, Refusal, Renewal, RequestId, Store, StoreError, StoreResult, TaskKey, TaskRecord, Workload,
+    lock::DatabaseLock,
 };
 use async_trait::async_trait;
 use row::{Fields, int};
@@ -477,6 +477,10 @@ impl Store for SqliteStore {
 
     async fn job_census(&self, key: TaskKey) -> StoreResult<JobCensus> {
         census::take(self, key).await
+    }
+
+    async fn segments_before(&self, key: TaskKey, index: u32) -> StoreResult<u32> {
+        census::segments_before(self, key, index).await
     }
 
     async fn job(&self, id: JobId) -> StoreResult<Option<JobRecord>> {
