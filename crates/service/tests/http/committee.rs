@@ -174,7 +174,7 @@ async fn a_member_reads_on_behind_what_it_does_not_sign() {
     both.sort();
     assert_eq!(all, both, "by deadline, then by task");
     assert_eq!(listed(&format!("&after={}", all[0])).await, [all[1]]);
-    assert_eq!(listed(&format!("&after={}", all[1])).await, []);
+    assert!(listed(&format!("&after={}", all[1])).await.is_empty());
     let end = zkpool_store::End::DeliveredOnTime;
     service.says(20, zkpool_store::Fact::Ended { task: all[0], end }).await;
     assert_eq!(listed(&format!("&after={}", all[0])).await, [all[1]], "what is over keeps its place");
