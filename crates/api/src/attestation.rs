@@ -20,12 +20,17 @@ pub struct AttestationsQuery {
     #[serde(default)]
     #[param(maximum = 30)]
     pub wait: u32,
+    /// Only what stands behind this task in the order of the list: for a member that cannot or will not sign what it was
+    /// shown, and would see no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<schema::Word>)]
+    pub after: Option<TaskId>,
 }
 
 /// What waits for the member's signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AttestationsReply {
-    /// The most urgent first, at most 32; none if the wait is over.
+    /// The most urgent first, at most 32; none if the wait is over. Behind 32 there may be more: ask again with `after`.
     pub open: Vec<OpenAttestation>,
 }
 

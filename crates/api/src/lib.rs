@@ -36,14 +36,16 @@ pub use quote::{
     GuestRunView, Price, PublishedReply, PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus, RequestId,
 };
 pub use task::{
-    EventKind, ExecutionView, FailedAttempt, FailureKind, JobView, SealView, TaskEvent, TaskRole, TaskView, Timings,
-    TxState, TxView,
+    EventKind, ExecutionView, FailedAttempt, FailureKind, JobCount, JobView, SealView, TaskEvent, TaskRole, TaskView,
+    Timings, TxState, TxView,
 };
 
 /// The longest that `POST /v1/jobs/claim` waits for a job, in seconds.
 pub const MAX_CLAIM_WAIT: u32 = 30;
 /// The longest that `GET /v1/attestations` waits for a receipt to sign, in seconds.
 pub const MAX_ATTESTATION_WAIT: u32 = 30;
+/// How many of a task's jobs `GET /v1/tasks/{id}` and its events list at most.
+pub const MAX_TASK_JOBS: u32 = 2_000;
 /// How many receipts `GET /v1/attestations` names at most.
 pub const MAX_OPEN_ATTESTATIONS: usize = 32;
 /// The longest that `POST /v1/quotes` waits for the preflight before it answers 202, in seconds.

@@ -46,8 +46,12 @@ pub struct TaskView {
     /// How far a zkVM program has run again, to be proven: provers work while it still runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execution: Option<ExecutionView>,
-    /// Its jobs, by index. While a zkVM program runs they become more.
+    /// Its jobs, by index. While a zkVM program runs they become more. Of a large task at most 2,000, around the first one
+    /// that is not done.
     pub jobs: Vec<JobView>,
+    /// How many jobs it has in each state, those that are not listed included.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub job_counts: Vec<JobCount>,
     /// How far the receipt is on its way to what the contract takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal: Option<SealView>,
@@ -69,6 +73,16 @@ pub struct ExecutionView {
     pub segment_limit: u32,
     /// Whether it came to its end: there will be no more.
     pub complete: bool,
+}
+
+/// How many jobs are in a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobCount {
+    /// The state.
+    #[schema(value_type = schema::JobState)]
+    pub state: JobState,
+    /// How many.
+    pub count: u32,
 }
 
 /// A finished receipt, and what a committee says to it.
@@ -200,7 +214,8 @@ pub struct Timings {
     /// The service saw the delivery.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivered_at_ms: Option<u64>,
-    /// How long proving took (a duration): the longest way through the graph, as the provers measured it.
+    /// How long proving took (a duration): the longest way through the graph, as the provers measured it. Absent if not
+    /// all jobs are listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proving_ms: Option<u64>,
 }

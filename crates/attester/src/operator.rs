@@ -4,7 +4,11 @@ use crate::{
     AttesterError, Config, Event, Observer, Refusal,
     desk::{Desk, Fault},
 };
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use zkpool_api::{
@@ -14,6 +18,9 @@ use zkpool_protocol::{BlobId, TaskId};
 
 /// An operator that does not wait, or that lists only what is set aside, is not asked again before this.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// So many lists of an operator are read, one behind the other, before the first one is read again.
+const MAX_LISTS: u32 = 64;
 
 /// What was not signed, and for how long it is left alone.
 struct Aside {
@@ -30,6 +37,8 @@ pub(crate) struct Operator {
     observer: Arc<dyn Observer>,
     stop: CancellationToken,
     aside: HashMap<(TaskId, BlobId), Aside>,
+    /// What stood in the lists since the first one was read.
+    listed: HashSet<(TaskId, BlobId)>,
     failures: u32,
 }
 
@@ -58,6 +67,7 @@ impl Operator {
             observer: Arc::clone(observer),
             stop: stop.clone(),
             aside: HashMap::new(),
+            listed: HashSet::new(),
             failures: 0,
         })
     }
@@ -68,7 +78,8 @@ impl Operator {
     ///
     /// [`AttesterError::Slashed`].
     pub(crate) async fn run(mut self) -> Result<(), AttesterError> {
-        let query = AttestationsQuery { verifier: self.desk.view.address(), wait: self.config.wait };
+        let first = AttestationsQuery { verifier: self.desk.view.address(), wait: self.config.wait, after: None };
+        let (mut query, mut lists) = (first, 0);
         while !self.stop.is_cancelled() {
             let asked_at = Instant::now();
             let answer = tokio::select! {
@@ -76,13 +87,26 @@ impl Operator {
                 () = self.stop.cancelled() => break,
             };
             let wait = match answer {
-                Ok(reply) => match self.work(reply.open).await? {
-                    Some(wait) => wait,
-                    None => {
-                        self.failures = 0;
-                        PAUSE.min(self.config.backoff.max).saturating_sub(asked_at.elapsed())
+                Ok(reply) => {
+                    // Behind a full list there may be more: what is refused must not hide it.
+                    let full = reply.open.get(MAX_OPEN_ATTESTATIONS - 1).map(|open| open.task);
+                    lists += 1;
+                    let next = full.filter(|_| lists < MAX_LISTS);
+                    query = next.map_or(first, |_| AttestationsQuery { wait: 0, after: next, ..first });
+                    let worked = self.work(reply.open).await?;
+                    if next.is_none() {
+                        lists = 0;
+                        let listed = std::mem::take(&mut self.listed);
+                        self.aside.retain(|key, _| listed.contains(key));
                     }
-                },
+                    match worked {
+                        Some(wait) => wait,
+                        None => {
+                            self.failures = 0;
+                            PAUSE.min(self.config.backoff.max).saturating_sub(asked_at.elapsed())
+                        }
+                    }
+                }
                 Err(error) => self.trouble(&error),
             };
             tokio::select! {
@@ -97,7 +121,7 @@ impl Operator {
     async fn work(&mut self, mut open: Vec<OpenAttestation>) -> Result<Option<Duration>, AttesterError> {
         // Foreign: as many as are promised.
         open.truncate(MAX_OPEN_ATTESTATIONS);
-        self.aside.retain(|key, _| open.iter().any(|open| (open.task, open.receipt) == *key));
+        self.listed.extend(open.iter().map(|open| (open.task, open.receipt)));
         for open in open {
             let key = (open.task, open.receipt);
             let left_alone = |aside: &Aside| aside.until.is_none_or(|until| until > Instant::now());

@@ -52,7 +52,7 @@ pub fn decide(snapshot: &Snapshot, now: Millis, rules: &Rules) -> Vec<Action> {
     let mut behind: Vec<&OpenJob> = Vec::new();
     for job in &snapshot.jobs {
         let (over, live): (Vec<&Holder>, Vec<&Holder>) =
-            job.holders.iter().partition(|holder| holder.expires_at <= now);
+            job.holders.iter().partition(|holder| ends_at(snapshot, job, holder, rules) <= now);
         for holder in over {
             let prover = holder.prover.and_then(|index| {
                 // A prover that has just missed gets nothing new in the same breath.
@@ -210,6 +210,21 @@ impl<'a> Giving<'a> {
     fn margin(&self, takes: Millis) -> Millis {
         self.rules.gain.max((takes / 100).saturating_mul(self.rules.gain_percent))
     }
+}
+
+/// When a lease ends: by its own time, or, however often it is renewed, when the job has been held for far longer than it
+/// should take ([`Rules::stalled`]).
+///
+/// Who only holds jobs must not use up a task's time: that a job may take at least [`Rules::stalled_floor`] holds only up
+/// to a quarter of the time that there was, and more than four times what it should take only up to half of it.
+pub fn ends_at(snapshot: &Snapshot, job: &OpenJob, holder: &Holder, rules: &Rules) -> Millis {
+    let Some(prover) = holder.prover.and_then(|index| snapshot.provers.get(index)) else { return holder.expires_at };
+    // One that says by now that it cannot do the job at all is given no more than anybody.
+    let takes = prover.estimate(job).unwrap_or_default();
+    let left = job.proof_deadline.saturating_sub(job.after).saturating_sub(holder.granted_at);
+    let least = (left / 4).max(rules.min_lease.saturating_mul(2)).min(rules.stalled_floor);
+    let most = takes.saturating_mul(rules.stalled).min(left / 2).max(takes.saturating_mul(4)).max(least);
+    holder.expires_at.min(holder.granted_at.saturating_add(most))
 }
 
 /// When the holder will be done, by what is known of it or, if it reports progress, by its own speed so far.

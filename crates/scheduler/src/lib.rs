@@ -12,7 +12,7 @@ mod shop;
 mod snapshot;
 mod standing;
 
-pub use decide::{Action, decide};
+pub use decide::{Action, decide, ends_at};
 pub use path::{Typical, after};
 pub use plan::{Machine, Plan, PlanError, PlanRequest, plan, task_units};
 pub use price::{PriceInput, PriceParts, price};

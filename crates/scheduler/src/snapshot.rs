@@ -84,6 +84,11 @@ pub struct Rules {
     pub min_lease: Millis,
     /// And at most this long.
     pub max_lease: Millis,
+    /// A lease ends after so many times what the job should take, whatever signs of life there are: a heartbeat is no
+    /// work, and who only holds a job holds it up...
+    pub stalled: u64,
+    /// ... but not before this, as small jobs can take much longer than they should.
+    pub stalled_floor: Millis,
     /// First exclusion after a miss; each further one doubles it.
     pub exclusion: Millis,
     /// Misses in a row that put a prover out.
@@ -107,6 +112,8 @@ impl Default for Rules {
         Self {
             min_lease: 15_000,
             max_lease: 3_600_000,
+            stalled: 8,
+            stalled_floor: 300_000,
             exclusion: 60_000,
             strikes: 3,
             delivery: 5_000,

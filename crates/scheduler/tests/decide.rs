@@ -98,6 +98,33 @@ fn an_expired_lease_is_a_miss_and_the_job_goes_elsewhere_at_once() {
 }
 
 #[test]
+fn who_only_holds_a_job_loses_it() {
+    // Should take 10 s; the task has 800 s from when it was given.
+    let renewed = |proof_deadline| {
+        let holders = vec![held(0, 0, 10_000_000, 0.9), held(1, 0, 10_000_000, 0.9)];
+        OpenJob { proof_deadline, liability_deadline: 10_000_000, holders, ..job(0) }
+    };
+    let provers = || vec![prover(1, 100.0), prover(2, 100.0), prover(3, 1.0)];
+    let over = |job: &OpenJob, now| run(vec![job.clone()], provers(), now);
+    assert_eq!(over(&renewed(800_000), 199_999), []);
+    let actions = over(&renewed(800_000), 200_000);
+    assert!(matches!(
+        actions[..2],
+        [Action::Expire { prover: Some((0, _)), .. }, Action::Expire { prover: Some((1, _)), .. }]
+    ));
+    assert_eq!(leases(&actions), [(0, 2)], "both have missed");
+    // With time enough each has five minutes; with little, four times what it should take.
+    assert_eq!(over(&renewed(9_000_000), 299_999), []);
+    assert_ne!(over(&renewed(9_000_000), 300_000), []);
+    assert_eq!(over(&renewed(10_000), 39_999), []);
+    assert_ne!(over(&renewed(10_000), 40_000), []);
+    // A large job has eight times its time.
+    let large = OpenJob { units: WorkUnits(10_000), ..renewed(9_000_000) };
+    assert_eq!(over(&large, 799_999), []);
+    assert_ne!(over(&large, 800_000), []);
+}
+
+#[test]
 fn a_holder_that_falls_behind_is_overtaken_by_somebody_else() {
     let mut slow = job(0);
     slow.holders = vec![held(0, 0, 90_000, 0.1)];
@@ -296,11 +323,13 @@ proptest! {
         let actions = decide(&snapshot, now, &rules);
         prop_assert_eq!(&actions, &decide(&snapshot, now, &rules), "the same question has the same answer");
         let given = leases(&actions);
+        let is_live = |job: &OpenJob, holder: &Holder| ends_at(&snapshot, job, holder, &rules) > now;
+        let holders = |job: &OpenJob| job.holders.iter().filter(|h| is_live(job, h)).copied().collect::<Vec<_>>();
 
         // No job is given twice, and under `assign` no job has more than two holders.
         prop_assert_eq!(given.iter().map(|(job, _)| job).collect::<BTreeSet<_>>().len(), given.len());
         for job in &snapshot.jobs {
-            let live = job.holders.iter().filter(|h| h.expires_at > now).count();
+            let live = holders(job).len();
             if given.iter().any(|(index, _)| *index == job.id.index) {
                 prop_assert!(live <= 1);
             }
@@ -311,8 +340,7 @@ proptest! {
         // Nobody gets more than it asked for, more than it can hold, or what it may not have.
         for (index, prover) in snapshot.provers.iter().enumerate() {
             let new = given.iter().filter(|(_, p)| *p == index).count() as u32;
-            let old = snapshot.jobs.iter().flat_map(|j| &j.holders)
-                .filter(|h| h.prover == Some(index) && h.expires_at > now).count() as u32;
+            let old = snapshot.jobs.iter().flat_map(holders).filter(|h| h.prover == Some(index)).count() as u32;
             prop_assert!(new <= prover.waiting);
             prop_assert!(new == 0 || new + old <= prover.concurrency);
             prop_assert!(new == 0 || prover.is_in(now));
@@ -323,22 +351,21 @@ proptest! {
             prop_assert!(prover.estimate(job).is_some());
             prop_assert!(!job.barred.contains(&prover.address));
             prop_assert!(job.liability_deadline > now);
-            let mut live = job.holders.iter().filter(|h| h.expires_at > now);
+            let mut live = holders(job).into_iter();
             prop_assert!(live.all(|held| held.owner != prover.address), "both copies with one owner");
         }
         // Nobody is idle while a job is there that it could do, unless a faster one that is busy is waited for.
         for job in &snapshot.jobs {
-            let held = job.holders.iter().any(|h| h.expires_at > now);
-            if held || job.liability_deadline <= now || given.iter().any(|(index, _)| *index == job.id.index) {
+            if !holders(job).is_empty() || job.liability_deadline <= now || given.iter().any(|(index, _)| *index == job.id.index) {
                 continue;
             }
             let load = |index: usize| {
-                let all = snapshot.jobs.iter().flat_map(|j| &j.holders);
-                let old = all.filter(|h| h.prover == Some(index) && h.expires_at > now).count();
+                let old = snapshot.jobs.iter().flat_map(holders).filter(|h| h.prover == Some(index)).count();
                 (old, given.iter().filter(|(_, p)| *p == index).count())
             };
             let missed = |index: usize| {
-                snapshot.jobs.iter().flat_map(|j| &j.holders).any(|h| h.prover == Some(index) && h.expires_at <= now)
+                let over = |job: &OpenJob| job.holders.iter().any(|h| h.prover == Some(index) && !is_live(job, h));
+                snapshot.jobs.iter().any(over)
             };
             let able = |(index, prover): &(usize, &Candidate)| {
                 prover.is_in(now) && !missed(*index) && !job.barred.contains(&prover.address) && prover.estimate(job).is_some()
@@ -361,7 +388,8 @@ proptest! {
     fn without_waiting_every_place_is_used(snapshot in any_snapshot(), now in 0u64..300_000) {
         let all = decide(&snapshot, now, &Rules { gain: Millis::MAX, ..Rules::default() });
         let firsts = |actions: &[Action]| leases(actions).into_iter().filter(|(index, _)| {
-            snapshot.jobs[*index as usize].holders.iter().all(|h| h.expires_at <= now)
+            let job = &snapshot.jobs[*index as usize];
+            job.holders.iter().all(|h| ends_at(&snapshot, job, h, &Rules::default()) <= now)
         }).count();
         prop_assert!(firsts(&all) >= firsts(&decide(&snapshot, now, &Rules::default())));
     }

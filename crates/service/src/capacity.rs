@@ -1,6 +1,6 @@
 //! Who could prove something, and how soon: what a promise of time rests on.
 
-use crate::{Context, OpResult};
+use crate::{Context, OpResult, reconcile::segments};
 use std::collections::BTreeMap;
 use zkpool_protocol::{ProofKind, TaskState, WorkUnits};
 use zkpool_scheduler::{Machine, Rules};
@@ -19,6 +19,8 @@ pub(crate) struct Capacity {
 impl Capacity {
     /// As it is now. Quotes that can still be published count as work: their publication cannot be refused.
     pub(crate) async fn now(ctx: &Context) -> OpResult<Self> {
+        // Before the jobs: what becomes a job in between is counted twice rather than not at all.
+        let mut backlog = promised(ctx).await?;
         let workload = ctx.store.workload().await?;
         let now = ctx.clock.now();
         let since = presence(ctx, now);
@@ -26,12 +28,7 @@ impl Capacity {
             let standing = &prover.standing;
             ctx.status.is_present(&prover.id, since) && !standing.out && standing.excluded_until <= now
         });
-        let mut backlog: Vec<_> = workload.jobs.iter().map(|item| (item.job.job.kind, item.job.job.units)).collect();
-        for task in ctx.store.tasks_in(&[TaskState::Quoted, TaskState::Announcing, TaskState::Published]).await? {
-            if let Some(price) = task.price {
-                backlog.push((main_work(task.ask.kind), price.units));
-            }
-        }
+        backlog.extend(workload.jobs.iter().map(|item| (item.job.job.kind, item.job.job.units)));
         Ok(Self { provers: provers.collect(), leases: workload.leases.len(), backlog })
     }
 
@@ -90,6 +87,30 @@ impl Capacity {
         // Saturates: what takes for ever is too long for any deadline.
         Some((seconds * 1_000.0).ceil() as Millis)
     }
+}
+
+/// Work that will come and is no job yet: of quotes that can still be published, of tasks that are not planned, and of
+/// programs that have not run to their end.
+async fn promised(ctx: &Context) -> OpResult<Vec<(ProofKind, WorkUnits)>> {
+    let mut all = Vec::new();
+    let states = [TaskState::Quoted, TaskState::Announcing, TaskState::Published, TaskState::Proving];
+    for task in ctx.store.tasks_in(&states).await? {
+        let priced = task.price.map(|price| price.units).filter(|units| units.0 > 0);
+        let units = match task.state {
+            TaskState::Proving if task.planned => continue,
+            // It may have been cut otherwise than it was priced.
+            TaskState::Proving => {
+                let input = ctx.store.input(task.ask.input).await?;
+                let cut = input.zip(task.segment_limit);
+                let cut = cut.and_then(|(input, limit)| segments::units(task.ask.kind, &input, limit));
+                let known = ctx.store.units_of(task.key).await?;
+                cut.or(priced).map(|units| WorkUnits(units.0.saturating_sub(known.0)))
+            }
+            _ => priced,
+        };
+        all.extend(units.map(|units| (main_work(task.ask.kind), units)));
+    }
+    Ok(all)
 }
 
 /// The kind of work that most of a task consists of.

@@ -53,8 +53,9 @@ pub trait Chain: Send + Sync {
     async fn verifies(&self, verifier: Address, statement: B256, proof: &Bytes) -> Result<bool, ChainError>;
     /// The committee behind a verifier, if it is one.
     async fn committee(&self, verifier: Address) -> Result<Option<Committee>, ChainError>;
-    /// Whether a committee vouches for the program with this image id.
-    async fn vouches_for(&self, committee: Address, image_id: B256) -> Result<bool, ChainError>;
+    /// How many bytes of the journals of the program with this image id are the question. `None`: the committee does not
+    /// vouch for it.
+    async fn question_bytes(&self, committee: Address, image_id: B256) -> Result<Option<u32>, ChainError>;
     /// Whether a member's signature counts now.
     async fn is_live_member(&self, committee: Address, member: Address) -> Result<bool, ChainError>;
     /// Whether a verifier says that it is halted.
@@ -181,8 +182,8 @@ impl Chain for LiveChain {
         }
     }
 
-    async fn vouches_for(&self, committee: Address, image_id: B256) -> Result<bool, ChainError> {
-        Ok(self.view_of(committee).question_bytes(image_id).await?.is_some())
+    async fn question_bytes(&self, committee: Address, image_id: B256) -> Result<Option<u32>, ChainError> {
+        self.view_of(committee).question_bytes(image_id).await
     }
 
     async fn is_live_member(&self, committee: Address, member: Address) -> Result<bool, ChainError> {

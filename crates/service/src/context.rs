@@ -2,6 +2,7 @@
 
 use crate::{
     OpError, OpResult,
+    backoff::Backoff,
     chain::{Chain, Committee},
     clock::Clock,
     config::Config,
@@ -45,6 +46,8 @@ pub struct Context {
     pub status: Status,
     /// Held while a slot is chosen and reserved and a payer's funds are counted.
     pub(crate) quoting: tokio::sync::Mutex<()>,
+    /// Tasks that could not be sealed and are left alone for a while. Held by the one who seals.
+    pub(crate) unsealed: tokio::sync::Mutex<Backoff>,
     verifiers: Mutex<HashMap<(ProgramId, ProofKind), Arc<dyn Verifier>>>,
     committees: Mutex<HashMap<Address, Arc<Committee>>>,
 }
@@ -72,6 +75,7 @@ impl Context {
             changes: Changes::default(),
             status: Status::default(),
             quoting: tokio::sync::Mutex::default(),
+            unsealed: tokio::sync::Mutex::default(),
             verifiers: Mutex::default(),
             committees: Mutex::default(),
         }

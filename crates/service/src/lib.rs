@@ -1,5 +1,6 @@
 //! The operator's service: HTTP routes and reconcilers.
 
+mod backoff;
 mod capacity;
 mod chain;
 mod clock;

@@ -6,7 +6,7 @@ use std::{
 };
 use zkpool_chain::Head;
 use zkpool_protocol::{Address, JobId, MAX_VALIDITY};
-use zkpool_store::{Millis, ProverId};
+use zkpool_store::{Millis, ProverId, TaskKey};
 
 /// Shared; every method is short and never waits.
 #[derive(Debug, Default)]
@@ -30,6 +30,8 @@ struct Inner {
     troubles: BTreeMap<&'static str, String>,
     /// When members of committees last asked for receipts: by committee and member.
     members: BTreeMap<(Address, Address), Millis>,
+    /// Proven tasks whose signatures do not count any more.
+    unsigned: BTreeSet<TaskKey>,
 }
 
 /// Slots that were open when this process saw the chain first may hold quotes that this database does not know, if it is
@@ -201,6 +203,17 @@ impl Status {
     /// Whether a member of a committee has asked since `since`.
     pub fn member_was_there(&self, committee: Address, member: Address, since: Millis) -> bool {
         self.lock().members.get(&(committee, member)).is_some_and(|at| *at >= since)
+    }
+
+    /// Whether a proven task needs signatures besides those that it has. True if that is news.
+    pub fn wants_signatures(&self, task: TaskKey, wants: bool) -> bool {
+        let mut inner = self.lock();
+        if wants { inner.unsigned.insert(task) } else { inner.unsigned.remove(&task) }
+    }
+
+    /// The proven tasks that need more signatures.
+    pub fn unsigned(&self) -> BTreeSet<TaskKey> {
+        self.lock().unsigned.clone()
     }
 
     // ---- reconcilers ----

@@ -23,6 +23,8 @@ CREATE TABLE uploads (
     PRIMARY KEY (who, blob)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX uploads_by_blob ON uploads (blob);
+
 CREATE TABLE programs (
     id BLOB PRIMARY KEY,
     -- as the manifest names it, with its parts
@@ -216,6 +218,7 @@ CREATE TABLE jobs (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX jobs_by_state ON jobs (state);
+CREATE INDEX jobs_by_input ON jobs (input) WHERE input IS NOT NULL;
 
 CREATE TABLE job_needs (
     task INTEGER NOT NULL,

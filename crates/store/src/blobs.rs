@@ -146,6 +146,15 @@ impl Blobs {
         Ok(Some(whole.into()))
     }
 
+    /// Removes a blob that nobody needs any more; it may be gone already. Whoever reads it meanwhile reads it to its end, or
+    /// fails.
+    pub async fn remove(&self, id: BlobId) -> StoreResult<()> {
+        match self.store.delete(&place(id)).await {
+            Ok(()) | Err(ObjectError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(fault("remove a blob", error)),
+        }
+    }
+
     /// Where the blob's file is, for a process that is handed files; `None` if blobs are not kept in files.
     pub fn file(&self, id: BlobId) -> Option<PathBuf> {
         self.local.as_ref()?.path_to_filesystem(&place(id)).ok()

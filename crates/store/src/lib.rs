@@ -20,8 +20,8 @@ pub use facts::{Advance, Advanced, Fact, Said};
 pub use sqlite::{Owner, SqliteStore};
 pub use store::Store;
 pub use types::{
-    AnnouncedRescue, Ask, AttestationRecord, Completion, End, InputRecord, JobRecord, LeaseEnd, LeaseOutcome,
-    LeaseRecord, LogEntry, Measured, Meta, Millis, NewResult, NewTask, NewWatch, Noted, OnChain, Plan, Price,
-    ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal, RequestId, Role, Standing, TaskKey,
-    TaskRecord, WorkItem, Workload,
+    AnnouncedRescue, Ask, AttestationRecord, Completion, End, InputRecord, JobCensus, JobRecord, LeaseEnd,
+    LeaseOutcome, LeaseRecord, LogEntry, Measured, Meta, Millis, NewResult, NewTask, NewWatch, Noted, OnChain, Plan,
+    Price, ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal, RequestId, Role, Standing,
+    TaskKey, TaskRecord, WorkItem, Workload,
 };

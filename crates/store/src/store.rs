@@ -4,14 +4,14 @@
 //! task or a job only ever moves along [`TaskState`] and `JobState`, and only from the state that the caller saw.
 
 use crate::{
-    Advance, Advanced, AttestationRecord, Completion, InputRecord, JobRecord, LeaseOutcome, LeaseRecord, LogEntry,
-    Meta, Millis, NewResult, NewTask, NewWatch, Plan, Price, ProgramRecord, ProverDescription, ProverId, ProverRecord,
-    Refusal, Renewal, RequestId, StoreResult, TaskKey, TaskRecord, Workload,
+    Advance, Advanced, AttestationRecord, Completion, InputRecord, JobCensus, JobRecord, LeaseOutcome, LeaseRecord,
+    LogEntry, Meta, Millis, NewResult, NewTask, NewWatch, Plan, Price, ProgramRecord, ProverDescription, ProverId,
+    ProverRecord, Refusal, Renewal, RequestId, StoreResult, TaskKey, TaskRecord, Workload,
 };
 use async_trait::async_trait;
-use std::fmt::Debug;
+use std::{fmt::Debug, ops::Range};
 use zkpool_chain::{TxJournal, TxRecord};
-use zkpool_protocol::{Address, BlobId, Job, JobId, ProgramId, Quote, TaskId, TaskState};
+use zkpool_protocol::{Address, BlobId, Job, JobId, ProgramId, Quote, TaskId, TaskState, WorkUnits};
 
 /// One service's memory.
 #[async_trait]
@@ -139,8 +139,15 @@ pub trait Store: TxJournal + Debug {
         complete: bool,
         now: Millis,
     ) -> StoreResult<TaskState>;
+    /// How much work the jobs are that a task's graph has so far, whether done or not. What was abandoned is not counted.
+    async fn units_of(&self, key: TaskKey) -> StoreResult<WorkUnits>;
+    /// The segments of jobs that were abandoned, from index `from` on, that nobody has uploaded and no job takes that is
+    /// done or could be.
+    async fn stray_segments(&self, key: TaskKey, from: u32) -> StoreResult<Vec<BlobId>>;
     /// Keeps the verified receipt of a task that is being proven (`Moved` otherwise).
     async fn put_receipt(&self, key: TaskKey, receipt: BlobId) -> StoreResult<()>;
+    /// Another proof of the same for a task that is proven (`Moved` otherwise): the old one is not accepted any more.
+    async fn replace_proof(&self, key: TaskKey, proof: BlobId) -> StoreResult<()>;
     /// The tasks that came to this receipt.
     async fn tasks_of_receipt(&self, receipt: BlobId) -> StoreResult<Vec<TaskRecord>>;
     /// Keeps what a member has signed for a task: the first honest word of each, and the first that is not. Whether it
@@ -150,6 +157,14 @@ pub trait Store: TxJournal + Debug {
     async fn attestations_of(&self, key: TaskKey) -> StoreResult<Vec<AttestationRecord>>;
     /// A task's jobs, by index.
     async fn jobs_of(&self, key: TaskKey) -> StoreResult<Vec<JobRecord>>;
+    /// A task's jobs of these indices.
+    async fn jobs_in(&self, key: TaskKey, indices: Range<u32>) -> StoreResult<Vec<JobRecord>>;
+    /// The job with the highest index.
+    async fn last_job(&self, key: TaskKey) -> StoreResult<Option<JobRecord>>;
+    /// How a task's jobs stand, without the jobs.
+    async fn job_census(&self, key: TaskKey) -> StoreResult<JobCensus>;
+    /// How many segments the graph has before this index, without what was abandoned.
+    async fn segments_before(&self, key: TaskKey, index: u32) -> StoreResult<u32>;
     /// A job.
     async fn job(&self, id: JobId) -> StoreResult<Option<JobRecord>>;
     /// What the dispatcher decides over.
@@ -167,8 +182,8 @@ pub trait Store: TxJournal + Debug {
     async fn lease(&self, job: JobId, token: u64) -> StoreResult<Option<LeaseRecord>>;
     /// Every lease that a job ever had, by token.
     async fn leases_of(&self, job: JobId) -> StoreResult<Vec<LeaseRecord>>;
-    /// Every lease that a task's jobs ever had, by job and token.
-    async fn leases_of_task(&self, key: TaskKey) -> StoreResult<Vec<LeaseRecord>>;
+    /// Every lease that a task's jobs of these indices ever had, by job and token.
+    async fn leases_of_task(&self, key: TaskKey, indices: Range<u32>) -> StoreResult<Vec<LeaseRecord>>;
     /// A prover's leases that have not ended.
     async fn held_by(&self, prover: &ProverId) -> StoreResult<Vec<LeaseRecord>>;
     /// Whether `who` holds a lease on a job that takes this blob: its input or what that names, or the result of a job

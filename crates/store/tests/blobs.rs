@@ -36,6 +36,19 @@ async fn what_was_put_comes_back() {
 }
 
 #[tokio::test]
+async fn what_was_removed_is_gone_and_can_come_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let blobs = Blobs::in_directory(directory.path()).unwrap();
+    let id = blobs.put_bytes(Bytes::from_static(b"segment")).await.unwrap();
+    for _ in 0..2 {
+        blobs.remove(id).await.unwrap();
+        assert_eq!(blobs.length(id).await.unwrap(), None);
+    }
+    assert_eq!(blobs.put_bytes(Bytes::from_static(b"segment")).await.unwrap(), id);
+    assert_eq!(blobs.length(id).await.unwrap(), Some(7));
+}
+
+#[tokio::test]
 async fn an_empty_blob_is_a_blob() {
     let directory = tempfile::tempdir().unwrap();
     let blobs = Blobs::in_directory(directory.path()).unwrap();

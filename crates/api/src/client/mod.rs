@@ -228,7 +228,10 @@ impl Client {
     /// bound on a call).
     pub async fn attestations(&self, query: &AttestationsQuery) -> Result<AttestationsReply, ClientError> {
         let timeout = self.inner.options.request_timeout + Duration::from_secs(query.wait.into());
-        let call = Call::get("/v1/attestations").query("verifier", query.verifier).query("wait", query.wait);
+        let mut call = Call::get("/v1/attestations").query("verifier", query.verifier).query("wait", query.wait);
+        if let Some(after) = query.after {
+            call = call.query("after", after);
+        }
         self.send(&call.timeout(timeout)).await
     }
 

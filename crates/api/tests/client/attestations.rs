@@ -53,19 +53,22 @@ async fn a_member_asks_fetches_and_signs() {
     let (url, seen, said) = operator().await;
     let client = client(&url);
     let verifier = Address::repeat_byte(9);
-    let reply = client.attestations(&AttestationsQuery { verifier, wait: 3 }).await.unwrap();
+    let query = AttestationsQuery { verifier, wait: 3, after: None };
+    let reply = client.attestations(&query).await.unwrap();
     assert_eq!(reply.open, [open()]);
     assert_eq!(client.receipt(open().receipt, 100).await.unwrap(), RECEIPT);
     let request =
         AttestationRequest { task: open().task, receipt: open().receipt, signature: Bytes::from(vec![7; 65]) };
     assert_eq!(client.attest(&request).await.unwrap(), AttestationReply { signatures: 1, threshold: 2 });
+    client.attestations(&AttestationsQuery { after: Some(open().task), ..query }).await.unwrap();
 
     let said = said.lock().unwrap().clone();
     assert_eq!(said[0], format!("verifier={verifier}&wait=3"));
+    assert_eq!(said[3], format!("verifier={verifier}&wait=3&after={}", open().task));
     let body: Value = serde_json::from_str(&said[2]).unwrap();
     let signature = format!("0x{}", "07".repeat(65));
     assert_eq!(body, json!({ "task": open().task, "receipt": open().receipt, "signature": signature }));
-    assert!(seen.tokens().iter().rev().take(3).all(|token| token.as_deref() == Some("Bearer t")));
+    assert!(seen.tokens().iter().rev().take(4).all(|token| token.as_deref() == Some("Bearer t")));
 }
 
 #[tokio::test]

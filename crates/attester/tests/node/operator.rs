@@ -173,7 +173,13 @@ async fn wanted(State(inner): State<Inner>, Query(query): Query<AttestationsQuer
                     .iter()
                     .any(|s| s.member == member && (s.request.task, s.request.receipt) == (open.task, open.receipt))
             };
-            script.open.iter().filter(|open| !signed(open)).cloned().collect()
+            let mut open: Vec<_> = script.open.iter().filter(|open| !signed(open)).cloned().collect();
+            let place = |open: &OpenAttestation| (open.deadline, open.task);
+            open.sort_by_key(place);
+            let after = query.after.and_then(|after| script.open.iter().find(|open| open.task == after)).map(place);
+            open.retain(|open| Some(place(open)) > after);
+            open.truncate(zkpool_api::MAX_OPEN_ATTESTATIONS);
+            open
         };
         if !open.is_empty() || tokio::time::timeout_at(end, changed).await.is_err() {
             return Json(AttestationsReply { open }).into_response();

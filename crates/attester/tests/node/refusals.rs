@@ -58,6 +58,35 @@ async fn receipts_that_do_not_hold() {
 }
 
 #[tokio::test]
+async fn what_is_refused_hides_nothing() {
+    let world = World::new().await;
+    let operator = FakeOperator::start(&world);
+    let seat = Seat::new(&world.members[0]);
+    let strange = B256::repeat_byte(9);
+    for n in 1..=zkpool_api::MAX_OPEN_ATTESTATIONS as u8 {
+        let receipt = receipt(n, strange, b"ask:1");
+        operator.ask(claim(n, strange, b"ask:1", &receipt), &receipt);
+    }
+    let last = zkpool_api::MAX_OPEN_ATTESTATIONS as u8 + 1;
+    let open = operator.ask_honestly(last, b"ask:1");
+    let mut node = seat.open(seat.config(&world, &[&operator]), world.chain.rpc()).unwrap();
+    let mut refused = 0;
+    let signed = node
+        .hears(|event| match event {
+            Event::Refused { .. } => {
+                refused += 1;
+                None
+            }
+            Event::Signed { task, .. } => Some(task),
+            _ => None,
+        })
+        .await;
+    assert_eq!(signed, open.task);
+    assert_eq!(refused, u32::from(last) - 1, "each once");
+    node.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn two_journals_for_one_question_also_from_two_operators_and_after_a_restart() {
     let world = World::new().await;
     let (first, second) = (FakeOperator::start(&world), FakeOperator::start(&world));

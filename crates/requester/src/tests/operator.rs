@@ -232,6 +232,7 @@ async fn events(Path(id): Path<TaskId>) -> impl IntoResponse {
         kind: None,
         execution: None,
         jobs: Vec::new(),
+        job_counts: Vec::new(),
         seal: None,
         txs: Vec::new(),
         timings: Timings::default(),

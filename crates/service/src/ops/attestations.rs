@@ -28,7 +28,7 @@ pub async fn open_attestations(ctx: &Context, who: Address, query: AttestationsQ
     member_of(ctx, query.verifier, who).await?;
     loop {
         ctx.status.member_is_there(query.verifier, who, ctx.clock.now());
-        let open = look(ctx, query.verifier, who).await?;
+        let open = look(ctx, &query, who).await?;
         if !open.is_empty() || Instant::now() >= end {
             return Ok(AttestationsReply { open });
         }
@@ -85,6 +85,7 @@ async fn take(ctx: &Context, who: Address, request: AttestationRequest) -> OpRes
         return Err(OpError::new(ErrorCode::ProofInvalid, message));
     }
     ctx.nudges.seal.wake();
+    ctx.nudges.submit.wake();
     let signatures = ctx.store.attestations_of(task.key).await?.iter().filter(|said| said.honest).count();
     Ok(AttestationReply { signatures: u32::try_from(signatures).unwrap_or(u32::MAX), threshold: committee.threshold })
 }
@@ -96,11 +97,24 @@ async fn member_of(ctx: &Context, verifier: Address, who: Address) -> OpResult<A
     })
 }
 
-async fn look(ctx: &Context, verifier: Address, who: Address) -> OpResult<Vec<OpenAttestation>> {
+async fn look(ctx: &Context, query: &AttestationsQuery, who: Address) -> OpResult<Vec<OpenAttestation>> {
+    // A task that is over keeps its deadline, and so its place in the order.
+    let after = match query.after {
+        Some(task) => ctx.store.task(task).await?.map(|known| (known.chain.proof_deadline, task)),
+        None => None,
+    };
+    let unsigned = ctx.status.unsigned();
+    let mut tasks = ctx.store.tasks_in(&[TaskState::Proving, TaskState::Proven]).await?;
+    tasks.retain(|task| {
+        let waits = task.state == TaskState::Proving || unsigned.contains(&task.key);
+        let place = task.id().map(|id| (task.chain.proof_deadline, id));
+        waits && task.ask.verifier == query.verifier && task.receipt.is_some() && place > after
+    });
+    tasks.sort_by_key(|task| (task.chain.proof_deadline, task.id()));
     let mut open = Vec::new();
-    for task in ctx.store.tasks_in(&[TaskState::Proving]).await? {
-        if task.ask.verifier != verifier {
-            continue;
+    for task in tasks {
+        if open.len() == MAX_OPEN_ATTESTATIONS {
+            break;
         }
         let (Some(id), Some(receipt)) = (task.id(), task.receipt) else { continue };
         let said = ctx.store.attestations_of(task.key).await?;
@@ -112,8 +126,6 @@ async fn look(ctx: &Context, verifier: Address, who: Address) -> OpResult<Vec<Op
         let (kind, deadline) = (task.ask.kind, task.chain.proof_deadline);
         open.push(OpenAttestation { task: id, kind, image_id, journal, receipt, size, deadline });
     }
-    open.sort_by_key(|open| open.deadline);
-    open.truncate(MAX_OPEN_ATTESTATIONS);
     Ok(open)
 }
 

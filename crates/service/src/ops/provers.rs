@@ -11,8 +11,9 @@ const MAX_CONCURRENCY: u32 = 256;
 /// A device joins, or describes itself anew. An exclusion that still runs goes on; one that was out after misses in a row
 /// is let in again when it has run out. Fails with `BadRequest`.
 pub async fn join(ctx: &Context, who: Address, request: JoinRequest) -> OpResult<JoinReply> {
+    let (id, now) = (device(who, request.device)?, ctx.clock.now());
     let speeds = request.kinds.iter().map(|kind| (kind.kind, kind.units_per_second)).collect();
-    let description = ProverDescription {
+    let mut description = ProverDescription {
         cpus: request.cpus,
         // Amounts beyond what a database holds are as good as that.
         memory: request.memory.min(1 << 62),
@@ -24,7 +25,15 @@ pub async fn join(ctx: &Context, who: Address, request: JoinRequest) -> OpResult
         let message = "a device needs a concurrency above zero and kinds with speeds above zero";
         return Err(OpError::new(ErrorCode::BadRequest, message));
     }
-    let (id, now) = (device(who, request.device)?, ctx.clock.now());
+    // How long a lease may last follows from the speed: whoever holds one has not become slower meanwhile.
+    if !ctx.store.held_by(&id).await?.is_empty()
+        && let Some(known) = ctx.store.prover(&id).await?
+    {
+        for (kind, speed) in known.description.speeds {
+            let said = description.speeds.entry(kind).or_insert(speed);
+            *said = said.max(speed);
+        }
+    }
     let prover = ctx.store.join_prover(&id, &description, now).await?;
     ctx.status.heard(&id, now);
     ctx.nudges.dispatch.wake();

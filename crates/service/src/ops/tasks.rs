@@ -2,15 +2,17 @@
 
 use crate::{Change, Clock, Context, OpError, OpResult};
 use futures::stream::{self, BoxStream, StreamExt};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use zkpool_api::{
-    ApiError, EventKind, ExecutionView, FailedAttempt, FailureKind, JobView, SealView, TaskEvent, TaskRole, TaskView,
-    Timings, TxState, TxView,
+    ApiError, EventKind, ExecutionView, FailedAttempt, FailureKind, JobCount, JobView, MAX_TASK_JOBS, SealView,
+    TaskEvent, TaskRole, TaskView, Timings, TxState, TxView,
 };
 use zkpool_chain::{TxRecord, TxState as Stage};
 use zkpool_protocol::{ErrorCode, JobState, Operation, TaskId, TaskState};
-use zkpool_store::{AttestationRecord, JobRecord, LeaseEnd, LeaseRecord, LogEntry, Role, Store, TaskKey, TaskRecord};
+use zkpool_store::{
+    AttestationRecord, JobCensus, JobRecord, LeaseEnd, LeaseRecord, LogEntry, Role, Store, TaskKey, TaskRecord,
+};
 
 /// A task. Fails with `NotFound`.
 pub async fn task(ctx: &Context, id: TaskId) -> OpResult<TaskView> {
@@ -125,17 +127,22 @@ async fn view(store: &dyn Store, task: &TaskRecord) -> OpResult<Seen> {
         Some((id, quote)) => (*id, Some(quote.terms.clone())),
         None => return Err(OpError::new(ErrorCode::NotFound, "the task has no quote yet")),
     };
-    let jobs = store.jobs_of(task.key).await?;
+    let census = store.job_census(task.key).await?;
+    let shown = shown(&census);
+    let jobs = store.jobs_in(task.key, shown.clone()).await?;
     let mut leases: BTreeMap<u32, Vec<LeaseRecord>> = BTreeMap::new();
-    for lease in store.leases_of_task(task.key).await? {
+    for lease in store.leases_of_task(task.key, shown.clone()).await? {
         leases.entry(lease.job.index).or_default().push(lease);
     }
-    let places = segments(&jobs, task.first_job);
-    let proven = places.values().max().map_or(0, |last| last + 1);
+    let before = match shown.start > task.first_job {
+        true => store.segments_before(task.key, shown.start).await?,
+        false => 0,
+    };
+    let places = segments(&jobs, task.first_job, before);
     let log = store.task_log(task.key).await?;
     let txs = store.transactions_of(id).await?;
     let published = task.chain.published.map(|(_, time)| time);
-    let timings = timings(task, &log, &jobs, &leases, &txs);
+    let timings = timings(task, &log, &census, &jobs, &txs);
     let view = TaskView {
         id,
         state: task.state,
@@ -149,7 +156,7 @@ async fn view(store: &dyn Store, task: &TaskRecord) -> OpResult<Seen> {
         liability_deadline: published.map(|_| task.chain.liability_deadline),
         kind: Some(task.ask.kind),
         execution: task.segment_limit.map(|segment_limit| ExecutionView {
-            segments: proven,
+            segments: census.segments,
             segment_limit,
             complete: task.planned,
         }),
@@ -160,6 +167,7 @@ async fn view(store: &dyn Store, task: &TaskRecord) -> OpResult<Seen> {
                 JobView { segment: places.get(&job.id.index).copied(), ..job_view(job, leases) }
             })
             .collect(),
+        job_counts: census.states.into_iter().map(|(state, count)| JobCount { state, count }).collect(),
         seal: seal(store, task).await?,
         txs: txs.iter().filter_map(tx_view).collect(),
         timings,
@@ -168,10 +176,18 @@ async fn view(store: &dyn Store, task: &TaskRecord) -> OpResult<Seen> {
     Ok(Seen { task: view, version: task.version })
 }
 
-/// Which segment a job of the graph that begins at `first` proves or lifts.
-fn segments(jobs: &[JobRecord], first: u32) -> BTreeMap<u32, u32> {
+/// Which jobs are shown: all, or of a large task those around the first that is not done.
+fn shown(census: &JobCensus) -> Range<u32> {
+    let most = MAX_TASK_JOBS;
+    let front = census.front.unwrap_or(census.all);
+    // Most of them are what is to come.
+    let start = front.saturating_sub(most / 4).min(census.all.saturating_sub(most));
+    start..start.saturating_add(most)
+}
+
+/// Which segment a job of the graph that begins at `first` proves or lifts, if `count` stand before these jobs.
+fn segments(jobs: &[JobRecord], first: u32, mut count: u32) -> BTreeMap<u32, u32> {
     let mut places = BTreeMap::new();
-    let mut count = 0;
     for job in jobs.iter().filter(|job| job.id.index >= first) {
         let place = match (job.job.operation, &job.job.needs[..]) {
             (Operation::Prove, _) => {
@@ -254,23 +270,17 @@ fn tx_view(record: &TxRecord) -> Option<TxView> {
     })
 }
 
-fn timings(
-    task: &TaskRecord,
-    log: &[LogEntry],
-    jobs: &[JobRecord],
-    leases: &BTreeMap<u32, Vec<LeaseRecord>>,
-    txs: &[TxRecord],
-) -> Timings {
+fn timings(task: &TaskRecord, log: &[LogEntry], census: &JobCensus, jobs: &[JobRecord], txs: &[TxRecord]) -> Timings {
     let reached = |state: TaskState| log.iter().find(|entry| entry.to == state).map(|entry| entry.at);
     let sent = txs.iter().filter(|tx| tx.purpose.starts_with("prove")).flat_map(|tx| &tx.attempts);
     Timings {
         quoted_at_ms: reached(TaskState::Quoted),
         published_at_ms: reached(TaskState::Published),
-        proving_started_at_ms: leases.values().flatten().map(|lease| lease.granted_at).min(),
+        proving_started_at_ms: census.begun_at,
         proven_at_ms: reached(TaskState::Proven),
         submitted_at_ms: reached(TaskState::Submitting).or_else(|| sent.map(|sent| sent.signed_at * 1_000).min()),
         delivered_at_ms: reached(TaskState::Delivered),
-        proving_ms: task.proof.and_then(|_| longest_way(jobs)),
+        proving_ms: task.proof.filter(|_| jobs.len() == census.all as usize).and_then(|_| longest_way(jobs)),
     }
 }
 

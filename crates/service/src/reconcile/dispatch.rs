@@ -7,7 +7,9 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use zkpool_protocol::{JobId, JobState};
-use zkpool_scheduler::{Action, Candidate, Holder, Millis, OpenJob, Snapshot, Standing, Typical, after, decide};
+use zkpool_scheduler::{
+    Action, Candidate, Holder, Millis, OpenJob, Snapshot, Standing, Typical, after, decide, ends_at,
+};
 use zkpool_store::{LeaseEnd, LeaseOutcome, LeaseRecord, ProverId, StoreError, WorkItem, Workload};
 
 /// Decides once, and does it.
@@ -16,8 +18,9 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     let workload = ctx.store.workload().await?;
     ctx.status.keep_handed(|job, token| workload.leases.iter().any(|lease| lease.job == *job && lease.token == token));
     let snapshot = snapshot(ctx, &workload);
+    let rules = rules(ctx);
     let mut given = false;
-    for action in decide(&snapshot, now, &rules(ctx)) {
+    for action in decide(&snapshot, now, &rules) {
         // Each stands for itself: what does not fit any more (a result came in between) is left out.
         match action {
             Action::Expire { job, token, prover } => {
@@ -25,7 +28,8 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
                 expire(ctx, job, token, prover).await?;
             }
             Action::Lease { job, prover, until } => {
-                let second = snapshot.jobs.iter().any(|open| open.id == job && open.holders.iter().any(is_live(now)));
+                let is_held = |open: &OpenJob| open.holders.iter().any(|h| ends_at(&snapshot, open, h, &rules) > now);
+                let second = snapshot.jobs.iter().any(|open| open.id == job && is_held(open));
                 given |= lease(ctx, job, &workload.provers[prover].id, second, until).await?;
             }
         }
@@ -35,10 +39,6 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
         ctx.changes.announce(Change::Leases);
     }
     Ok(false)
-}
-
-fn is_live(now: u64) -> impl Fn(&Holder) -> bool {
-    move |holder| holder.expires_at > now
 }
 
 /// What the decision is made from. A prover that is not present waits for nothing.

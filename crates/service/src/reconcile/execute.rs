@@ -1,77 +1,141 @@
 //! `execute`: runs the programs of zkVM tasks whose graph is open, and appends their jobs as segments come.
 //!
 //! A segment is durable as a blob before its jobs are. A run that breaks off is begun anew, with other segments: no two
-//! runs are the same, as each hides its memory with random numbers of its own. What it leaves is cancelled.
+//! runs are the same, as each hides its memory with random numbers of its own. What it leaves is cancelled, and its
+//! segments are removed.
+//!
+//! A program whose runs always break off costs the others nothing: it waits outside the places in which programs run, for
+//! longer each time, and a run that grows beyond what the preflight saw is broken off.
 
-use crate::{Change, Context, OpError, OpResult, ops::programs};
+use super::segments;
+use crate::{
+    Change, Context, OpError, OpResult,
+    backoff::{Backoff, Pauses},
+    ops::programs,
+};
 use futures::{StreamExt, stream::FuturesUnordered};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     io,
     path::{Path, PathBuf},
     time::Duration,
 };
 use tokio::io::AsyncReadExt;
 use zkpool_protocol::{
-    Bytes, ErrorCode, ExecuteReply, ExecuteRequest, TaskState,
+    Bytes, ErrorCode, ExecuteReply, ExecuteRequest, TaskId, TaskState,
     zkvm::{Growth, SegmentRef},
 };
 use zkpool_store::{InputRecord, StoreError, TaskKey, TaskRecord};
 
-/// Pause before a program whose run broke off is run again; doubles with each time in a row, up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Before a program whose run broke off is run again. Ten times in a row is no accident: from then on it is only seen
+/// whether anything has changed, until the deadline ends it.
+const PAUSES: Pauses = Pauses {
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(60),
+    hopeless: (10, Duration::from_secs(600)),
+};
 /// How often it is looked whether a task whose program runs is still wanted.
 const LOOK: Duration = Duration::from_secs(1);
 /// The largest segment, in bytes.
 const MAX_SEGMENT: u64 = 1 << 30;
 
-/// Runs every program that is to be run, some at once, and those that come meanwhile.
+/// Runs every program that is to be run, some at once, the most urgent first, and those that come meanwhile.
 pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     let places = ctx.config.execution.workers as usize;
     let mut under_way = HashSet::new();
-    let mut broken: HashMap<TaskKey, u32> = HashMap::new();
+    let mut broken = Backoff::default();
     let mut running = FuturesUnordered::new();
     loop {
-        for task in ctx.store.tasks_in(&[TaskState::Proving]).await? {
-            let is_open = task.segment_limit.is_some() && !task.planned;
-            if is_open && running.len() < places && under_way.insert(task.key) {
-                let times = broken.get(&task.key).copied().unwrap_or_default();
-                running.push(async move { (task.key, run(ctx, &task, times).await) });
+        let look = ctx.store.tasks_in(&[TaskState::Proving]);
+        tokio::pin!(look);
+        // What ends while it looks, it may still see open.
+        let mut ended_meanwhile = Vec::new();
+        // The runs go on meanwhile: one that holds a connection to the database would never give it back to this.
+        let mut tasks = loop {
+            tokio::select! {
+                tasks = &mut look => break tasks?,
+                Some((key, ran)) = running.next() => {
+                    note(&mut broken, key, ran)?;
+                    ended_meanwhile.push(key);
+                }
+            }
+        };
+        tasks.retain(|task| task.segment_limit.is_some() && !task.planned);
+        broken.keep(|key| tasks.iter().any(|task| task.key == key));
+        tasks.sort_by_key(|task| (task.chain.proof_deadline, task.key));
+        let mut waits = false;
+        for task in tasks {
+            if !broken.may(task.key) {
+                waits = true;
+            } else if running.len() < places && under_way.insert(task.key) {
+                running.push(async move { (task.key, run(ctx, &task).await) });
             }
         }
-        if running.is_empty() {
+        let is_late = !ended_meanwhile.is_empty();
+        for key in ended_meanwhile {
+            under_way.remove(&key);
+        }
+        if is_late {
+            continue;
+        }
+        if running.is_empty() && !waits {
             return Ok(false);
         }
+        let pause = async {
+            match broken.next() {
+                _ if !waits => std::future::pending().await,
+                Some(at) => tokio::time::sleep_until(at).await,
+                // It may be tried by now.
+                None => {}
+            }
+        };
         tokio::select! {
             Some((key, ran)) = running.next() => {
+                note(&mut broken, key, ran)?;
                 under_way.remove(&key);
-                // Without the store nothing can go on; what broke off is begun again where it stopped.
-                match ran? {
-                    true => broken.remove(&key),
-                    false => broken.insert(key, broken.get(&key).copied().unwrap_or_default() + 1),
-                };
             }
+            () = pause => {}
             () = ctx.nudges.execute.called() => {}
         }
     }
 }
 
-/// Runs a task's program to its end, or until the task is over. False, after a pause, if the run broke off, as it has
-/// `times` in a row before. Fails if the store does.
-async fn run(ctx: &Context, task: &TaskRecord, times: u32) -> OpResult<bool> {
+/// How a run ended.
+enum Ran {
+    /// To its end, or until it was not needed any more.
+    Through,
+    /// It broke off; the task's program is to be run anew.
+    BrokeOff(OpError),
+}
+
+/// Notes how a run ended. Without the store nothing can go on.
+fn note(broken: &mut Backoff, key: TaskKey, ran: OpResult<(TaskId, Ran)>) -> OpResult<()> {
+    match ran? {
+        (_, Ran::Through) => broken.forget(key),
+        (id, Ran::BrokeOff(error)) => {
+            let pause = broken.failed(key, &PAUSES);
+            tracing::warn!(
+                task.id = %id,
+                code = %error.code,
+                error = error.chain(),
+                again_in_s = pause.as_secs(),
+                "running a program broke off"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Runs a task's program to its end, or until the task is over. Fails if the store does.
+async fn run(ctx: &Context, task: &TaskRecord) -> OpResult<(TaskId, Ran)> {
     let id = task.id().unwrap_or_default();
     match grow(ctx, task).await {
         Ok(true) => tracing::info!(task.id = %id, "a task's program has run to its end"),
         Ok(false) => tracing::info!(task.id = %id, "a task's program is not needed any more"),
         Err(error) if error.source.as_ref().is_some_and(|source| source.is::<StoreError>()) => return Err(error),
-        Err(error) => {
-            tracing::warn!(task.id = %id, code = %error.code, error = error.chain(), "running a program broke off");
-            tokio::time::sleep(FIRST_PAUSE.saturating_mul(1 << times.min(16)).min(LONGEST_PAUSE)).await;
-            return Ok(false);
-        }
+        Err(error) => return Ok((id, Ran::BrokeOff(error))),
     }
-    Ok(true)
+    Ok((id, Ran::Through))
 }
 
 /// Whether the program came to its end.
@@ -82,6 +146,8 @@ async fn grow(ctx: &Context, task: &TaskRecord) -> OpResult<bool> {
         Err(StoreError::Moved { .. }) => return Ok(false),
         first => first?,
     };
+    clear(ctx, task).await?;
+    let most = segments::most_of_a_run(task.ask.kind, &input, task.segment_limit.unwrap_or_default());
     let mut growth = Growth::new(task.ask.program, task.ask.kind, first);
     let directory = Directory::make(ctx.config.data.join("execution").join(task.key.to_string()))?;
     let request = request(ctx, task, &input, &directory.0).await?;
@@ -92,6 +158,11 @@ async fn grow(ctx: &Context, task: &TaskRecord) -> OpResult<bool> {
             ExecuteReply::Segment { index, path, po2, claim } => {
                 if index != growth.segments() {
                     return Err(wrong("the execution worker left a segment out"));
+                }
+                // A program can tell one run from another: it must not fill the disk in the second.
+                if index >= most {
+                    let message = format!("the program runs longer than in its preflight: more than {most} segments");
+                    return Err(OpError::new(ErrorCode::PreflightExceeded, message));
                 }
                 let name = path.file_name().map(|name| directory.0.join(name));
                 let path = name.ok_or_else(|| wrong("the execution worker names no file"))?;
@@ -119,6 +190,15 @@ async fn grow(ctx: &Context, task: &TaskRecord) -> OpResult<bool> {
             ExecuteReply::Refused { code, message } => return Err(OpError::new(code, message)),
         }
     }
+}
+
+/// Removes the segments that the run before this one has left. Those of a run during which the process died, or that only
+/// the blobs know of, stay.
+async fn clear(ctx: &Context, task: &TaskRecord) -> OpResult<()> {
+    for segment in ctx.store.stray_segments(task.key, task.first_job).await? {
+        ctx.blobs.remove(segment).await?;
+    }
+    Ok(())
 }
 
 async fn request(ctx: &Context, task: &TaskRecord, input: &InputRecord, directory: &Path) -> OpResult<ExecuteRequest> {

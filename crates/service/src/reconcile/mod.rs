@@ -5,6 +5,7 @@
 
 pub(crate) mod account;
 pub(crate) mod aftermath;
+mod calldata;
 pub(crate) mod dispatch;
 pub(crate) mod execute;
 pub(crate) mod follow;

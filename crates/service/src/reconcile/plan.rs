@@ -52,14 +52,15 @@ async fn growing(ctx: &Context, task: &TaskRecord) -> OpResult<Plan> {
     let left = deadline.saturating_sub(ctx.clock.now());
     let segment_limit = match segments::choose(task.ask.kind, &input, &Capacity::now(ctx).await?, left) {
         Ok(plan) => plan.limit,
-        // The task is promised, whoever is there: small segments fit whoever comes.
+        // The task is promised, whoever is there: those whom the quote counted on may come back.
         Err(error) => {
             tracing::warn!(
                 task.id = task.id().map(tracing::field::display),
                 error = error.chain(),
                 "nobody is there to prove a published task"
             );
-            segments::smallest(&input).ok_or_else(missing)?
+            let quoted = task.price.map(|price| price.units);
+            segments::fallback(task.ask.kind, &input, quoted).ok_or_else(missing)?
         }
     };
     tracing::info!(

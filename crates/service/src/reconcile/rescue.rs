@@ -4,12 +4,13 @@
 //! announcement binds and locks a slot, so it is made only when the proof can be had in time and is worth it.
 
 use super::{
+    calldata,
     preflight::{agreeable, size},
     segments,
     slots::{self, Found, Need},
     submit::{REMOVED, was_removed},
 };
-use crate::{Change, Context, KeyRole, OpResult, capacity::Capacity};
+use crate::{Change, Context, KeyRole, OpResult, capacity::Capacity, committee};
 use zkpool_bindings::IZKPool;
 use zkpool_chain::{Head, TxRequest, TxState, alloy::sol_types::SolCall};
 use zkpool_protocol::{ErrorCode, ProofKind, Quote, TaskId, TaskState, U256, WorkUnits};
@@ -75,13 +76,27 @@ async fn consider(ctx: &Context, task: &TaskRecord, head: &Head) -> OpResult<()>
     let Some((id, quote)) = &task.quote else { return Ok(()) };
     let Some(input) = ctx.store.input(task.ask.input).await? else { return Ok(()) };
     let Some((units, proving)) = work(ctx, task, &input).await? else { return Ok(()) };
-    let gain = gain(ctx, units, quote, head);
+    let calldata = calldata::length(ctx, &task.ask, &input).await?;
+    if calldata::check(calldata).is_err() {
+        return Ok(());
+    }
+    let gain = gain(ctx, units, calldata, quote, head);
     if gain < i128::try_from(ctx.config.rescue.min_gain).unwrap_or(i128::MAX) {
         return Ok(());
     }
     let effective = head.timestamp + quote.terms.rescue_grace();
     if effective.max(head.timestamp + proving) + DELIVERY > task.chain.liability_deadline {
         return Ok(());
+    }
+    // As before a quote: what nobody signs for cannot be delivered, and the announcement binds.
+    match committee::would_sign(ctx, &task.ask, &input).await {
+        Err(why)
+            if matches!(why.code, ErrorCode::NoCommittee | ErrorCode::VerifierNotAllowed | ErrorCode::BadInput) =>
+        {
+            tracing::debug!(task.id = %id, code = %why.code, "a rescue would pay, but the committee would not sign");
+            return Ok(());
+        }
+        asked => asked?,
     }
     // The chain is asked again: the store may be a block behind.
     match ctx.chain.live_task(quote).await? {
@@ -134,7 +149,7 @@ fn purpose(task: TaskId, failed: u32) -> String {
 }
 
 /// What is left of reward and half the bond after work and gas, in wei.
-fn gain(ctx: &Context, units: WorkUnits, quote: &Quote, head: &Head) -> i128 {
+fn gain(ctx: &Context, units: WorkUnits, calldata: u64, quote: &Quote, head: &Head) -> i128 {
     let terms = &quote.terms;
     let wei = |token, amount: u128| {
         let per_ether = ctx.config.token(token).map(|token| token.per_ether)?;
@@ -152,7 +167,7 @@ fn gain(ctx: &Context, units: WorkUnits, quote: &Quote, head: &Head) -> i128 {
         wei_per_million_units: pricing.wei_per_million_units,
         load_bps: pricing.load_bps,
         load: 0,
-        gas: RESCUE_GAS + u64::from(terms.call_gas),
+        gas: calldata::gas(RESCUE_GAS + u64::from(terms.call_gas), calldata),
         gas_price: pricing.min_gas_price.max(head.base_fee * 2),
         at_stake: u128::try_from(terms.rescue_lock()).unwrap_or(u128::MAX),
         premium_bps: pricing.premium_bps,

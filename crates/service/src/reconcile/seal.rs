@@ -4,34 +4,59 @@
 
 use crate::{
     Change, Context, OpError, OpResult,
+    backoff::Pauses,
     ops::{programs, results},
 };
+use std::time::Duration;
 use zkpool_bindings::committee_seal;
 use zkpool_chain::alloy::primitives::{Address, Signature};
 use zkpool_protocol::{B256, BlobId, Bytes, ErrorCode, JobState, Operation, ProgramManifest, ProofKind, TaskState};
 use zkpool_store::{InputRecord, JobRecord, StoreError, TaskRecord};
 use zkpool_verifiers::risc0::{self, MAX_ASSUMPTION, MAX_RESULT, ProofBytes, ReceiptError};
 
-/// Seals what can be sealed. What fails does not hold up the others.
+/// Before a task is sealed again that could not be.
+const PAUSES: Pauses = Pauses {
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(60),
+    hopeless: (10, Duration::from_secs(300)),
+};
+
+/// Seals what can be sealed. What fails is left alone for a while and holds up no other; only without the store nothing
+/// can go on.
 pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
-    let mut failed = None;
-    for task in ctx.store.tasks_in(&[TaskState::Proving]).await? {
-        if !task.planned || !task.ask.kind.is_risc0() {
+    let tasks = ctx.store.tasks_in(&[TaskState::Proving]).await?;
+    let mut unsealed = ctx.unsealed.lock().await;
+    unsealed.keep(|key| tasks.iter().any(|task| task.key == key));
+    for task in tasks {
+        if !task.planned || !task.ask.kind.is_risc0() || !unsealed.may(task.key) {
             continue;
         }
-        let jobs = ctx.store.jobs_of(task.key).await?;
-        let Some(last) = jobs.last() else { continue };
+        let Some(last) = ctx.store.last_job(task.key).await? else { continue };
         if last.job.operation != Operation::Seal || last.state != JobState::Ready {
             continue;
         }
-        match seal(ctx, &task, &jobs, last).await {
-            Ok(()) => {}
+        match seal(ctx, &task, &last).await {
+            Ok(()) => unsealed.forget(task.key),
             // It ended in the meantime.
             Err(error) if is_over(&error) => {}
-            Err(error) => failed = Some(error),
+            Err(error) if is_store_fault(&error) => return Err(error),
+            Err(error) => {
+                let pause = unsealed.failed(task.key, &PAUSES);
+                tracing::warn!(
+                    task.id = %last.id.task,
+                    code = %error.code,
+                    error = error.chain(),
+                    again_in_s = pause.as_secs(),
+                    "a task cannot be sealed"
+                );
+            }
         }
     }
-    failed.map_or(Ok(false), Err)
+    Ok(false)
+}
+
+fn is_store_fault(error: &OpError) -> bool {
+    error.source.as_ref().is_some_and(|source| source.is::<StoreError>())
 }
 
 fn is_over(error: &OpError) -> bool {
@@ -46,12 +71,8 @@ struct Claimed {
     input: InputRecord,
 }
 
-async fn seal(ctx: &Context, task: &TaskRecord, jobs: &[JobRecord], last: &JobRecord) -> OpResult<()> {
-    let missing = || OpError::new(ErrorCode::Internal, "a zkVM task whose input was never looked at");
-    let program = programs::known(ctx, task.ask.program).await?;
-    let ProgramManifest::Risc0 { image_id, .. } = program.manifest else { return Err(missing()) };
-    let input = ctx.store.input(task.ask.input).await?.ok_or_else(missing)?;
-    let claimed = Claimed { kind: task.ask.kind, image_id, input };
+async fn seal(ctx: &Context, task: &TaskRecord, last: &JobRecord) -> OpResult<()> {
+    let claimed = Claimed::of(ctx, task).await?;
     let committee = match task.ask.verifier.is_zero() {
         true => None,
         false => ctx.committee(task.ask.verifier).await?,
@@ -59,7 +80,7 @@ async fn seal(ctx: &Context, task: &TaskRecord, jobs: &[JobRecord], last: &JobRe
     let receipt = match task.receipt {
         Some(receipt) => receipt,
         None => {
-            let receipt = assemble(ctx, task, jobs, last, &claimed).await?;
+            let receipt = assemble(ctx, task, last, &claimed).await?;
             ctx.store.put_receipt(task.key, receipt).await?;
             tracing::info!(task.id = %last.id.task, %receipt, "a task's receipt is complete");
             ctx.changes.announce(Change::Task(task.key));
@@ -69,11 +90,10 @@ async fn seal(ctx: &Context, task: &TaskRecord, jobs: &[JobRecord], last: &JobRe
     };
     let seal = match committee {
         Some(committee) => signed(ctx, task, receipt, committee.threshold).await?,
-        None => Some(wrapped(ctx, task, jobs, last, &claimed).await?),
+        None => Some(wrapped(ctx, task, last, &claimed).await?),
     };
     let Some(seal) = seal else { return Ok(()) };
-    let journal = claimed.journal()?.to_vec();
-    let proof: Bytes = ProofBytes { image: image_id, journal, seal: seal.to_vec() }.encode().into();
+    let proof = claimed.proof(&seal)?;
     accepted(ctx, task, &claimed, &proof).await?;
     let blob = ctx.blobs.put_bytes(proof.0).await?;
     ctx.store.complete_own_job(last.id, blob, ctx.clock.now()).await?;
@@ -83,7 +103,52 @@ async fn seal(ctx: &Context, task: &TaskRecord, jobs: &[JobRecord], last: &JobRe
     Ok(())
 }
 
+/// The proof of a proven task, if the contract still takes it. Signatures can lose their worth: a member is slashed, or has
+/// left. Then it is another, of those that count now; `None` while they are too few, and members are asked for more.
+pub(super) async fn still_good(ctx: &Context, task: &TaskRecord, proof: Bytes) -> OpResult<Option<Bytes>> {
+    let verifier = task.ask.verifier;
+    let (false, true, Some(receipt)) = (verifier.is_zero(), task.ask.kind.is_risc0(), task.receipt) else {
+        return Ok(Some(proof));
+    };
+    let Some(committee) = ctx.committee(verifier).await? else { return Ok(Some(proof)) };
+    let claimed = Claimed::of(ctx, task).await?;
+    if ctx.chain.verifies(verifier, claimed.input.statement, &proof).await? {
+        ctx.status.wants_signatures(task.key, false);
+        return Ok(Some(proof));
+    }
+    let id = task.id().unwrap_or_default();
+    if let Some(seal) = signed(ctx, task, receipt, committee.threshold).await? {
+        let proof = claimed.proof(&seal)?;
+        if ctx.chain.verifies(verifier, claimed.input.statement, &proof).await? {
+            let blob = ctx.blobs.put_bytes(proof.0.clone()).await?;
+            ctx.store.replace_proof(task.key, blob).await?;
+            ctx.status.wants_signatures(task.key, false);
+            tracing::info!(task.id = %id, "a task is sealed anew, by members whose signatures count");
+            return Ok(Some(proof));
+        }
+    }
+    if ctx.status.wants_signatures(task.key, true) {
+        tracing::warn!(task.id = %id, "the committee's signatures do not count any more: others are asked for theirs");
+        ctx.changes.announce(Change::Receipts);
+    }
+    Ok(None)
+}
+
 impl Claimed {
+    async fn of(ctx: &Context, task: &TaskRecord) -> OpResult<Self> {
+        let missing = || OpError::new(ErrorCode::Internal, "a zkVM task whose input was never looked at");
+        let program = programs::known(ctx, task.ask.program).await?;
+        let ProgramManifest::Risc0 { image_id, .. } = program.manifest else { return Err(missing()) };
+        let input = ctx.store.input(task.ask.input).await?.ok_or_else(missing)?;
+        Ok(Self { kind: task.ask.kind, image_id, input })
+    }
+
+    /// What the contract takes, with this seal.
+    fn proof(&self, seal: &Bytes) -> OpResult<Bytes> {
+        let journal = self.journal()?.to_vec();
+        Ok(ProofBytes { image: self.image_id, journal, seal: seal.to_vec() }.encode().into())
+    }
+
     fn journal(&self) -> OpResult<&Bytes> {
         let none = || OpError::new(ErrorCode::Internal, "a zkVM task whose journal is not known");
         self.input.run.as_ref().map(|run| &run.journal).ok_or_else(none)
@@ -91,14 +156,8 @@ impl Claimed {
 }
 
 /// Puts the receipt together, verifies it whole, and stores it.
-async fn assemble(
-    ctx: &Context,
-    task: &TaskRecord,
-    jobs: &[JobRecord],
-    last: &JobRecord,
-    claimed: &Claimed,
-) -> OpResult<BlobId> {
-    let parts = parts(ctx, jobs, last).await?;
+async fn assemble(ctx: &Context, task: &TaskRecord, last: &JobRecord, claimed: &Claimed) -> OpResult<BlobId> {
+    let parts = parts(ctx, task, last).await?;
     let mut assumptions = Vec::new();
     if claimed.kind == ProofKind::Risc0Composite {
         for id in claimed.input.attached.iter().skip(1) {
@@ -125,7 +184,8 @@ async fn assemble(
 }
 
 /// The results that the seal takes, in order.
-async fn parts(ctx: &Context, jobs: &[JobRecord], last: &JobRecord) -> OpResult<Vec<bytes::Bytes>> {
+async fn parts(ctx: &Context, task: &TaskRecord, last: &JobRecord) -> OpResult<Vec<bytes::Bytes>> {
+    let jobs = ctx.store.jobs_of(task.key).await?;
     let gone = || OpError::new(ErrorCode::Internal, "a result that the seal takes is not there");
     let mut parts = Vec::with_capacity(last.job.needs.len());
     for index in &last.job.needs {
@@ -136,18 +196,12 @@ async fn parts(ctx: &Context, jobs: &[JobRecord], last: &JobRecord) -> OpResult<
 }
 
 /// A Groth16 receipt's own seal.
-async fn wrapped(
-    ctx: &Context,
-    task: &TaskRecord,
-    jobs: &[JobRecord],
-    last: &JobRecord,
-    claimed: &Claimed,
-) -> OpResult<Bytes> {
+async fn wrapped(ctx: &Context, task: &TaskRecord, last: &JobRecord, claimed: &Claimed) -> OpResult<Bytes> {
     let no_seal = || {
         let message = format!("a {} receipt is sealed by a committee, and the verifier is none", task.ask.kind);
         OpError::new(ErrorCode::VerifierNotAllowed, message)
     };
-    let parts = parts(ctx, jobs, last).await?;
+    let parts = parts(ctx, task, last).await?;
     match (claimed.kind, &parts[..]) {
         (ProofKind::Risc0Groth16, [wrap]) => {
             let made = risc0::groth16(wrap, claimed.image_id, claimed.journal()?);

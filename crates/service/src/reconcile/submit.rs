@@ -3,6 +3,7 @@
 //! A transaction is recorded under a purpose before the task moves: a crash in between records it again, which changes
 //! nothing, and moves the task then.
 
+use super::seal;
 use crate::{Change, Context, KeyRole, OpError, OpResult, metrics};
 use zkpool_bindings::IZKPool;
 use zkpool_chain::{
@@ -30,8 +31,7 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     let mut sent = false;
     for task in ctx.store.tasks_in(&[TaskState::Proven]).await? {
         if task.retry_at <= ctx.clock.now() && may_be_revealed(ctx, &task, &head) {
-            submit(ctx, &task).await?;
-            sent = true;
+            sent |= submit(ctx, &task).await?;
         }
     }
     // What was just recorded goes out at once.
@@ -54,16 +54,18 @@ fn may_be_revealed(ctx: &Context, task: &TaskRecord, head: &Head) -> bool {
     }
 }
 
-async fn submit(ctx: &Context, task: &TaskRecord) -> OpResult<()> {
-    let Some((id, quote)) = &task.quote else { return Ok(()) };
-    let Some(blob) = task.proof else { return Ok(()) };
+/// False if the proof has to wait for signatures that count.
+async fn submit(ctx: &Context, task: &TaskRecord) -> OpResult<bool> {
+    let Some((id, quote)) = &task.quote else { return Ok(false) };
+    let Some(blob) = task.proof else { return Ok(false) };
     let Some(proof) = ctx.blobs.read(blob, zkpool_api::MAX_PROOF as u64).await? else {
         return Err(OpError::new(
             ErrorCode::Storage,
             format!("the proof of task {id} ({blob}) is not among the blobs"),
         ));
     };
-    let data = call(ctx, task, quote, proof.into())?;
+    let Some(proof) = seal::still_good(ctx, task, proof.into()).await? else { return Ok(false) };
+    let data = call(ctx, task, quote, proof.0.into())?;
     let purpose = purpose(*id, task.failed_submissions);
     let soon = match ctx.status.head() {
         Some((head, _)) if head.timestamp <= task.chain.proof_deadline => task.chain.proof_deadline,
@@ -75,7 +77,7 @@ async fn submit(ctx: &Context, task: &TaskRecord) -> OpResult<()> {
     ctx.store.move_task(task.key, TaskState::Proven, TaskState::Submitting, None, now).await?;
     ctx.changes.announce(Change::Task(task.key));
     tracing::info!(task.id = %id, "the proof is on its way to the contract");
-    Ok(())
+    Ok(true)
 }
 
 fn call(ctx: &Context, task: &TaskRecord, quote: &Quote, proof: Bytes) -> OpResult<Vec<u8>> {

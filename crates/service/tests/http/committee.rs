@@ -11,9 +11,9 @@ use alloy::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use zkpool_bindings::{CommitteeVerifier::Attestation, committee_domain};
-use zkpool_protocol::{Address, B256, BlobId, Bytes, ProofKind, TaskState};
+use zkpool_protocol::{Address, B256, BlobId, Bytes, ErrorCode, ProofKind, TaskId, TaskState};
 use zkpool_service::{Committee, http::Bounds};
-use zkpool_store::TaskRecord;
+use zkpool_store::{NewWatch, TaskRecord};
 use zkpool_verifiers::risc0::ProofBytes;
 
 const VERIFIER: Address = Address::repeat_byte(0x99);
@@ -154,4 +154,114 @@ async fn a_receipt_is_for_members_before_the_delivery_and_for_anyone_after_it() 
     service.says(20, zkpool_store::Fact::Ended { task: guest.id, end }).await;
     assert_eq!(service.get(&path, None).await.body, bytes);
     service.get(&format!("/v1/receipts/{}", BlobId::of(b"x")), None).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_member_reads_on_behind_what_it_does_not_sign() {
+    let (service, first) = unsealed(true).await;
+    let second = service.guest_on(1, ProofKind::Risc0Groth16, VERIFIER).await;
+    service.reconcile(&["plan", "execute"]).await;
+    service.all_proven(&second).await;
+    service.reconcile(&["seal"]).await;
+    let token = service.token(&key(11)).await;
+    let listed = async |after: &str| -> Vec<TaskId> {
+        let ask = format!("/v1/attestations?verifier={VERIFIER}&wait=0{after}");
+        let open = service.get(&ask, Some(&token)).await.json()["open"].clone();
+        open.as_array().unwrap().iter().map(|open| serde_json::from_value(open["task"].clone()).unwrap()).collect()
+    };
+    let all = listed("").await;
+    let mut both = [first.id, second.id];
+    both.sort();
+    assert_eq!(all, both, "by deadline, then by task");
+    assert_eq!(listed(&format!("&after={}", all[0])).await, [all[1]]);
+    assert!(listed(&format!("&after={}", all[1])).await.is_empty());
+    let end = zkpool_store::End::DeliveredOnTime;
+    service.says(20, zkpool_store::Fact::Ended { task: all[0], end }).await;
+    assert_eq!(listed(&format!("&after={}", all[0])).await, [all[1]], "what is over keeps its place");
+}
+
+#[tokio::test]
+async fn a_seal_whose_signer_has_left_is_made_anew() {
+    let (service, guest) = unsealed(true).await;
+    let receipt = task(&service, &guest).await.receipt.unwrap();
+    let signs = async |n| {
+        let token = service.token(&key(n)).await;
+        let said = body(&guest, receipt, &sign(&key(n), JOURNAL, receipt));
+        assert_eq!(service.call("POST /v1/attestations", Some(&token), &said).await.status, 200);
+    };
+    signs(11).await;
+    signs(12).await;
+    service.reconcile(&["seal"]).await;
+    let old = proof(&service, &guest).await;
+    service.chain.stale.lock().unwrap().insert(old.encode().into());
+    service.chain.gone.lock().unwrap().insert(key(12).address());
+    service.see_chain(20);
+    service.reconcile(&["submit"]).await;
+    assert!(service.chain.sent.lock().unwrap().is_empty(), "it would be reverted");
+    assert_eq!(task(&service, &guest).await.state, TaskState::Proven);
+    // The last member is asked, and with its signature there are enough.
+    let token = service.token(&key(13)).await;
+    let ask = format!("/v1/attestations?verifier={VERIFIER}&wait=0");
+    assert_eq!(service.get(&ask, Some(&token)).await.json()["open"][0]["receipt"], json!(receipt));
+    signs(13).await;
+    let sent = zkpool_service::reconcile_once(&service.ctx, &["submit"]).await;
+    assert!(sent.is_err(), "this chain records nothing");
+    assert_eq!(*service.chain.sent.lock().unwrap(), [format!("prove:{}", guest.id)]);
+    let new = proof(&service, &guest).await;
+    assert_ne!(new.seal, old.seal);
+    let ours = |n| sign(&key(n), JOURNAL, receipt);
+    let has = |n| new.seal.windows(65).any(|part| part == &ours(n)[..]);
+    assert!(has(11) && has(13) && !has(12));
+}
+
+#[tokio::test]
+async fn a_task_that_cannot_be_sealed_holds_up_no_other() {
+    let (service, guest) = unsealed(false).await;
+    assert_eq!(task(&service, &guest).await.state, TaskState::Proven);
+    let (broken, good) = (
+        service.guest_on(1, ProofKind::Risc0Groth16, VERIFIER).await,
+        service.guest_on(2, ProofKind::Risc0Groth16, VERIFIER).await,
+    );
+    service.reconcile(&["plan", "execute"]).await;
+    service.all_proven_with(&broken, b"no receipt".to_vec()).await;
+    service.all_proven(&good).await;
+    // The reconciler itself has no trouble, and does not pause.
+    service.reconcile(&["seal", "seal"]).await;
+    assert_eq!(task(&service, &broken).await.state, TaskState::Proving);
+    assert_eq!(task(&service, &good).await.state, TaskState::Proven);
+}
+
+#[tokio::test]
+async fn a_task_is_not_taken_over_that_nobody_would_sign() {
+    let service =
+        Service::with(json!({ "verifiers": [{ "address": VERIFIER, "kind": "risc0-composite" }] }), Bounds::default())
+            .await;
+    let mut members: Vec<_> = (11..14).map(|n| key(n).address()).collect();
+    members.sort();
+    service.chain.verifiers.lock().unwrap().insert(VERIFIER, Some(Committee { members, threshold: 2 }));
+    service.see_chain(20);
+    let guest = service.guest(ProofKind::Risc0Composite, VERIFIER).await;
+    let own = task(&service, &guest).await;
+    service.segment_prover(2).await;
+    let (_, mut quote) = own.quote.clone().unwrap();
+    quote.terms.operator = Address::repeat_byte(0x77);
+    quote.terms.reward = 10_u128.pow(18);
+    let watch = NewWatch {
+        id: quote.id(&service.ctx.domain()),
+        kind: ProofKind::Risc0Composite,
+        program: own.ask.program,
+        call: own.ask.call.clone(),
+        told_by: own.payer,
+        price: own.price.unwrap(),
+        quote,
+    };
+    let now = service.ctx.clock.now() / 1000;
+    service.ctx.store.watch_task(&watch, (10, now - 610), (now - 10, now + 100_000), now).await.unwrap();
+    service.reconcile(&["rescue"]).await;
+    // With a committee there the chain is asked next, and this one knows nothing of tasks.
+    for n in [11, 12] {
+        service.ctx.status.member_is_there(VERIFIER, key(n).address(), service.ctx.clock.now());
+    }
+    let asked = zkpool_service::reconcile_once(&service.ctx, &["rescue"]).await;
+    assert_eq!(asked.unwrap_err().code, ErrorCode::RpcUnreachable);
 }

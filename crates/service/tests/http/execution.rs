@@ -9,8 +9,12 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use zkpool_protocol::{Address, BlobId, JobState, Operation, ProofKind, TaskState};
+use zkpool_protocol::{
+    Address, B256, BlobId, JobState, Operation, ProofKind, TaskState,
+    zkvm::{Growth, SegmentRef},
+};
 use zkpool_service::{http::Bounds, reconcile_once};
+use zkpool_store::ProverId;
 
 async fn running(script: Script) -> (Service, Arc<Script>) {
     let script = Arc::new(script);
@@ -61,6 +65,9 @@ async fn a_run_that_breaks_off_is_begun_anew_and_what_it_left_is_cancelled() {
     );
     assert_eq!(jobs[0].state, JobState::Cancelled);
     assert_eq!(jobs[4].job.needs, [1, 2, 3]);
+    let there = async |bytes: &[u8]| service.ctx.blobs.length(BlobId::of(bytes)).await.unwrap().is_some();
+    assert!(!there(b"another segment 0").await, "what it left is no use to anybody");
+    assert!(there(SEGMENTS[0]).await);
     let view = service.get(&format!("/v1/tasks/{}", guest.id), None).await.json();
     assert_eq!(view["execution"], json!({ "segments": 3, "segment_limit": 16, "complete": true }));
 }
@@ -73,6 +80,64 @@ async fn a_program_that_runs_otherwise_than_in_the_preflight_completes_nothing()
     let endless = tokio::time::timeout(Duration::from_secs(1), reconcile_once(&service.ctx, &["execute"])).await;
     assert!(endless.is_err(), "it is tried again");
     assert!(!service.ctx.store.task(guest.id).await.unwrap().unwrap().planned);
+}
+
+#[tokio::test]
+async fn a_run_that_always_breaks_off_holds_up_no_other() {
+    let (service, script) = running(Script::default()).await;
+    let broken = service.guest_on(0, ProofKind::Risc0Composite, Address::ZERO).await;
+    let other = service.guest_on(1, ProofKind::Risc0Composite, Address::ZERO).await;
+    *script.breaks.lock().unwrap() = Some(broken.key);
+    service.reconcile(&["plan"]).await;
+    let endless = tokio::time::timeout(Duration::from_millis(1_500), reconcile_once(&service.ctx, &["execute"])).await;
+    assert!(endless.is_err(), "the other is tried again");
+    let planned = async |key| service.ctx.store.task_by_key(key).await.unwrap().unwrap().planned;
+    assert!(planned(other.key).await);
+    assert!(!planned(broken.key).await);
+    let runs: Vec<_> = script.requests.lock().unwrap().iter().map(|request| request.directory.clone()).collect();
+    assert_eq!(runs.len(), 3, "once the other, and the broken one again after a pause: {runs:?}");
+    assert!(runs[1].ends_with(other.key.to_string()), "{runs:?}");
+}
+
+#[tokio::test]
+async fn a_run_that_grows_beyond_its_preflight_is_broken_off() {
+    let (service, script) = running(Script { more: 30, ..Script::default() }).await;
+    let guest = service.guest(ProofKind::Risc0Composite, Address::ZERO).await;
+    service.reconcile(&["plan"]).await;
+    let endless = tokio::time::timeout(Duration::from_millis(800), reconcile_once(&service.ctx, &["execute"])).await;
+    assert!(endless.is_err(), "it is tried again");
+    assert_eq!(script.requests.lock().unwrap().len(), 1);
+    // Three in the preflight: twice that, and a few.
+    assert_eq!(service.ctx.store.jobs_of(guest.key).await.unwrap().len(), 14);
+}
+
+#[tokio::test]
+async fn of_a_large_task_the_front_is_shown_and_all_is_counted() {
+    let (service, _) = running(Script::default()).await;
+    let guest = service.guest(ProofKind::Risc0Composite, Address::ZERO).await;
+    service.reconcile(&["plan"]).await;
+    let mut growth = Growth::new(BlobId::of(b"program"), ProofKind::Risc0Composite, 0);
+    let segment = SegmentRef { blob: BlobId::of(b"s"), po2: 14, claim: B256::ZERO };
+    let jobs: Vec<_> = (0..2_600).flat_map(|_| growth.segment(&segment)).collect();
+    service.ctx.store.extend_task(guest.key, 0, &jobs, false, 1).await.unwrap();
+    let view = async || service.get(&format!("/v1/tasks/{}", guest.id), None).await.json();
+    let first = view().await;
+    assert_eq!(first["job_counts"], json!([{ "state": "ready", "count": 2_600 }]));
+    assert_eq!(first["execution"]["segments"], 2_600);
+    let shown = |view: &Value| {
+        let jobs = view["jobs"].as_array().unwrap();
+        (jobs.len(), jobs[0]["index"].clone(), jobs[0]["segment"].clone())
+    };
+    assert_eq!(shown(&first), (2_000, json!(0), json!(0)));
+    // A broken run leaves them, and the new one stands behind them.
+    service.ctx.store.abandon_graph(guest.key, 2).await.unwrap();
+    let jobs: Vec<_> = (0..2_600).flat_map(|_| growth.segment(&segment)).collect();
+    service.ctx.store.extend_task(guest.key, 2_600, &jobs, false, 3).await.unwrap();
+    let again = view().await;
+    assert_eq!(shown(&again), (2_000, json!(2_100), Value::Null));
+    assert_eq!(again["jobs"][500]["segment"], 0);
+    assert_eq!(again["execution"]["segments"], 2_600);
+    assert_eq!(again["job_counts"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -121,4 +186,22 @@ async fn a_prover_gets_its_segment_and_a_wrong_result_names_it() {
     assert_eq!(culprit, key(2).address());
     assert!(job["failures"][0]["reason"].as_str().unwrap().contains("receipt"), "{job}");
     assert_eq!(service.ctx.store.workload().await.unwrap().jobs[1].excluded, [key(2).address()]);
+}
+
+#[tokio::test]
+async fn whoever_holds_a_job_has_not_become_slower() {
+    let (service, _) = running(Script::default()).await;
+    let guest = service.grown(ProofKind::Risc0Composite, Address::ZERO).await;
+    let token = service.token(&key(2)).await;
+    let join = async |speed: f64| {
+        let kinds = json!([{ "kind": "risc0-composite", "units_per_second": speed }]);
+        let body = json!({ "device": "rig", "cpus": 1, "memory": 1_u64 << 34, "concurrency": 1, "kinds": kinds });
+        let joined = service.call("POST /v1/provers/join", Some(&token), &body).await;
+        assert_eq!(joined.status, 200, "{joined:?}");
+        let id = ProverId { address: key(2).address(), device: "rig".into() };
+        service.ctx.store.prover(&id).await.unwrap().unwrap().description.speeds[&ProofKind::Risc0Composite]
+    };
+    assert_eq!(join(500.0).await, 500.0);
+    service.segment_lease(guest.job(1), 2).await;
+    assert_eq!(join(1.0).await, 1_000.0, "its lease would last for ever");
 }

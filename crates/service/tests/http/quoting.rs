@@ -3,13 +3,12 @@
 use crate::{
     support::{Service, TOKEN, key},
     work::requester,
-    zkvm::{IMAGE, Script, ask},
+    zkvm::{IMAGE, JOURNAL, Script, ask},
 };
 use serde_json::json;
-use std::sync::Arc;
-use zkpool_chain::Head;
+use std::sync::{Arc, atomic::Ordering};
 use zkpool_protocol::{
-    Address, B256, BlobId, ErrorCode, GuestInput, ProgramManifest, ProofKind, TaskInput, TaskState, WitnessSource,
+    Address, BlobId, ErrorCode, GuestInput, ProgramManifest, ProofKind, TaskInput, TaskState, WitnessSource,
     zkvm::segment_memory,
 };
 use zkpool_service::{Committee, http::Bounds, ops::programs::register_program};
@@ -35,7 +34,7 @@ impl Shop {
         let service = Service::running(wishes, Bounds::default(), Arc::clone(&script)).await;
         let members = (11..14).map(|n| key(n).address()).collect();
         service.chain.verifiers.lock().unwrap().insert(VERIFIER, Some(Committee { members, threshold: 2 }));
-        see_chain(&service);
+        service.see_chain(9);
         let binary = upload(&service, b"R0BF").await;
         let stdin = upload(&service, b"stdin").await;
         let manifest = ProgramManifest::Risc0 { binary, image_id: IMAGE.parse().unwrap() };
@@ -72,15 +71,6 @@ impl Shop {
     fn limits(&self) -> Vec<Vec<u32>> {
         self.script.looks.lock().unwrap().iter().map(|look| look.segment_limits.clone()).collect()
     }
-}
-
-/// The chain answers now.
-fn see_chain(service: &Service) {
-    let now = service.ctx.clock.now();
-    let hash = B256::ZERO;
-    let head = Head { number: 9, hash, parent: hash, timestamp: now / 1000, base_fee: 1, gas_limit: 30_000_000 };
-    *service.chain.head.lock().unwrap() = Some(head.clone());
-    service.ctx.status.saw_chain(head, true, now);
 }
 
 async fn upload(service: &Service, bytes: &[u8]) -> BlobId {
@@ -133,7 +123,7 @@ async fn a_committee_must_be_there() {
     // The next thing that is asked for is the target, of which this test's chain knows nothing.
     assert_eq!(shop.refused().await.0, ErrorCode::RpcUnreachable);
     shop.service.clock.advance(61);
-    see_chain(&shop.service);
+    shop.service.see_chain(9);
     shop.prover(2, 18, &[ProofKind::Risc0Composite]).await;
     assert_eq!(shop.refused().await.0, ErrorCode::NoCommittee, "they have not asked for a minute");
 }
@@ -150,4 +140,50 @@ async fn a_deadline_is_held_against_the_plan() {
         shop.prover(n, 18, &[ProofKind::Risc0Composite]).await;
     }
     assert_eq!(shop.refused().await.0, ErrorCode::NoCommittee);
+}
+
+#[tokio::test]
+async fn a_program_that_has_not_run_yet_is_work_that_is_promised() {
+    let mut shop = Shop::open(ProofKind::Risc0Composite).await;
+    shop.prover(2, 18, &[ProofKind::Risc0Composite]).await;
+    // Ten and a half seconds of work, and four until it is delivered.
+    shop.ask.proof_window = 15;
+    assert_eq!(shop.refused().await.0, ErrorCode::NoCommittee);
+    // Another task of more than a second.
+    shop.service.guest(ProofKind::Risc0Composite, VERIFIER).await;
+    shop.service.reconcile(&["plan"]).await;
+    assert_eq!(shop.refused().await.0, ErrorCode::DeadlineTooShort);
+    // Its jobs are the same work, which is counted once.
+    shop.service.reconcile(&["execute"]).await;
+    assert_eq!(shop.refused().await.0, ErrorCode::DeadlineTooShort);
+    shop.ask.proof_window = 16;
+    assert_eq!(shop.refused().await.0, ErrorCode::NoCommittee);
+}
+
+#[tokio::test]
+async fn a_journal_that_is_no_question_is_refused() {
+    let mut shop = Shop::open(ProofKind::Risc0Composite).await;
+    shop.prover(2, 18, &[ProofKind::Risc0Composite]).await;
+    shop.service.chain.question.store(JOURNAL.len() as u32 + 1, Ordering::Relaxed);
+    let (code, task) = shop.refused().await;
+    assert_eq!(code, ErrorCode::BadInput);
+    let message = task.refusal.unwrap().message;
+    assert!(message.contains("21 bytes") && message.contains("first 22"), "{message}");
+    shop.service.chain.question.store(JOURNAL.len() as u32, Ordering::Relaxed);
+    assert_eq!(shop.refused().await.0, ErrorCode::NoCommittee);
+}
+
+#[tokio::test]
+async fn a_long_call_is_paid_for_and_one_that_nodes_do_not_take_is_refused() {
+    let mut shop = Shop::open(ProofKind::Risc0Composite).await;
+    shop.prover(2, 18, &[ProofKind::Risc0Composite]).await;
+    let short = shop.refused().await.1.price.unwrap();
+    shop.ask.call.prefix = vec![1; 10_000].into();
+    let long = shop.refused().await.1.price.unwrap();
+    assert!(long.gas > short.gas + short.gas / 4, "{} after {}", long.gas, short.gas);
+    shop.ask.call.prefix = vec![1; 60 << 10].into();
+    shop.ask.call.suffix = vec![1; 60 << 10].into();
+    let (code, task) = shop.refused().await;
+    assert_eq!(code, ErrorCode::TooLarge);
+    assert!(task.refusal.unwrap().message.contains("at most 120 KiB"));
 }

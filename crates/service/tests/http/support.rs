@@ -10,11 +10,11 @@ use axum::{
 };
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 use tempfile::TempDir;
@@ -59,6 +59,14 @@ pub(crate) struct NoChain {
     pub(crate) head: Mutex<Option<Head>>,
     /// Verifiers that are there and accept everything, with their committees.
     pub(crate) verifiers: Mutex<BTreeMap<Address, Option<Committee>>>,
+    /// How many bytes of a journal are the question to every committee.
+    pub(crate) question: AtomicU32,
+    /// Members that do not count any more.
+    pub(crate) gone: Mutex<BTreeSet<Address>>,
+    /// Proofs that no verifier takes any more.
+    pub(crate) stale: Mutex<BTreeSet<zkpool_protocol::Bytes>>,
+    /// Purposes of the transactions that were to be recorded: none is.
+    pub(crate) sent: Mutex<Vec<String>>,
     /// What they were shown.
     pub(crate) shown: Mutex<Vec<zkpool_protocol::Bytes>>,
 }
@@ -107,7 +115,7 @@ impl Chain for NoChain {
             return self.none().await;
         }
         self.shown.lock().unwrap().push(proof.clone());
-        Ok(true)
+        Ok(!self.stale.lock().unwrap().contains(proof))
     }
     async fn committee(&self, verifier: Address) -> Result<Option<Committee>, ChainError> {
         let known = self.verifiers.lock().unwrap().get(&verifier).cloned();
@@ -116,10 +124,13 @@ impl Chain for NoChain {
             None => self.none().await,
         }
     }
-    async fn vouches_for(&self, committee: Address, _: B256) -> Result<bool, ChainError> {
-        Ok(self.committee(committee).await?.is_some())
+    async fn question_bytes(&self, committee: Address, _: B256) -> Result<Option<u32>, ChainError> {
+        Ok(self.committee(committee).await?.map(|_| self.question.load(Ordering::Relaxed)))
     }
     async fn is_live_member(&self, committee: Address, member: Address) -> Result<bool, ChainError> {
+        if self.gone.lock().unwrap().contains(&member) {
+            return Ok(false);
+        }
         Ok(self.committee(committee).await?.is_some_and(|committee| committee.members.contains(&member)))
     }
     async fn is_halted(&self, _: Address) -> Result<bool, ChainError> {
@@ -142,14 +153,16 @@ impl Chain for NoChain {
     fn sign(&self, _: &B256) -> Result<zkpool_protocol::Bytes, ChainError> {
         Err(ChainError::BadUrl("no key here".into()))
     }
-    async fn enqueue(&self, _: KeyRole, _: TxRequest) -> Result<TxRecord, ChainError> {
+    async fn enqueue(&self, _: KeyRole, request: TxRequest) -> Result<TxRecord, ChainError> {
+        self.sent.lock().unwrap().push(request.purpose);
         self.none().await
     }
     async fn transaction(&self, _: &str) -> Result<Option<TxRecord>, ChainError> {
         self.none().await
     }
     async fn drive(&self) -> Result<Vec<TxRecord>, ChainError> {
-        self.none().await
+        self.head().await?;
+        Ok(vec![])
     }
 }
 
@@ -210,6 +223,15 @@ pub(crate) fn config(wishes: Value) -> Config {
 }
 
 impl Service {
+    /// The chain answers now, with this block as its newest.
+    pub(crate) fn see_chain(&self, number: u64) {
+        let now = self.ctx.clock.now();
+        let hash = B256::ZERO;
+        let head = Head { number, hash, parent: hash, timestamp: now / 1000, base_fee: 1, gas_limit: 30_000_000 };
+        *self.chain.head.lock().unwrap() = Some(head.clone());
+        self.ctx.status.saw_chain(head, true, now);
+    }
+
     pub(crate) async fn start() -> Self {
         Self::with(json!({}), Bounds::default()).await
     }

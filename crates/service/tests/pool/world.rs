@@ -387,8 +387,8 @@ impl Chain for Line {
         self.reach().map(|_| None)
     }
 
-    async fn vouches_for(&self, _: Address, _: B256) -> Result<bool, ChainError> {
-        self.reach().map(|_| false)
+    async fn question_bytes(&self, _: Address, _: B256) -> Result<Option<u32>, ChainError> {
+        self.reach().map(|_| None)
     }
 
     async fn is_live_member(&self, _: Address, _: Address) -> Result<bool, ChainError> {

@@ -185,6 +185,54 @@ pub async fn results_are_seen_by_whoever_needs_them_and_in_their_order(store: Su
     assert_eq!(workload.jobs.iter().map(|item| item.suppliers.clone()).collect::<Vec<_>>(), [[super::prover(1)]]);
     store.grant_lease(jobs[2], &prover, false, 100, 12).await.unwrap();
     assert!(sees(b"left").await && sees(b"right").await && !sees(b"other").await);
-    let leases = store.leases_of_task(store.task(jobs[0].task).await.unwrap().unwrap().key).await.unwrap();
+    let leases = store.leases_of_task(store.task(jobs[0].task).await.unwrap().unwrap().key, 0..9).await.unwrap();
     assert_eq!(leases.iter().map(|lease| lease.job).collect::<Vec<_>>(), jobs);
+}
+
+/// Without any of them being read; what was abandoned is told apart.
+pub async fn a_tasks_jobs_are_counted(store: Subject) {
+    let task = growing(&store, 1).await;
+    assert_eq!(store.job_census(task.key).await.unwrap(), crate::JobCensus::default());
+    assert_eq!(
+        (store.units_of(task.key).await.unwrap(), store.last_job(task.key).await.unwrap()),
+        (WorkUnits(0), None)
+    );
+    for (first, jobs) in &growth(2)[..2] {
+        store.extend_task(task.key, *first, jobs, false, 5).await.unwrap();
+    }
+    store.abandon_graph(task.key, 7).await.unwrap();
+    let mut again = Growth::new(guest().id(), ProofKind::Risc0Succinct, 5);
+    let jobs: Vec<Job> = (7..9).flat_map(|n| again.segment(&segment(n))).collect();
+    store.extend_task(task.key, 5, &jobs, false, 8).await.unwrap();
+    finish(&store, at(&task, 5), 1).await;
+    let census = store.job_census(task.key).await.unwrap();
+    let states = [(JobState::Cancelled, 5), (JobState::Done, 1), (JobState::Ready, 2), (JobState::Waiting, 2)];
+    assert_eq!((census.all, census.states), (10, states.into()));
+    assert_eq!((census.segments, census.front, census.begun_at), (2, Some(6), Some(5)));
+    let units: u64 = jobs.iter().map(|job| job.units.0).sum();
+    assert_eq!(store.units_of(task.key).await.unwrap(), WorkUnits(units));
+    let before = async |index| store.segments_before(task.key, index).await.unwrap();
+    assert_eq!((before(5).await, before(6).await, before(99).await), (0, 1, 2));
+    assert_eq!(store.last_job(task.key).await.unwrap().unwrap().id.index, 9);
+    let some = store.jobs_in(task.key, 4..7).await.unwrap();
+    assert_eq!(some.iter().map(|job| job.id.index).collect::<Vec<_>>(), [4, 5, 6]);
+    assert_eq!(store.leases_of_task(task.key, 6..99).await.unwrap(), []);
+}
+
+/// What somebody has uploaded stays, and what the next run takes, too.
+pub async fn segments_that_a_run_has_left_are_named(store: Subject) {
+    let task = growing(&store, 1).await;
+    let mut growth = Growth::new(guest().id(), ProofKind::Risc0Composite, 0);
+    let jobs: Vec<Job> = (0..3).flat_map(|n| growth.segment(&segment(n))).collect();
+    store.extend_task(task.key, 0, &jobs, false, 5).await.unwrap();
+    let strays = async |from| store.stray_segments(task.key, from).await.unwrap();
+    assert_eq!(strays(0).await, []);
+    store.abandon_graph(task.key, 6).await.unwrap();
+    store.note_upload(PAYER, segment(1).blob, 1, 100, 6).await.unwrap();
+    assert_eq!(strays(0).await.len(), 2);
+    assert_eq!(strays(2).await, [segment(2).blob]);
+    assert_eq!(strays(3).await, []);
+    let mut again = Growth::new(guest().id(), ProofKind::Risc0Composite, 3);
+    store.extend_task(task.key, 3, &again.segment(&segment(2)), false, 7).await.unwrap();
+    assert_eq!(strays(0).await, [segment(0).blob]);
 }

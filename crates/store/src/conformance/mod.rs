@@ -90,7 +90,10 @@ macro_rules! store_conformance {
             a_graph_that_has_not_grown_yet_survives_a_reorganisation
             a_job_of_the_services_own_is_never_leased
             results_are_seen_by_whoever_needs_them_and_in_their_order
+            a_tasks_jobs_are_counted
+            segments_that_a_run_has_left_are_named
             a_receipt_is_kept_and_found
+            a_proof_is_replaced_before_it_is_submitted
             members_are_believed_once_and_their_lies_are_kept
             jobs_become_ready_when_what_they_need_is_done
             fencing_tokens_grow_and_old_ones_are_worthless

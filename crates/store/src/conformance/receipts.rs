@@ -38,3 +38,15 @@ pub async fn members_are_believed_once_and_their_lies_are_kept(store: Subject) {
     assert_eq!(all, [said(8, true, 6), said(9, false, 4), said(9, true, 1)]);
     assert!(matches!(store.put_attestation(99, &said(9, true, 1)).await, Err(StoreError::Missing("task"))));
 }
+
+/// By one of the same, whose signatures still count.
+pub async fn a_proof_is_replaced_before_it_is_submitted(store: Subject) {
+    let (task, jobs) = proving(&store, 1, &[&[]]).await;
+    let other = BlobId::of(b"other");
+    assert!(matches!(store.replace_proof(task.key, other).await, Err(StoreError::Moved { .. })));
+    finish(&store, jobs[0], 1).await;
+    let before = store.task_by_key(task.key).await.unwrap().unwrap();
+    store.replace_proof(task.key, other).await.unwrap();
+    let after = store.task_by_key(task.key).await.unwrap().unwrap();
+    assert_eq!((after.state, after.proof, after.version), (TaskState::Proven, Some(other), before.version + 1));
+}

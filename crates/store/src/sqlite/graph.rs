@@ -36,7 +36,7 @@ pub(super) async fn abandon(store: &SqliteStore, key: TaskKey, now: Millis) -> S
     if task.state != TaskState::Proving || task.planned {
         return Err(StoreError::Moved { thing: "task", expected: "proving", found: task.state.as_str() });
     }
-    let next = write.job_states(key).await?.len() as u32;
+    let next = write.next_index(key).await?;
     if next == task.first_job {
         return Ok(next);
     }
@@ -59,7 +59,7 @@ pub(super) async fn extend(
 ) -> StoreResult<TaskState> {
     let mut write = store.write("add jobs to a task").await?;
     let task = write.task(key).await?;
-    let known = write.job_states(key).await?.len() as u32;
+    let known = write.next_index(key).await?;
     if first > known {
         return Err(StoreError::OtherJob { index: first });
     }
@@ -156,6 +156,13 @@ impl Write {
         set.map_err(self.fault())?;
         self.notes(Noted::Planned);
         Ok(())
+    }
+
+    /// The index after the last job's: an index look-up, however many there are. Places are never left out.
+    async fn next_index(&mut self, task: TaskKey) -> StoreResult<u32> {
+        let row = sqlx::query("SELECT COALESCE(MAX(idx) + 1, 0) AS next FROM jobs WHERE task = ?").bind(task);
+        let row = row.fetch_one(&mut *self.tx).await.map_err(self.fault())?;
+        Fields::of(row).u32("next")
     }
 
     async fn job_at(&mut self, task: TaskKey, index: u32) -> StoreResult<JobRecord> {

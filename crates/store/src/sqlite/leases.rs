@@ -9,6 +9,7 @@ use crate::{
     Completion, JobRecord, LeaseEnd, LeaseOutcome, LeaseRecord, Millis, NewResult, ProverId, Renewal, StoreError,
     StoreResult, TaskKey,
 };
+use std::ops::Range;
 use zkpool_protocol::{Address, BlobId, JobId, JobState, TaskState};
 
 pub(super) async fn grant(
@@ -82,9 +83,11 @@ pub(super) async fn of_job(store: &SqliteStore, id: JobId) -> StoreResult<Vec<Le
     rows.into_iter().map(|row| read(&Fields::of(row))).collect()
 }
 
-pub(super) async fn of_task(store: &SqliteStore, key: TaskKey) -> StoreResult<Vec<LeaseRecord>> {
-    let rows = sqlx::query("SELECT * FROM lease_rows WHERE task = ? ORDER BY idx, token")
+pub(super) async fn of_task(store: &SqliteStore, key: TaskKey, indices: Range<u32>) -> StoreResult<Vec<LeaseRecord>> {
+    let rows = sqlx::query("SELECT * FROM lease_rows WHERE task = ? AND idx >= ? AND idx < ? ORDER BY idx, token")
         .bind(key)
+        .bind(i64::from(indices.start))
+        .bind(i64::from(indices.end))
         .fetch_all(store.read()?)
         .await
         .map_err(|error| StoreError::database("read a task's leases", error))?;

@@ -4,6 +4,7 @@
 //! commit reaches the disk before it returns (`synchronous=FULL`).
 
 mod catalogue;
+mod census;
 mod chain;
 mod graph;
 mod journal;
@@ -15,9 +16,9 @@ mod tasks;
 mod work;
 
 use crate::{
-    Advance, Advanced, AttestationRecord, Completion, InputRecord, JobRecord, LeaseOutcome, LeaseRecord, LogEntry,
-    Meta, Millis, NewResult, NewTask, NewWatch, Noted, Plan, Price, ProgramRecord, ProverDescription, ProverId,
-    ProverRecord, Refusal, Renewal, RequestId, Store, StoreError, StoreResult, TaskKey, TaskRecord, Workload,
+    Advance, Advanced, AttestationRecord, Completion, InputRecord, JobCensus, JobRecord, LeaseOutcome, LeaseRecord,
+    LogEntry, Meta, Millis, NewResult, NewTask, NewWatch, Noted, Plan, Price, ProgramRecord, ProverDescription,
+    ProverId, ProverRecord, Refusal, Renewal, RequestId, Store, StoreError, StoreResult, TaskKey, TaskRecord, Workload,
     lock::DatabaseLock,
 };
 use async_trait::async_trait;
@@ -26,9 +27,9 @@ use sqlx::{
     Connection, Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use std::{fmt, path::Path, time::Duration};
+use std::{fmt, ops::Range, path::Path, time::Duration};
 use zkpool_chain::{TxRecord, TxState};
-use zkpool_protocol::{Address, BlobId, Domain, Job, JobId, JobState, ProgramId, Quote, TaskId, TaskState};
+use zkpool_protocol::{Address, BlobId, Domain, Job, JobId, JobState, ProgramId, Quote, TaskId, TaskState, WorkUnits};
 
 /// Whose database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -434,8 +435,20 @@ impl Store for SqliteStore {
         graph::extend(self, key, first, jobs, complete, now).await
     }
 
+    async fn units_of(&self, key: TaskKey) -> StoreResult<WorkUnits> {
+        census::units(self, key).await
+    }
+
+    async fn stray_segments(&self, key: TaskKey, from: u32) -> StoreResult<Vec<BlobId>> {
+        census::stray_segments(self, key, from).await
+    }
+
     async fn put_receipt(&self, key: TaskKey, receipt: BlobId) -> StoreResult<()> {
         receipts::put(self, key, receipt).await
+    }
+
+    async fn replace_proof(&self, key: TaskKey, proof: BlobId) -> StoreResult<()> {
+        receipts::replace_proof(self, key, proof).await
     }
 
     async fn tasks_of_receipt(&self, receipt: BlobId) -> StoreResult<Vec<TaskRecord>> {
@@ -451,7 +464,23 @@ impl Store for SqliteStore {
     }
 
     async fn jobs_of(&self, key: TaskKey) -> StoreResult<Vec<JobRecord>> {
-        work::jobs_of(self, key).await
+        work::jobs_in(self, key, 0..u32::MAX).await
+    }
+
+    async fn jobs_in(&self, key: TaskKey, indices: Range<u32>) -> StoreResult<Vec<JobRecord>> {
+        work::jobs_in(self, key, indices).await
+    }
+
+    async fn last_job(&self, key: TaskKey) -> StoreResult<Option<JobRecord>> {
+        work::last_job(self, key).await
+    }
+
+    async fn job_census(&self, key: TaskKey) -> StoreResult<JobCensus> {
+        census::take(self, key).await
+    }
+
+    async fn segments_before(&self, key: TaskKey, index: u32) -> StoreResult<u32> {
+        census::segments_before(self, key, index).await
     }
 
     async fn job(&self, id: JobId) -> StoreResult<Option<JobRecord>> {
@@ -481,8 +510,8 @@ impl Store for SqliteStore {
         leases::of_job(self, job).await
     }
 
-    async fn leases_of_task(&self, key: TaskKey) -> StoreResult<Vec<LeaseRecord>> {
-        leases::of_task(self, key).await
+    async fn leases_of_task(&self, key: TaskKey, indices: Range<u32>) -> StoreResult<Vec<LeaseRecord>> {
+        leases::of_task(self, key, indices).await
     }
 
     async fn held_by(&self, prover: &ProverId) -> StoreResult<Vec<LeaseRecord>> {

@@ -27,6 +27,21 @@ pub(super) async fn put(store: &SqliteStore, key: TaskKey, receipt: BlobId) -> S
     write.commit().await
 }
 
+pub(super) async fn replace_proof(store: &SqliteStore, key: TaskKey, proof: BlobId) -> StoreResult<()> {
+    let mut write = store.write("replace a task's proof").await?;
+    let task = write.task(key).await?;
+    if task.state != TaskState::Proven {
+        return Err(StoreError::Moved { thing: "task", expected: "proven", found: task.state.as_str() });
+    }
+    sqlx::query("UPDATE tasks SET proof = ?, version = version + 1 WHERE key = ?")
+        .bind(proof.as_bytes().as_slice())
+        .bind(key)
+        .execute(&mut *write.tx)
+        .await
+        .map_err(write.fault())?;
+    write.commit().await
+}
+
 pub(super) async fn tasks_of(store: &SqliteStore, receipt: BlobId) -> StoreResult<Vec<TaskRecord>> {
     let rows = sqlx::query("SELECT * FROM tasks WHERE receipt = ? ORDER BY key")
         .bind(receipt.as_bytes().as_slice())

@@ -5,16 +5,27 @@ use super::{
     row::{Fields, damaged, int},
 };
 use crate::{JobRecord, Millis, ProverId, StoreError, StoreResult, TaskKey, WorkItem, Workload};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 use zkpool_protocol::{Address, Job, JobId, JobState, Operation, ProofKind, WorkUnits};
 
-pub(super) async fn jobs_of(store: &SqliteStore, key: TaskKey) -> StoreResult<Vec<JobRecord>> {
-    let rows = sqlx::query("SELECT * FROM job_rows WHERE task = ? ORDER BY idx")
+pub(super) async fn jobs_in(store: &SqliteStore, key: TaskKey, indices: Range<u32>) -> StoreResult<Vec<JobRecord>> {
+    let rows = sqlx::query("SELECT * FROM job_rows WHERE task = ? AND idx >= ? AND idx < ? ORDER BY idx")
         .bind(key)
+        .bind(i64::from(indices.start))
+        .bind(i64::from(indices.end))
         .fetch_all(store.read()?)
         .await
         .map_err(|error| StoreError::database("read a task's jobs", error))?;
     rows.into_iter().map(|row| read(&Fields::of(row))).collect()
+}
+
+pub(super) async fn last_job(store: &SqliteStore, key: TaskKey) -> StoreResult<Option<JobRecord>> {
+    let row = sqlx::query("SELECT * FROM job_rows WHERE task = ? ORDER BY idx DESC LIMIT 1")
+        .bind(key)
+        .fetch_optional(store.read()?)
+        .await
+        .map_err(|error| StoreError::database("read a task's last job", error))?;
+    row.map(|row| read(&Fields::of(row))).transpose()
 }
 
 pub(super) async fn job(store: &SqliteStore, id: JobId) -> StoreResult<Option<JobRecord>> {

@@ -73,6 +73,21 @@ pub struct JobRecord {
     pub proving_ms: Option<u64>,
 }
 
+/// How the jobs of a task stand, counted: a large task has tens of thousands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobCensus {
+    /// All of them, abandoned ones included: the next one's index.
+    pub all: u32,
+    /// How many are in each state; one that does not occur is absent.
+    pub states: BTreeMap<JobState, u32>,
+    /// Segments of the graph as it is, without what was abandoned.
+    pub segments: u32,
+    /// The first of the graph as it is that is neither done nor cancelled.
+    pub front: Option<u32>,
+    /// When the first lease on any of them was given.
+    pub begun_at: Option<Millis>,
+}
+
 /// A prover: a device of an address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProverId {

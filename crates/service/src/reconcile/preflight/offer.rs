@@ -2,24 +2,25 @@
 
 use super::{
     super::{
-        segments,
+        calldata, segments,
         slots::{self, Found, Need},
     },
     Declined, agreeable, size,
 };
 use crate::{
     Context, KeyRole, OpError, OpResult,
-    capacity::{Capacity, delivery_seconds, presence},
-    ops::{info::paused, programs},
+    capacity::{Capacity, delivery_seconds},
+    committee,
+    ops::info::paused,
     policy::Judge,
 };
 use rand::RngCore;
 use zkpool_chain::{Head, Simulated};
-use zkpool_protocol::{B256, ErrorCode, ProgramManifest, ProofKind, Quote, Task, Terms, U256, WorkUnits};
+use zkpool_protocol::{B256, ErrorCode, Quote, Task, Terms, U256, WorkUnits};
 use zkpool_scheduler::{PriceInput, price};
 use zkpool_store::{Ask, InputRecord, Measured, Price, StoreError, TaskRecord};
 
-/// Gas of the transaction that delivers, without the target's call: base, settling, calldata, and a pairing check.
+/// Gas of the transaction that delivers, without the target's call: base, settling, ordinary calldata, a pairing check.
 const DELIVERY_GAS: u64 = 450_000;
 const ETHER: u128 = 1_000_000_000_000_000_000;
 
@@ -27,10 +28,12 @@ const ETHER: u128 = 1_000_000_000_000_000_000;
 pub(super) async fn offer(ctx: &Context, task: &TaskRecord) -> Result<(), Declined> {
     let judge = agreeable(ctx, task)?;
     let input = size(ctx, task, judge).await?;
+    let calldata = calldata::length(ctx, &task.ask, &input).await?;
+    calldata::check(calldata)?;
     let capacity = Capacity::now(ctx).await?;
     let head = ctx.chain.head().await?;
     let work = work(ctx, task, &input, &capacity).await?;
-    let price = quote_price(ctx, &task.ask, &work, &capacity, &head);
+    let price = quote_price(ctx, &task.ask, &work, calldata, &capacity, &head);
     // From here on a refusal comes with the price.
     let priced = Declined::priced(price);
     if let Some(limit) = task.ask.max_reward.filter(|limit| *limit < price.reward()) {
@@ -41,7 +44,7 @@ pub(super) async fn offer(ctx: &Context, task: &TaskRecord) -> Result<(), Declin
         return Err(priced(why));
     }
     in_time(ctx, task, &work, &capacity).map_err(&priced)?;
-    signers(ctx, task).await.map_err(&priced)?;
+    committee::would_sign(ctx, &task.ask, &input).await.map_err(&priced)?;
     target(ctx, &task.ask, judge).await.map_err(&priced)?;
     signer(ctx, &head).await.map_err(&priced)?;
     // One at a time from here: funds and slots are counted and then taken.
@@ -72,42 +75,7 @@ async fn work(ctx: &Context, task: &TaskRecord, input: &InputRecord, capacity: &
     Ok(Work { units: plan.units, memory: plan.memory, proving_ms: Some(plan.makespan) })
 }
 
-/// Whether enough members are there to sign, if a committee is to.
-async fn signers(ctx: &Context, task: &TaskRecord) -> OpResult<()> {
-    let ask = &task.ask;
-    if !ask.kind.is_risc0() || ask.verifier.is_zero() {
-        return Ok(());
-    }
-    let committee = ctx.committee(ask.verifier).await?;
-    let Some(committee) = committee else {
-        if ask.kind == ProofKind::Risc0Groth16 {
-            return Ok(());
-        }
-        let message =
-            format!("a contract cannot check {} itself, and verifier {} is no committee", ask.kind, ask.verifier);
-        return Err(OpError::new(ErrorCode::VerifierNotAllowed, message));
-    };
-    let program = programs::known(ctx, ask.program).await?;
-    if let ProgramManifest::Risc0 { image_id, .. } = program.manifest
-        && !ctx.chain.vouches_for(ask.verifier, image_id).await?
-    {
-        let message = format!("committee {} does not vouch for image {image_id}", ask.verifier);
-        return Err(OpError::new(ErrorCode::VerifierNotAllowed, message));
-    }
-    let since = presence(ctx, ctx.clock.now());
-    let there =
-        committee.members.iter().filter(|member| ctx.status.member_was_there(ask.verifier, **member, since)).count();
-    if there < committee.threshold as usize {
-        let message = format!(
-            "{there} members of committee {} are there, and {} must sign: try again later",
-            ask.verifier, committee.threshold
-        );
-        return Err(OpError::new(ErrorCode::NoCommittee, message));
-    }
-    Ok(())
-}
-
-fn quote_price(ctx: &Context, ask: &Ask, work: &Work, capacity: &Capacity, head: &Head) -> Price {
+fn quote_price(ctx: &Context, ask: &Ask, work: &Work, calldata: u64, capacity: &Capacity, head: &Head) -> Price {
     let pricing = &ctx.config.pricing;
     let per_ether = |token| ctx.config.token(token).map_or(ETHER, |token| token.per_ether);
     let at_stake = U256::from(ask.liability) + U256::from(ask.bond) + U256::from(ask.burn);
@@ -117,7 +85,7 @@ fn quote_price(ctx: &Context, ask: &Ask, work: &Work, capacity: &Capacity, head:
         wei_per_million_units: pricing.wei_per_million_units,
         load_bps: pricing.load_bps,
         load: capacity.load(),
-        gas: DELIVERY_GAS + u64::from(ask.call_gas),
+        gas: calldata::gas(DELIVERY_GAS + u64::from(ask.call_gas), calldata),
         // A block that is fuller by the time of the delivery is to be paid for.
         gas_price: pricing.min_gas_price.max(head.base_fee.saturating_mul(2)),
         at_stake: at_stake.try_into().unwrap_or(u128::MAX),

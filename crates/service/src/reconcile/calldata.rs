@@ -1,0 +1,75 @@
+//! The transaction that delivers: how long its call is, what that costs, and whether nodes take it.
+//!
+//! A zkVM program's journal travels with its proof, so a call can be far longer than the proof of a circuit makes it.
+
+use crate::{Context, OpError, OpResult};
+use zkpool_protocol::ErrorCode;
+use zkpool_store::{Ask, InputRecord};
+
+/// The quote and what ABI puts around it all, in bytes.
+const FRAME: u64 = 1_536;
+/// What `DELIVERY_GAS` and its like count already, in bytes.
+const ORDINARY: u64 = 2_560;
+/// The longest call: nodes take transactions of 128 KiB, and the transaction is more than its call.
+const MOST: u64 = 120 << 10;
+/// The seal of a Groth16 receipt; a committee's, without its signatures; each of those.
+const GROTH16_SEAL: u64 = 260;
+const COMMITTEE_SEAL: u64 = 36;
+const SIGNATURE: u64 = 65;
+/// A byte that is sent, at most, and what it costs to be copied and hashed on its way to target and verifier.
+const GAS_PER_BYTE: u64 = 16 + 8;
+/// What a transaction costs at least, for itself and for each byte (EIP-7623).
+const BASE_GAS: u64 = 21_000;
+const LEAST_GAS_PER_BYTE: u64 = 40;
+
+/// How long the call is that delivers what was asked for, in bytes; no less than it will be.
+pub(super) async fn length(ctx: &Context, ask: &Ask, input: &InputRecord) -> OpResult<u64> {
+    let words = |length: usize| (length as u64).next_multiple_of(32);
+    let proof = match &input.run {
+        Some(run) => {
+            let committee = match ask.verifier.is_zero() {
+                true => None,
+                false => ctx.committee(ask.verifier).await?,
+            };
+            let signed = |threshold: u32| COMMITTEE_SEAL + SIGNATURE * u64::from(threshold);
+            words(run.journal.len()) + committee.map_or(GROTH16_SEAL, |committee| signed(committee.threshold))
+        }
+        None => 256 + 32 * input.public_inputs.len() as u64,
+    };
+    let call = words(ask.call.prefix.len()) + words(ask.call.suffix.len()) + words(ask.call.done_check.len());
+    Ok(FRAME + call + proof)
+}
+
+/// Whether a transaction with such a call would be taken by nodes. Fails with `TooLarge`.
+pub(super) fn check(length: u64) -> OpResult<()> {
+    if length <= MOST {
+        return Ok(());
+    }
+    let message = format!(
+        "delivering takes a call of about {} KiB, and nodes take at most {} KiB: make less public, or shorten the call's \
+         prefix and suffix",
+        length.div_ceil(1 << 10),
+        MOST >> 10
+    );
+    Err(OpError::new(ErrorCode::TooLarge, message))
+}
+
+/// The gas of a transaction that takes `ordinary` with a call of ordinary length, with one of this length.
+pub(super) fn gas(ordinary: u64, length: u64) -> u64 {
+    let longer = ordinary.saturating_add(length.saturating_sub(ORDINARY).saturating_mul(GAS_PER_BYTE));
+    longer.max(BASE_GAS.saturating_add(length.saturating_mul(LEAST_GAS_PER_BYTE)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_calls_cost_what_their_bytes_cost() {
+        assert_eq!(gas(450_000, 2_048), 450_000);
+        assert_eq!(gas(450_000, 2_560 + 1_000), 474_000);
+        assert_eq!(gas(450_000, 100_000), 21_000 + 4_000_000, "the floor of EIP-7623");
+        assert!(check(120 << 10).is_ok());
+        assert_eq!(check((120 << 10) + 1).unwrap_err().code, ErrorCode::TooLarge);
+    }
+}
