@@ -95,7 +95,7 @@ impl Stranger {
 
     /// Waits for a receipt that the committee should sign, and signs for another answer.
     async fn signs_for_another_answer(&self, actor: &Actor, committee: &CommitteeView) {
-        let query = AttestationsQuery { verifier: committee.address(), wait: 20 };
+        let query = AttestationsQuery { verifier: committee.address(), wait: 20, after: None };
         let open = loop {
             if let Some(open) = self.client.attestations(&query).await.unwrap().open.pop() {
                 break open;
