@@ -5,7 +5,7 @@ import {IRiscZeroVerifier} from "../interfaces/IRiscZeroVerifier.sol";
 
 /// @title Which digits are these? Asked here, answered by whoever can prove it.
 /// @notice An application as its owner would write it, and no part of the pool. It takes an answer only for its question,
-/// only of its model, and only once.
+/// only of its model, and only one.
 ///
 /// journal = model commitment (32 bytes) ‖ input commitment (32) ‖ count (4, big-endian) ‖ one class a byte, 0 to 9.
 ///
@@ -15,6 +15,7 @@ contract DigitOracle {
     error NotOwner();
     error NotAContract();
     error UnknownQuestion();
+    /// With another answer. The same one again does no harm.
     error AlreadyAnswered();
     error NotAnswered();
     /// The journal's length is not what its count says, or the count is zero.
@@ -42,6 +43,7 @@ contract DigitOracle {
 
     bytes32 public immutable IMAGE_ID;
     bytes32 public immutable MODEL;
+    /// Named by whoever deploys it, who may be a factory. Zero: the verifier never changes.
     address public immutable OWNER;
 
     uint256 private constant CLASSES_AT = 68;
@@ -51,10 +53,10 @@ contract DigitOracle {
     IRiscZeroVerifier public verifier;
     Question[] private _questions;
 
-    constructor(bytes32 imageId, bytes32 model, IRiscZeroVerifier verifier_) {
+    constructor(bytes32 imageId, bytes32 model, IRiscZeroVerifier verifier_, address owner) {
         IMAGE_ID = imageId;
         MODEL = model;
-        OWNER = msg.sender;
+        OWNER = owner;
         _choose(verifier_);
     }
 
@@ -71,14 +73,19 @@ contract DigitOracle {
         emit Asked(id, inputCommitment, verifier);
     }
 
-    /// @notice Anyone answers, with a seal that the question's verifier accepts.
+    /// @notice Anyone answers, with a seal that the question's verifier accepts. Whoever sees a proof on its way can be
+    /// first with it, so the same answer again is no failure: who was to be paid for this call is paid all the same.
     function answer(uint256 id, bytes calldata journal, bytes calldata seal) external {
         Question storage question = _question(id);
-        if (question.count != 0) revert AlreadyAnswered();
         bytes calldata classes = _classesOf(journal, question.inputCommitment);
         question.verifier.verify(seal, IMAGE_ID, sha256(journal));
+        bytes32 kept = classes.length <= 32 ? bytes32(classes) : keccak256(classes);
+        if (question.count != 0) {
+            if (question.count != classes.length || question.answer != kept) revert AlreadyAnswered();
+            return;
+        }
         question.count = uint32(classes.length);
-        question.answer = classes.length <= 32 ? bytes32(classes) : keccak256(classes);
+        question.answer = kept;
         emit Answered(id, question.inputCommitment, classes);
     }
 

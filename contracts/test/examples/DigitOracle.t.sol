@@ -35,8 +35,9 @@ contract DigitOracleTest is Test {
 
     NamedVerifier internal first = new NamedVerifier("committee");
     NamedVerifier internal second = new NamedVerifier("groth16");
-    DigitOracle internal oracle = new DigitOracle(IMAGE, MODEL, first);
+    address internal owner = makeAddr("owner");
     address internal stranger = makeAddr("stranger");
+    DigitOracle internal oracle = new DigitOracle(IMAGE, MODEL, first, owner);
 
     // ---- asking ----
 
@@ -58,7 +59,7 @@ contract DigitOracleTest is Test {
     function test_KnowsItsModel() public view {
         assertEq(oracle.IMAGE_ID(), IMAGE);
         assertEq(oracle.MODEL(), MODEL);
-        assertEq(oracle.OWNER(), address(this));
+        assertEq(oracle.OWNER(), owner);
     }
 
     // ---- answering ----
@@ -150,11 +151,40 @@ contract DigitOracleTest is Test {
 
     function test_RevertWhen_AnsweredAlready() public {
         uint256 id = _answer(hex"07");
-        bytes memory journal = _journal(hex"07");
-        _expectRefused(DigitOracle.AlreadyAnswered.selector, id, journal);
-        journal = _journal(hex"08");
-        _expectRefused(DigitOracle.AlreadyAnswered.selector, id, journal);
+        // Another answer, a longer one that begins the same, one that only the padding tells apart.
+        _expectRefused(DigitOracle.AlreadyAnswered.selector, id, _journal(hex"08"));
+        _expectRefused(DigitOracle.AlreadyAnswered.selector, id, _journal(hex"0701"));
+        _expectRefused(DigitOracle.AlreadyAnswered.selector, id, _journal(hex"0700"));
         assertEq(oracle.classesOf(id), hex"07");
+
+        id = _answer(new bytes(40));
+        bytes memory other = new bytes(40);
+        other[39] = 0x01;
+        _expectRefused(DigitOracle.AlreadyAnswered.selector, id, _journal(other));
+    }
+
+    /// Somebody else was first with the proof: whoever was to be paid for this call is.
+    function test_TheSameAnswerAgainDoesNoHarm() public {
+        bytes[2] memory answers = [bytes(hex"07"), new bytes(40)];
+        for (uint256 i; i < answers.length; ++i) {
+            bytes memory journal = _journal(answers[i]);
+            bytes memory seal = _seal(journal);
+            uint256 id = oracle.ask(INPUT);
+            vm.prank(stranger);
+            oracle.answer(id, journal, seal);
+            bytes32 kept = keccak256(abi.encode(oracle.questionOf(id)));
+            vm.recordLogs();
+            oracle.answer(id, journal, seal);
+            assertEq(vm.getRecordedLogs().length, 0, "nothing is new");
+            assertEq(keccak256(abi.encode(oracle.questionOf(id))), kept);
+        }
+    }
+
+    /// What was answered is no reason to believe less carefully.
+    function test_RevertWhen_TheSameAnswerIsNotProven() public {
+        uint256 id = _answer(hex"07");
+        vm.expectRevert(NamedVerifier.NotProven.selector);
+        oracle.answer(id, _journal(hex"07"), "no seal");
     }
 
     function test_RevertWhen_AnswerIsToAnotherQuestion() public {
@@ -218,6 +248,7 @@ contract DigitOracleTest is Test {
         uint256 before = oracle.ask(INPUT);
         vm.expectEmit(address(oracle));
         emit DigitOracle.VerifierChosen(second);
+        vm.prank(owner);
         oracle.setVerifier(second);
         uint256 later = oracle.ask(INPUT);
         bytes memory journal = _journal(hex"07");
@@ -235,15 +266,19 @@ contract DigitOracleTest is Test {
         vm.expectRevert(DigitOracle.NotOwner.selector);
         vm.prank(stranger);
         oracle.setVerifier(second);
+        // Who deployed it, which may be a factory for everybody, is nobody.
+        vm.expectRevert(DigitOracle.NotOwner.selector);
+        oracle.setVerifier(second);
         assertEq(address(oracle.verifier()), address(first));
     }
 
     function test_RevertWhen_VerifierHasNoCode() public {
         IRiscZeroVerifier nobody = IRiscZeroVerifier(makeAddr("nobody"));
         vm.expectRevert(DigitOracle.NotAContract.selector);
+        vm.prank(owner);
         oracle.setVerifier(nobody);
         vm.expectRevert(DigitOracle.NotAContract.selector);
-        new DigitOracle(IMAGE, MODEL, nobody);
+        new DigitOracle(IMAGE, MODEL, nobody, owner);
     }
 
     // ---- helpers ----

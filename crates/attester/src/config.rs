@@ -15,8 +15,13 @@ pub struct Config {
     pub committee: Address,
     /// Where the node keeps what it has signed. Every committee and key has a directory of its own in it.
     pub state_dir: PathBuf,
+    /// Whether this is meant to be the key's first run: without it a member that has a stake already does not start where
+    /// nothing says what it has signed.
+    pub new_state: bool,
     /// The largest receipt that is fetched, in bytes. Each operator can make the node hold one.
     pub max_receipt: u64,
+    /// New claims that are signed for one operator within an hour. What was signed before is signed again without limit.
+    pub per_hour: usize,
     /// How much disk the receipts that were signed may take, in bytes; at least one receipt.
     pub keep: u64,
     /// How many receipts are checked at once.
@@ -30,8 +35,11 @@ pub struct Config {
 }
 
 impl Config {
-    /// The largest receipt by default: a composite receipt of some 250 segments.
-    pub const MAX_RECEIPT: u64 = 64 << 20;
+    /// The largest receipt by default: the largest that an operator's service makes. A smaller one would leave tasks
+    /// unsigned that were sold.
+    pub const MAX_RECEIPT: u64 = zkpool_verifiers::risc0::MAX_RECEIPT as u64;
+    /// New claims for one operator within an hour by default: one every six seconds, all day.
+    pub const PER_HOUR: usize = 600;
     /// The disk space for receipts by default.
     pub const KEEP: u64 = 4 << 30;
 
@@ -42,7 +50,9 @@ impl Config {
             chain_id,
             committee,
             state_dir: state_dir.into(),
+            new_state: false,
             max_receipt: Self::MAX_RECEIPT,
+            per_hour: Self::PER_HOUR,
             keep: Self::KEEP,
             checks: 1,
             wait: zkpool_api::MAX_ATTESTATION_WAIT,

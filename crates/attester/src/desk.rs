@@ -1,12 +1,14 @@
 //! Where it is decided about one receipt: fetched, checked, pledged, signed.
 
-use crate::{AttesterError, Check, Config, Pledge, PledgeError, Pledges, Refusal, pledges::digest, shelf::Shelf};
+use crate::{
+    AttesterError, Check, Config, Pledge, PledgeError, Pledges, Refusal, memory, pledges::digest, shelf::Shelf,
+};
 use std::{
     collections::HashMap,
-    fs::{self, File},
-    io,
+    fs::File,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 use tokio::sync::Semaphore;
 use zkpool_api::{AttestationReply, AttestationRequest, Client, ClientError, OpenAttestation};
@@ -25,6 +27,8 @@ pub(crate) enum Fault {
     Slashed,
     /// The chain cannot be asked.
     Chain(ChainError),
+    /// This operator has had as many new claims signed as it may; again after this time.
+    TooMany(Duration),
     /// This operator, about this receipt.
     Operator(ClientError),
     /// This machine: its disk, or the key.
@@ -51,12 +55,13 @@ pub(crate) struct Desk {
     check: Arc<dyn Check>,
     checking: Semaphore,
     max_receipt: u64,
+    per_hour: usize,
     pledges: Arc<Mutex<Pledges>>,
     shelf: Arc<Mutex<Shelf>>,
     /// How long the questions of programs are; this never changes.
     questions: Mutex<HashMap<B256, u32>>,
     /// Held until the node is gone.
-    _lock: File,
+    _held: File,
 }
 
 impl Desk {
@@ -67,13 +72,9 @@ impl Desk {
         key: Key,
         check: Arc<dyn Check>,
     ) -> Result<Self, AttesterError> {
-        // Signatures of another committee or member contradict nothing here: each has a directory of its own.
-        let name = format!("{}-{}-{}", config.chain_id, config.committee, key.address());
-        let dir = config.state_dir.join(name.to_lowercase());
+        let dir = memory::dir_of(&config.state_dir, config.chain_id, config.committee, key.address());
+        let (held, pledges) = memory::open(&dir)?;
         let state = |source| AttesterError::State { path: dir.clone(), source };
-        private_dir(&dir).map_err(state)?;
-        let lock = lock(&dir)?;
-        let pledges = Pledges::open(&dir.join("signed.log"))?;
         let shelf = Shelf::open(&dir.join("receipts"), config.keep.max(config.max_receipt)).map_err(state)?;
         Ok(Self {
             view,
@@ -81,12 +82,23 @@ impl Desk {
             check,
             checking: Semaphore::new(config.checks.max(1)),
             max_receipt: config.max_receipt,
+            per_hour: config.per_hour,
             pledges: Arc::new(Mutex::new(pledges)),
             shelf: Arc::new(Mutex::new(shelf)),
             questions: Mutex::default(),
-            _lock: lock,
+            _held: held,
             dir,
         })
+    }
+
+    /// Whether there is anything that says what was signed, be it nothing.
+    pub(crate) fn is_begun(&self) -> bool {
+        lock_of(&self.pledges).is_begun()
+    }
+
+    /// From here on it is remembered.
+    pub(crate) fn begin(&self) -> Result<(), AttesterError> {
+        Ok(lock_of(&self.pledges).begin()?)
     }
 
     /// How many claims were signed.
@@ -105,6 +117,9 @@ impl Desk {
         let pledge = self.pledge(client, open).await?;
         let known = lock_of(&self.pledges).find(&pledge).map_err(Refusal::from)?;
         if !known {
+            if let Some(wait) = lock_of(&self.pledges).wait(&pledge.operator, self.per_hour) {
+                return Err(Fault::TooMany(wait));
+            }
             // Only what was checked is ever pledged.
             let receipt = self.fetch(client, open).await?;
             let receipt = self.checked(receipt, open).await?;
@@ -196,7 +211,9 @@ impl Desk {
     async fn commit(&self, receipt: Vec<u8>, deadline: u64, pledge: Pledge) -> Result<(), Fault> {
         let (pledges, shelf) = (Arc::clone(&self.pledges), Arc::clone(&self.shelf));
         let committed = tokio::task::spawn_blocking(move || {
-            lock_of(&shelf).keep(deadline, pledge.receipt, &receipt).map_err(|error| error.to_string())?;
+            lock_of(&shelf)
+                .keep(deadline, &pledge.operator, pledge.receipt, &receipt)
+                .map_err(|error| error.to_string())?;
             lock_of(&pledges).commit(&pledge).map_err(|error: PledgeError| error.to_string())
         });
         match committed.await {
@@ -210,27 +227,4 @@ impl Desk {
 
 fn lock_of<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Makes a directory that only its owner may enter.
-fn private_dir(dir: &Path) -> io::Result<()> {
-    fs::create_dir_all(dir)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
-    }
-    Ok(())
-}
-
-fn lock(dir: &Path) -> Result<File, AttesterError> {
-    let open = || File::options().create(true).truncate(false).write(true).open(dir.join("lock"));
-    let state = |source| AttesterError::State { path: dir.to_owned(), source };
-    let file = open().map_err(state)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(AttesterError::StateInUse(dir.to_owned())),
-        // Two nodes with one key could contradict each other: without a lock there is no node.
-        Err(std::fs::TryLockError::Error(source)) => Err(state(source)),
-    }
 }

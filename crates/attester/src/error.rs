@@ -28,6 +28,20 @@ pub enum AttesterError {
     /// Another node works with the same key for the same committee.
     #[error("another node works in {}: two nodes with one key could contradict each other", .0.display())]
     StateInUse(PathBuf),
+    /// The member is at work already, and nothing here says what it has signed.
+    #[error(
+        "{member} has its stake in {committee} already, and nothing in {} says what it has signed: to sign without it \
+         could cost the stake",
+        dir.display()
+    )]
+    NoMemory {
+        /// The member.
+        member: Address,
+        /// The committee.
+        committee: Address,
+        /// Where it was looked for.
+        dir: PathBuf,
+    },
     /// What was signed cannot be read.
     #[error(transparent)]
     Pledges(#[from] PledgeError),
@@ -59,7 +73,7 @@ impl AttesterError {
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::NoOperator | Self::Url(_) => ErrorCode::BadRequest,
-            Self::State { .. } | Self::StateInUse(_) | Self::Pledges(_) => ErrorCode::Storage,
+            Self::State { .. } | Self::StateInUse(_) | Self::NoMemory { .. } | Self::Pledges(_) => ErrorCode::Storage,
             Self::Committee(error) => error.code(),
             Self::NotAMember { .. } | Self::Slashed { .. } => ErrorCode::Forbidden,
         }
@@ -82,7 +96,7 @@ pub enum Refusal {
         question: u32,
     },
     /// Larger than this node fetches.
-    #[error("the receipt has {size} bytes, and this node takes at most {cap}")]
+    #[error("the receipt has {size} bytes, and this node takes at most {cap} (its largest receipt is a setting)")]
     TooLarge {
         /// Bytes, as the operator says.
         size: u64,

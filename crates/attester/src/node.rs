@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use zkpool_api::Identity;
-use zkpool_chain::{ChainError, CommitteeView, Key, Rpc};
+use zkpool_chain::{ChainError, CommitteeView, Key, MemberState, Rpc};
 
 /// A node that is ready to run.
 pub struct Node {
@@ -36,6 +36,9 @@ impl Node {
         }
         let view = CommitteeView::new(rpc, config.chain_id, config.committee);
         let desk = Arc::new(Desk::open(&config, view, key.clone(), check)?);
+        if config.new_state && desk.is_begun() {
+            tracing::warn!(dir = %desk.dir().display(), "this is no first run: do not tell the node that it is");
+        }
         let mut operators: Vec<Operator> = Vec::new();
         for url in &config.operators {
             let operator = Operator::new(url, identity(&key), &config, &desk, &observer, &stop)?;
@@ -55,7 +58,7 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// Only what no time can heal: no such committee, no member of it, slashed.
+    /// Only what no time can heal: no such committee, no member of it, at work without its memory, slashed.
     pub async fn run(self) -> Result<(), AttesterError> {
         if !self.ready().await? {
             return Ok(());
@@ -94,10 +97,12 @@ impl Node {
     async fn ready(&self) -> Result<bool, AttesterError> {
         let (view, account) = (&self.desk.view, self.desk.key.address());
         let mut failures = 0u32;
-        let committee = loop {
-            let error = tokio::select! {
-                found = view.committee() => match found {
-                    Ok(committee) => break committee,
+        let look =
+            async || -> Result<_, ChainError> { Ok((view.committee().await?, view.member(account).await?.state)) };
+        let (committee, state) = loop {
+            let error: ChainError = tokio::select! {
+                found = look() => match found {
+                    Ok(found) => break found,
                     Err(error) => error,
                 },
                 () = self.stop.cancelled() => return Ok(false),
@@ -115,6 +120,14 @@ impl Node {
         };
         if !committee.members.contains(&account) {
             return Err(AttesterError::NotAMember { account, committee: view.address() });
+        }
+        if !self.desk.is_begun() {
+            // It may have signed already, from another directory or machine.
+            if state == MemberState::Staked && !self.config.new_state {
+                let dir = self.desk.dir().to_owned();
+                return Err(AttesterError::NoMemory { member: account, committee: view.address(), dir });
+            }
+            self.desk.begin()?;
         }
         self.observer.on(&Event::Ready {
             committee: view.address(),

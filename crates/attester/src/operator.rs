@@ -155,6 +155,10 @@ impl Operator {
                     self.set_aside(&open, &error);
                     continue;
                 }
+                Fault::TooMany(wait) => {
+                    self.put_off(&open, wait);
+                    continue;
+                }
                 Fault::Slashed => {
                     let (account, committee) = (self.desk.key.address(), self.desk.view.address());
                     return Err(AttesterError::Slashed { account, committee });
@@ -176,6 +180,15 @@ impl Operator {
         self.aside.insert((open.task, open.receipt), Aside { until: None, failures: 0 });
         let (operator, task, receipt) = (self.url.clone(), open.task, open.receipt);
         self.observer.on(&Event::Refused { operator, task, receipt, refusal });
+    }
+
+    /// When it is this operator's turn again; what it needs signed once more is not held up by it.
+    fn put_off(&mut self, open: &OpenAttestation, retry_in: Duration) {
+        let aside = Aside { until: Some(Instant::now() + retry_in), failures: 0 };
+        self.aside.insert((open.task, open.receipt), aside);
+        let (operator, task, receipt) = (self.url.clone(), open.task, open.receipt);
+        let per_hour = self.config.per_hour;
+        self.observer.on(&Event::TooMany { operator, task, receipt, per_hour, retry_in });
     }
 
     /// Again after a while; others are not held up by it.

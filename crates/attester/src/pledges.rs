@@ -8,6 +8,7 @@
 //! cannot be read means that the disk has lost what was signed, and the node does not start: signing without it could
 //! cost the stake.
 
+use crate::quota::Quota;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
@@ -15,6 +16,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 use zkpool_protocol::{B256, BlobId, TaskId};
 
@@ -89,6 +91,9 @@ pub enum PledgeError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There is no log, and nobody has said that there never was.
+    #[error("{} is not there: nothing is signed without it", .0.display())]
+    NotBegun(PathBuf),
     /// A write has failed half-way and could not be undone.
     #[error("a write to {} has failed before: nothing is signed until the node is started again", .0.display())]
     Broken(PathBuf),
@@ -98,32 +103,41 @@ pub enum PledgeError {
 #[derive(Debug)]
 pub struct Pledges {
     path: PathBuf,
-    file: File,
+    /// `None` until there is a log.
+    file: Option<File>,
     /// Bytes that are durable.
     length: u64,
     broken: bool,
     receipts: HashMap<BlobId, Claim>,
     questions: HashMap<(B256, B256), (B256, BlobId)>,
+    quota: Quota,
 }
 
 type Claim = (B256, B256);
 
 impl Pledges {
-    /// Reads the log, or starts it. The caller sees to it that only one process uses it.
+    /// Reads the log. Where there is none, [`Pledges::begin`] starts it. The caller sees to it that only one process uses
+    /// it.
     ///
     /// # Errors
     ///
     /// [`PledgeError::Io`], [`PledgeError::Damaged`].
     pub fn open(path: &Path) -> Result<Self, PledgeError> {
         let failed = |source| PledgeError::Io { path: path.to_owned(), source };
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt;
-            options.mode(0o600);
-        }
-        let mut file = options.open(path).map_err(failed)?;
+        let mut pledges = Self {
+            path: path.to_owned(),
+            file: None,
+            length: 0,
+            broken: false,
+            receipts: HashMap::new(),
+            questions: HashMap::new(),
+            quota: Quota::default(),
+        };
+        let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(pledges),
+            Err(error) => return Err(failed(error)),
+        };
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(failed)?;
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -136,14 +150,7 @@ impl Pledges {
         if let Some(dir) = path.parent().filter(|_| cfg!(unix)) {
             File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
         }
-        let mut pledges = Self {
-            path: path.to_owned(),
-            file,
-            length,
-            broken: false,
-            receipts: HashMap::new(),
-            questions: HashMap::new(),
-        };
+        (pledges.file, pledges.length) = (Some(file), length);
         for (at, line) in text[..whole].split_inclusive(|byte| *byte == b'\n').enumerate() {
             let damaged = |reason: String| PledgeError::Damaged { path: path.to_owned(), line: at + 1, reason };
             let pledge: Pledge = serde_json::from_slice(line).map_err(|error| damaged(error.to_string()))?;
@@ -151,6 +158,34 @@ impl Pledges {
             pledges.remember(&pledge);
         }
         Ok(pledges)
+    }
+
+    /// Starts the log, durably, if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pledges::open`].
+    pub fn begin(&mut self) -> Result<(), PledgeError> {
+        if self.is_begun() {
+            return Ok(());
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&self.path).map_err(|source| PledgeError::Io { path: self.path.clone(), source })?;
+        *self = Self::open(&self.path)?;
+        Ok(())
+    }
+
+    /// Whether there is a log. Without one nothing is known of what was signed, which is not to say that nothing was.
+    pub const fn is_begun(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// How long an operator must wait for its next new claim, if it has had `most` within the last hour.
+    pub(crate) fn wait(&self, operator: &str, most: usize) -> Option<Duration> {
+        self.quota.wait(operator, crate::unix_now(), most)
     }
 
     /// How many claims were signed.
@@ -193,6 +228,9 @@ impl Pledges {
         if self.broken {
             return Err(PledgeError::Broken(self.path.clone()));
         }
+        if !self.is_begun() {
+            return Err(PledgeError::NotBegun(self.path.clone()));
+        }
         match self.find(pledge) {
             Err(conflict) => return Ok(Err(conflict)),
             Ok(true) => return Ok(Ok(())),
@@ -206,24 +244,27 @@ impl Pledges {
     fn append(&mut self, pledge: &Pledge) -> io::Result<()> {
         let mut line = serde_json::to_vec(pledge).map_err(io::Error::other)?;
         line.push(b'\n');
+        let Some(file) = &mut self.file else { return Err(io::ErrorKind::NotFound.into()) };
         // Until it is known how this ends, nothing else may be written behind it.
         self.broken = true;
-        self.file.seek(SeekFrom::Start(self.length))?;
-        if let Err(error) = self.file.write_all(&line) {
+        file.seek(SeekFrom::Start(self.length))?;
+        if let Err(error) = file.write_all(&line) {
             // A full disk, most likely: half a line must not stay.
-            self.file.set_len(self.length)?;
+            file.set_len(self.length)?;
             self.broken = false;
             return Err(error);
         }
         // After a failed sync nobody knows what is on the disk: it stays broken.
-        self.file.sync_all()?;
+        file.sync_all()?;
         self.length += line.len() as u64;
         self.broken = false;
         Ok(())
     }
 
     fn remember(&mut self, pledge: &Pledge) {
-        self.receipts.insert(pledge.receipt, (pledge.image_id, pledge.journal_digest));
+        if self.receipts.insert(pledge.receipt, (pledge.image_id, pledge.journal_digest)).is_none() {
+            self.quota.note(&pledge.operator, pledge.at);
+        }
         let question = (pledge.image_id, pledge.question);
         self.questions.entry(question).or_insert((pledge.journal_digest, pledge.receipt));
     }
@@ -259,10 +300,44 @@ mod tests {
         (dir, path)
     }
 
+    fn begun(path: &Path) -> Pledges {
+        let mut pledges = Pledges::open(path).unwrap();
+        pledges.begin().unwrap();
+        pledges
+    }
+
+    #[test]
+    fn without_a_log_nothing_is_signed() {
+        let (_dir, path) = log();
+        let mut pledges = Pledges::open(&path).unwrap();
+        assert!(matches!(pledges.commit(&pledge(1, 2, 3, 4)), Err(PledgeError::NotBegun(_))));
+        assert!(!path.exists() && !pledges.is_begun());
+        begun(&path).commit(&pledge(1, 2, 3, 4)).unwrap().unwrap();
+        let mut pledges = begun(&path);
+        assert_eq!(pledges.len(), 1, "to begin again forgets nothing");
+        pledges.commit(&pledge(1, 2, 3, 5)).unwrap().unwrap();
+    }
+
+    #[test]
+    fn what_an_operator_has_had_is_known_after_a_restart() {
+        let (_dir, path) = log();
+        let now = crate::unix_now();
+        let mut pledges = begun(&path);
+        for n in 0..2 {
+            pledges.commit(&Pledge { at: now, ..pledge(1, n, n, n) }).unwrap().unwrap();
+        }
+        pledges.commit(&Pledge { at: now - 7200, ..pledge(1, 3, 3, 3) }).unwrap().unwrap();
+        for _ in 0..2 {
+            assert_eq!(pledges.wait("http://operator", 3), None);
+            assert!(pledges.wait("http://operator", 2).is_some_and(|wait| wait <= Duration::from_secs(3600)));
+            pledges = Pledges::open(&path).unwrap();
+        }
+    }
+
     #[test]
     fn one_claim_a_receipt_and_one_journal_a_question_also_after_a_restart() {
         let (_dir, path) = log();
-        let mut pledges = Pledges::open(&path).unwrap();
+        let mut pledges = begun(&path);
         assert!(pledges.is_empty());
         let first = pledge(1, 2, 3, 4);
         assert_eq!(pledges.find(&first), Ok(false));
@@ -291,14 +366,14 @@ mod tests {
     #[test]
     fn a_crash_in_the_middle_of_a_write_loses_only_what_was_not_signed() {
         let (_dir, path) = log();
-        let mut pledges = Pledges::open(&path).unwrap();
+        let mut pledges = begun(&path);
         pledges.commit(&pledge(1, 1, 1, 1)).unwrap().unwrap();
         let one = fs::read(&path).unwrap();
         pledges.commit(&pledge(1, 2, 2, 2)).unwrap().unwrap();
         let two = fs::read(&path).unwrap();
         for cut in one.len()..two.len() {
             fs::write(&path, &two[..cut]).unwrap();
-            let mut pledges = Pledges::open(&path).unwrap();
+            let mut pledges = begun(&path);
             assert_eq!((pledges.len(), fs::read(&path).unwrap()), (1, one.clone()));
             pledges.commit(&pledge(1, 2, 20, 3)).unwrap().unwrap();
             assert_eq!(Pledges::open(&path).unwrap().len(), 2);
@@ -308,7 +383,7 @@ mod tests {
     #[test]
     fn nothing_is_signed_on_a_log_that_has_lost_its_memory() {
         let (_dir, path) = log();
-        let mut pledges = Pledges::open(&path).unwrap();
+        let mut pledges = begun(&path);
         for n in 0..3 {
             pledges.commit(&pledge(1, n, n, n)).unwrap().unwrap();
         }
@@ -327,9 +402,9 @@ mod tests {
     fn a_full_disk_is_no_pledge() {
         let full = Path::new("/dev/full");
         let (_dir, path) = log();
-        let mut pledges = Pledges::open(&path).unwrap();
+        let mut pledges = begun(&path);
         let file = OpenOptions::new().write(true).open(full).unwrap();
-        let good = std::mem::replace(&mut pledges.file, file);
+        let good = pledges.file.replace(file);
         let first = pledge(1, 1, 1, 1);
         assert!(matches!(pledges.commit(&first), Err(PledgeError::Io { .. })));
         assert_eq!(pledges.find(&first), Ok(false));

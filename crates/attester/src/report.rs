@@ -64,6 +64,19 @@ pub enum Event {
         /// How many must.
         threshold: u32,
     },
+    /// The operator has had as many new claims signed as one may within an hour: this one is left for later.
+    TooMany {
+        /// Who asked.
+        operator: String,
+        /// For which task.
+        task: TaskId,
+        /// For which receipt.
+        receipt: BlobId,
+        /// So many may be.
+        per_hour: usize,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
     /// The member does not sign.
     Refused {
         /// Who asked.
@@ -118,6 +131,11 @@ impl Observer for LogObserver {
             Event::Signed { operator, task, receipt, signatures, threshold } => {
                 tracing::info!(task.id = %task, %receipt, operator, signatures, threshold, "signed");
             }
+            Event::TooMany { operator, task, receipt, per_hour, retry_in } => tracing::warn!(
+                task.id = %task, %receipt, operator, retry_in_ms = millis(*retry_in),
+                "not signed for now: this operator has had {per_hour} new claims signed within an hour, and may not have \
+                 more (the number is a setting)"
+            ),
             Event::Refused { operator, task, receipt, refusal } => {
                 tracing::warn!(task.id = %task, %receipt, operator, code = %refusal.code(), "not signed: {refusal}");
             }

@@ -225,7 +225,7 @@ fn oracle_error(error: &DigitOracleErrors) -> (String, String) {
     let (name, text) = match error {
         E::NotOwner(_) => ("NotOwner", "only the owner chooses the verifier"),
         E::UnknownQuestion(_) => ("UnknownQuestion", "this was never asked"),
-        E::AlreadyAnswered(_) => ("AlreadyAnswered", "the question was answered before"),
+        E::AlreadyAnswered(_) => ("AlreadyAnswered", "the question has another answer"),
         E::NotAnswered(_) => ("NotAnswered", "the question has no answer yet"),
         E::BadJournalLength(_) => ("BadJournalLength", "the journal's length is not what its count says"),
         E::WrongModel(_) => ("WrongModel", "the answer is of another model"),

@@ -47,11 +47,7 @@ const TRANSACTION_BOUND: Duration = Duration::from_secs(300);
 impl ChainArgs {
     /// The endpoint, checked to be the right chain; and its id.
     pub async fn endpoint(&self) -> CliResult<(Rpc, u64)> {
-        let Some(url) = &self.rpc else {
-            return Err(CliError::config("reach the chain", "no RPC endpoint is set")
-                .advise("set --rpc URL, `rpc` in the configuration, or ZKPOOL_RPC"));
-        };
-        let rpc = Rpc::new(url).map_err(|e| chain_error("reach the chain", e))?;
+        let rpc = self.unasked()?;
         let actual = rpc.chain_id().await.map_err(|e| chain_error("reach the chain", e))?;
         match self.chain_id {
             Some(expected) if expected != actual => {
@@ -59,6 +55,15 @@ impl ChainArgs {
             }
             _ => Ok((rpc, actual)),
         }
+    }
+
+    /// The endpoint, which nobody has asked anything yet: it may be away, or of another chain.
+    pub fn unasked(&self) -> CliResult<Rpc> {
+        let Some(url) = &self.rpc else {
+            return Err(CliError::config("reach the chain", "no RPC endpoint is set")
+                .advise("set --rpc URL, `rpc` in the configuration, or ZKPOOL_RPC"));
+        };
+        Rpc::new(url).map_err(|e| chain_error("reach the chain", e))
     }
 
     /// The pool, checked to be there.

@@ -17,6 +17,7 @@ pub mod values;
 
 use args::{Cli, Command};
 use clap::Parser;
+use commands::verifier::VerifierCommand;
 use error::{CliError, CliResult};
 use std::process::ExitCode;
 
@@ -45,7 +46,8 @@ fn run(cli: Cli) -> CliResult {
         Command::ProveWorker => return commands::worker::prove(),
         _ => {}
     }
-    let long_running = matches!(cli.command, Command::Service(_) | Command::Prover(_));
+    let long_running =
+        matches!(cli.command, Command::Service(_) | Command::Prover(_) | Command::Verifier(VerifierCommand::Run(_)));
     logging::start(cli.global.log_format, if long_running { "info" } else { "warn" });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -1,9 +1,9 @@
 //! Asking many operators at once.
 
-use crate::{ProgramFiles, ProofRequest, Requester, RequesterError};
+use crate::{Expected, ProgramFiles, ProofRequest, Requester, RequesterError};
 use futures::future::join_all;
 use zkpool_api::{Client, ClientError, Price, QuoteReply, QuoteRequest, QuoteStatus};
-use zkpool_protocol::{Address, Call, ErrorCode, SignedQuote, TaskId, U256};
+use zkpool_protocol::{Address, Bytes, Call, ErrorCode, ProgramManifest, ProofKind, SignedQuote, TaskId, U256};
 
 /// What one operator answered.
 #[derive(Clone, Debug)]
@@ -52,12 +52,16 @@ pub struct FirmOffer {
     pub price: Option<Price>,
     /// The public inputs that the operator found.
     pub public_inputs: Option<Vec<U256>>,
+    /// What a zkVM program made public when the operator ran it.
+    pub journal: Option<Bytes>,
+    /// The program as the operator knows it, where the request names it by its id alone. Counts only if it has this id.
+    pub manifest: Option<ProgramManifest>,
 }
 
 impl FirmOffer {
     /// A quote that was received in some other way.
     pub const fn of(quote: SignedQuote, call: Call) -> Self {
-        Self { url: None, operator: None, quote, call, price: None, public_inputs: None }
+        Self { url: None, operator: None, quote, call, price: None, public_inputs: None, journal: None, manifest: None }
     }
 
     /// What is paid, in the reward token's smallest unit.
@@ -116,9 +120,17 @@ impl Requester {
                 reason: format!("it works for pool {} on chain {}", info.pool, info.chain_id),
             });
         }
-        if let Some(program) = &request.program {
-            bring_program(&client, program).await.map_err(fault)?;
-        }
+        let manifest = match &request.program {
+            Some(program) => {
+                bring_program(&client, program).await.map_err(fault)?;
+                None
+            }
+            // Whoever takes the operator's statement must know which program it is about; the id is the manifest's hash.
+            None if request.expected == Expected::OfOperator && wire.kind != ProofKind::Groth16Bn254 => {
+                client.program(wire.program).await.map_err(fault).map(|program| Some(program.manifest))?
+            }
+            None => None,
+        };
         if let Some(witness) = &request.witness {
             client.upload_file(witness).await.map_err(fault)?;
         }
@@ -127,7 +139,7 @@ impl Requester {
         }
         client.upload(request.input.clone()).await.map_err(fault)?;
         let reply = client.quote_within(wire, self.inner.options.ask_bound).await.map_err(fault)?;
-        Ok(read(url, info.operator, reply, &wire.call))
+        Ok(read(url, info.operator, reply, &wire.call, manifest))
     }
 }
 
@@ -144,7 +156,7 @@ pub(crate) async fn bring_program(client: &Client, program: &ProgramFiles) -> Re
     client.register_program(&program.manifest).await.map(drop)
 }
 
-fn read(url: &str, operator: Address, reply: QuoteReply, call: &Call) -> Answer {
+fn read(url: &str, operator: Address, reply: QuoteReply, call: &Call, manifest: Option<ProgramManifest>) -> Answer {
     let (code, reason) = match &reply.error {
         Some(error) => (error.code, error.message.clone()),
         None => (ErrorCode::Internal, "it gave no reason".into()),
@@ -158,6 +170,8 @@ fn read(url: &str, operator: Address, reply: QuoteReply, call: &Call) -> Answer 
             call: call.clone(),
             price: reply.price,
             public_inputs: reply.public_inputs,
+            journal: reply.run.map(|run| run.journal),
+            manifest,
         })),
         (QuoteStatus::Indicative, _) => Answer::Indicative { price: reply.price, code, reason },
         (QuoteStatus::Preflight, _) => {

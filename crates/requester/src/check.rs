@@ -3,7 +3,7 @@
 use crate::{Answer, Expected, FirmOffer, Offer, ProofRequest, Requester, RequesterError, groth16_statement};
 use alloy::primitives::Address;
 use std::fmt::Display;
-use zkpool_protocol::{B256, BlobId, Domain, ErrorCode, MAX_VALIDITY, SignedQuote};
+use zkpool_protocol::{B256, BlobId, Domain, ErrorCode, MAX_VALIDITY, ProgramManifest, ProofKind, SignedQuote, zkvm};
 
 impl Requester {
     /// Checks one offer, off chain and on chain: that its terms are those that were asked for and within the limits, that
@@ -145,12 +145,29 @@ pub(crate) fn compare(request: &ProofRequest, offer: &FirmOffer, payer: Address)
     if terms.verifier.is_zero() {
         return Ok(());
     }
-    match &offer.public_inputs {
-        // The caller looks at these; they must at least be what the quote is about.
-        Some(found) if request.expected == Expected::OfOperator => {
-            same.equal("the statement of the public inputs", groth16_statement(found), task.statement)
+    // What was found is the caller's to look at; it must at least be what the quote is about.
+    match found(request, offer) {
+        Some((what, statement)) if request.expected == Expected::OfOperator => {
+            same.equal(what, statement, task.statement)
         }
         _ => Err(RequesterError::UnknownStatement(task.statement)),
+    }
+}
+
+/// The statement of what the operator says the program makes public.
+fn found(request: &ProofRequest, offer: &FirmOffer) -> Option<(&'static str, B256)> {
+    let known = request.program.as_ref().map(|program| &program.manifest).or(offer.manifest.as_ref());
+    match known.filter(|manifest| manifest.id() == request.quote.program) {
+        Some(ProgramManifest::Risc0 { image_id, .. }) => {
+            let journal = offer.journal.as_ref()?;
+            Some(("the statement of the journal", zkvm::statement(*image_id, journal)))
+        }
+        // A Groth16 statement says all by itself.
+        _ if request.quote.kind == ProofKind::Groth16Bn254 => {
+            let inputs = offer.public_inputs.as_ref()?;
+            Some(("the statement of the public inputs", groth16_statement(inputs)))
+        }
+        _ => None,
     }
 }
 

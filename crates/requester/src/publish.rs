@@ -11,7 +11,7 @@ use alloy::primitives::U256;
 use tokio::time::Instant;
 use zkpool_api::PublishedRequest;
 use zkpool_chain::{ChainError, FailureKind, PoolEvent, TxState};
-use zkpool_protocol::{B256, Bytes, Call, ErrorCode, SignedQuote, TaskId, TaskInput};
+use zkpool_protocol::{B256, BlobId, Bytes, Call, ErrorCode, SignedQuote, TaskId, TaskInput};
 
 /// Blocks before the recording in which somebody else may have published the quote already: its whole validity, on
 /// chains with several blocks a second.
@@ -57,10 +57,34 @@ impl Requester {
         payment: Payment,
     ) -> Result<TaskId, RequesterError> {
         let url = offer.url.clone();
-        for blob in &request.blobs {
+        self.keep(request)?;
+        self.record_quote(offer.quote.clone(), offer.call.clone(), Some(&request.input), payment, url).await
+    }
+
+    /// Keeps what the proof is made from, without a record: for a quote that is put on record later, by another process on
+    /// the same directory ([`Requester::record_quote`]). Other operators need it to take the task over.
+    ///
+    /// # Errors
+    /// [`RequesterError::State`].
+    pub fn keep(&self, request: &ProofRequest) -> Result<(), RequesterError> {
+        for blob in request.blobs.iter().chain([&request.input]) {
             self.inner.state.put_input(blob)?;
         }
-        self.record_quote(offer.quote.clone(), offer.call.clone(), Some(&request.input), payment, url).await
+        Ok(())
+    }
+
+    /// What an input names and is not kept here: operators that are told of its task will lack it.
+    ///
+    /// # Errors
+    /// [`RequesterError::State`].
+    pub fn missing(&self, input: &Bytes) -> Result<Vec<BlobId>, RequesterError> {
+        let mut missing = Vec::new();
+        for blob in TaskInput::from_bytes(input).map(|envelope| envelope.blobs()).unwrap_or_default() {
+            if self.inner.state.input(blob.into())?.is_none() {
+                missing.push(blob);
+            }
+        }
+        Ok(missing)
     }
 
     /// Puts a quote on record that was received in some other way.

@@ -43,7 +43,8 @@ pub enum Expected {
     Statement(B256),
     /// Groth16: these public inputs, in the circuit's order.
     PublicInputs(Vec<U256>),
-    /// Whatever the operator's preflight found: for requesters that look at `public_inputs` of the offer themselves.
+    /// Whatever the operator's preflight found: for requesters that look at `public_inputs` or `journal` of the offer
+    /// themselves.
     OfOperator,
     /// Not said: only for target mode, where the target judges.
     Unknown,

@@ -104,6 +104,7 @@ impl Seat {
         let mut config = Config::new(urls, world.chain.chain_id(), world.committee, self.dir.path());
         config.backoff = Backoff { first: Duration::from_millis(20), max: Duration::from_millis(200) };
         config.wait = 5;
+        config.new_state = true;
         config
     }
 

@@ -5,9 +5,10 @@ use super::{
     operator::FakeOperator,
     world::{IMAGE, World},
 };
-use zkpool_attester::{AttesterError, Conflict, Event, Refusal};
+use std::time::Duration;
+use zkpool_attester::{AttesterError, Config, Conflict, Event, Refusal};
 use zkpool_chain::testing::Deployer;
-use zkpool_protocol::{Address, B256, BlobId};
+use zkpool_protocol::{Address, B256, BlobId, TaskId};
 
 #[tokio::test]
 async fn receipts_that_do_not_hold() {
@@ -55,6 +56,99 @@ async fn receipts_that_do_not_hold() {
     node.signs(&open).await;
     node.stop().await.unwrap();
     assert_eq!(operator.script().signed.len(), 1);
+}
+
+/// A service sells whatever it can make a receipt of.
+#[tokio::test]
+async fn no_receipt_that_a_service_makes_is_too_large() {
+    assert_eq!(Config::MAX_RECEIPT, zkpool_verifiers::risc0::MAX_RECEIPT as u64);
+    let world = World::new().await;
+    let operator = FakeOperator::start(&world);
+    let mut node = Seat::new(&world.members[0]).run(&world, &[&operator]);
+    let bytes = receipt(1, IMAGE, b"ask:1");
+    let mut open = claim(1, IMAGE, b"ask:1", &bytes);
+    open.size = Config::MAX_RECEIPT + 1;
+    operator.ask(open.clone(), &bytes);
+    let refusal = Refusal::TooLarge { size: open.size, cap: Config::MAX_RECEIPT };
+    assert_eq!(node.refuses(&open).await, refusal);
+    (open.task, open.size) = (TaskId::repeat_byte(2), Config::MAX_RECEIPT);
+    operator.ask(open.clone(), &bytes);
+    node.signs(&open).await;
+    node.stop().await.unwrap();
+}
+
+/// One receipt can be written down in many ways: each has a hash of its own, and all prove one journal.
+#[tokio::test]
+async fn more_new_claims_than_one_operator_may_have_in_an_hour() {
+    let world = World::new().await;
+    let (greedy, other) = (FakeOperator::start(&world), FakeOperator::start(&world));
+    let seat = Seat::new(&world.members[0]);
+    let config = || Config { per_hour: 2, ..seat.config(&world, &[&greedy, &other]) };
+    let mut node = seat.open(config(), world.chain.rpc()).unwrap();
+    let first = greedy.ask_honestly(1, b"ask:1");
+    node.signs(&first).await;
+    node.signs(&greedy.ask_honestly(2, b"ask:1")).await;
+    for restart in [false, true] {
+        if restart {
+            node.stop().await.unwrap();
+            node = seat.open(config(), world.chain.rpc()).unwrap();
+        } else {
+            greedy.ask_honestly(3, b"ask:1");
+        }
+        let put_off = node.hears(|event| match event {
+            Event::TooMany { operator, task, per_hour: 2, retry_in, .. } => Some((operator, task, retry_in)),
+            _ => None,
+        });
+        let (operator, task, retry_in) = put_off.await;
+        assert_eq!((operator, task), (greedy.url(), TaskId::repeat_byte(3)));
+        assert!(retry_in > Duration::from_secs(3000), "{retry_in:?}");
+    }
+    // What was signed before is signed for another task, and other operators are served.
+    let bytes = receipt(1, IMAGE, b"ask:1");
+    let again = claim(4, IMAGE, b"ask:1", &bytes);
+    greedy.ask(again.clone(), &bytes);
+    node.signs(&again).await;
+    node.signs(&other.ask_honestly(5, b"more:1")).await;
+    node.stop().await.unwrap();
+    assert_eq!((greedy.script().signed.len(), greedy.script().fetches), (3, 2));
+}
+
+#[tokio::test]
+async fn a_member_at_work_does_not_start_without_its_memory() {
+    let world = World::new().await;
+    let operator = FakeOperator::start(&world);
+    let seat = Seat::new(&world.members[0]);
+    let cautious = || Config { new_state: false, ..seat.config(&world, &[&operator]) };
+    let run = || seat.open(cautious(), world.chain.rpc()).unwrap();
+    // Again and again: to be refused leaves nothing behind that would pass for a memory.
+    for _ in 0..2 {
+        let error = run().ends().await.unwrap_err();
+        assert!(matches!(error, AttesterError::NoMemory { .. }), "{error}");
+        assert_eq!(error.code(), zkpool_protocol::ErrorCode::Storage);
+    }
+    // Its owner says that this is the first run, and need not say so again.
+    let mut node = seat.run(&world, &[&operator]);
+    node.signs(&operator.ask_honestly(1, b"ask:1")).await;
+    node.stop().await.unwrap();
+    let mut node = run();
+    node.hears(|event| matches!(event, Event::Ready { pledges: 1, .. }).then_some(())).await;
+    node.stop().await.unwrap();
+    // Started from elsewhere.
+    let elsewhere = Seat::new(&world.members[0]);
+    let config = Config { new_state: false, ..elsewhere.config(&world, &[&operator]) };
+    let error = elsewhere.open(config, world.chain.rpc()).unwrap().ends().await.unwrap_err();
+    assert!(matches!(error, AttesterError::NoMemory { .. }), "{error}");
+
+    // Who begins before it has a stake needs to say nothing.
+    let late = Seat::new(&world.members[2]);
+    let config = || Config { new_state: false, ..late.config(&world, &[&operator]) };
+    let mut node = late.open(config(), world.chain.rpc()).unwrap();
+    node.hears(|event| matches!(event, Event::NotLive { .. }).then_some(())).await;
+    node.stop().await.unwrap();
+    world.join(&world.members[2]).await;
+    let mut node = late.open(config(), world.chain.rpc()).unwrap();
+    node.hears(|event| matches!(event, Event::Ready { .. }).then_some(())).await;
+    node.stop().await.unwrap();
 }
 
 #[tokio::test]

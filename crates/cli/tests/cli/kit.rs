@@ -41,6 +41,8 @@ impl Place {
             }
         }
         command.env_remove("RUST_LOG");
+        // What has a place for each user has one here.
+        command.env("HOME", self.path()).env_remove("XDG_DATA_HOME");
         command
     }
 

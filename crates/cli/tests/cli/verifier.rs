@@ -1,6 +1,9 @@
 //! A committee through the binary: made, joined, looked at, left, and a member that contradicts itself.
 
-use crate::kit::{Ended, Place, nowhere};
+use crate::{
+    kit::{Ended, Place, nowhere},
+    stage::Process,
+};
 use serde_json::{Value, json};
 use zkpool_bindings::{CommitteeVerifier::Attestation, committee_domain};
 use zkpool_chain::{
@@ -177,6 +180,60 @@ fn a_member_that_contradicts_itself_is_slashed_by_anyone() {
     stage.verifier(1, &["join"]).fails(5, "forbidden", &["slashed"]);
     let run = ["run", "--operator", "http://127.0.0.1:1"];
     stage.verifier(7, &run).fails(5, "forbidden", &["no member"]);
+}
+
+#[test]
+fn a_node_has_one_memory_wherever_it_is_started_from_and_none_is_no_start() {
+    let stage = Stage::set();
+    stage.verifier(1, &["join"]).succeeds();
+    let home = stage.place.path().join(".local/share/zkpool/verifier");
+    let memories = || std::fs::read_dir(&home).unwrap().count();
+    assert_eq!(memories(), 1, "who joins can run");
+    let start = |index: u32, more: &[&str], from: &std::path::Path| {
+        std::fs::create_dir_all(from).unwrap();
+        let key = format!("mnemonic:WORDS/{index}");
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("zkpool"));
+        let run = ["verifier", "run", "--key", &key, "--operator", "http://127.0.0.1:1"];
+        command.args(run).args(["--committee", &stage.committee, "--rpc", stage.anvil.url()]).args(more);
+        command.current_dir(from).env("WORDS", MNEMONIC).env("HOME", stage.place.path());
+        command.env_remove("RUST_LOG").env_remove("XDG_DATA_HOME");
+        Process::spawn(command)
+    };
+    let elsewhere = stage.place.path().join("elsewhere");
+    for from in [stage.place.path(), &elsewhere] {
+        let node = start(1, &[], from);
+        // It says what it does, unasked: an owner looks at its log.
+        node.says("ready; waiting for receipts");
+        assert!(node.stop().success());
+    }
+    assert_eq!(memories(), 1);
+
+    let run = ["run", "--operator", "http://127.0.0.1:1", "--state", "another"];
+    for _ in 0..2 {
+        stage.verifier(1, &run).fails(3, "storage", &["has signed", "--state", "--new-state"]);
+    }
+    let node = start(1, &["--state", "another", "--new-state"], stage.place.path());
+    node.says("ready; waiting for receipts");
+    node.stop();
+    // Joined with the directory that it will run with.
+    stage.verifier(2, &["join", "--state", "own"]).succeeds();
+    let node = start(2, &["--state", "own"], stage.place.path());
+    node.says("ready; waiting for receipts");
+    node.stop();
+}
+
+#[test]
+fn a_node_that_knows_its_chain_waits_for_an_endpoint_that_is_away() {
+    let place = Place::new();
+    let committee = Address::repeat_byte(1).to_string();
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("zkpool"));
+    command.args(["verifier", "run", "--key", "env:K", "--operator", "http://127.0.0.1:1", "--chain-id", "31337"]);
+    command.args(["--committee", &committee, "--rpc", &nowhere()]);
+    command.current_dir(place.path()).env("K", "11".repeat(32)).env("HOME", place.path());
+    command.env_remove("RUST_LOG").env_remove("XDG_DATA_HOME");
+    let node = Process::spawn(command);
+    node.says("the chain cannot be asked");
+    assert!(node.stop().success());
 }
 
 #[test]

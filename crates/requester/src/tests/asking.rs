@@ -1,12 +1,14 @@
 //! Many operators at once, good and bad.
 
 use super::{
-    operator::{Manner, Operator},
+    operator::{JOURNAL, Manner, Operator},
     world::World,
 };
-use crate::{Answer, Config, Options, ProgramFiles, Publication, Requester};
+use crate::{Answer, Config, Expected, Options, Payment, ProgramFiles, Publication, Requester};
 use std::time::Duration;
-use zkpool_protocol::{BlobId, ErrorCode, ProgramManifest};
+use zkpool_protocol::{
+    B256, BlobId, Bytes, ErrorCode, GuestInput, ProgramManifest, ProofKind, TaskInput, WitnessSource,
+};
 
 #[tokio::test]
 async fn the_cheapest_honest_offer_is_chosen_and_the_others_are_told() {
@@ -96,6 +98,57 @@ async fn an_operator_that_lacks_the_program_gets_it() {
     assert_eq!(*operator.desk.programs.lock().unwrap(), [manifest]);
     sdk.ask(&request).await.unwrap();
     assert_eq!(operator.desk.programs.lock().unwrap().len(), 1, "once");
+}
+
+#[tokio::test]
+async fn the_journal_that_an_operator_found_can_be_taken_for_a_program_that_is_only_named() {
+    let world = World::new().await;
+    let operator = Operator::start(&world, Manner::Honest { reward: 10, slot: 0 }).await;
+    let sdk = world.open_with(vec![operator.url.clone()]).await;
+    let manifest = ProgramManifest::Risc0 { binary: BlobId::of(b"binary"), image_id: B256::repeat_byte(7) };
+    operator.desk.programs.lock().unwrap().push(manifest.clone());
+    let mut request = world.request(1);
+    (request.quote.kind, request.quote.program) = (ProofKind::Risc0Composite, manifest.id());
+    (request.quote.statement, request.expected) = (None, Expected::OfOperator);
+    let offers = sdk.ask(&request).await.unwrap();
+    let chosen = sdk.choose(&request, &offers).await.unwrap();
+    assert_eq!(chosen.journal.as_ref(), Some(&Bytes::from_static(JOURNAL)), "for the caller to look at");
+    request.expected = Expected::Unknown;
+    assert_eq!(sdk.choose(&request, &offers).await.unwrap_err().code(), ErrorCode::BadRequest);
+}
+
+/// A quote is asked for, and published later by another process on the same directory.
+#[tokio::test]
+async fn what_a_quote_kept_reaches_operators_that_are_told_later() {
+    let world = World::new().await;
+    let [first, second] = [
+        Operator::start(&world, Manner::Honest { reward: 10, slot: 0 }).await,
+        Operator::start(&world, Manner::Refusing(ErrorCode::NoCapacity)).await,
+    ];
+    let urls = || vec![first.url.clone(), second.url.clone()];
+    let (stdin, receipt) = (Bytes::from_static(b"what it reads"), Bytes::from_static(b"what it builds on"));
+    let guest = GuestInput { stdin: BlobId::of(&stdin), assumptions: vec![BlobId::of(&receipt)] };
+    let mut request = world.request(1);
+    let envelope = TaskInput { program: request.quote.program, source: WitnessSource::Guest(guest) };
+    request.input = envelope.to_bytes().into();
+    request.blobs = vec![stdin, receipt];
+    let sdk = world.open_with(urls()).await;
+    let offers = sdk.ask(&request).await.unwrap();
+    let chosen = sdk.choose(&request, &offers).await.unwrap();
+    assert_eq!(sdk.missing(&request.input).unwrap(), envelope.blobs());
+    sdk.keep(&request).unwrap();
+    drop(sdk);
+
+    // It has lost all that it had.
+    second.desk.blobs.lock().unwrap().clear();
+    let sdk = world.open_with(urls()).await;
+    assert!(sdk.missing(&request.input).unwrap().is_empty());
+    let (quote, call) = (chosen.quote, chosen.call);
+    let task = sdk.record_quote(quote, call, Some(&request.input), Payment::Pool, chosen.url).await.unwrap();
+    sdk.publish(task).await.unwrap();
+    assert!(sdk.tell(task).await.unwrap().is_empty());
+    let blobs = second.desk.blobs.lock().unwrap();
+    assert!(envelope.blobs().iter().all(|blob| blobs.contains_key(blob)));
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! An offer that is not what was asked for is refused, whatever was changed.
 
 use super::world::{LIABILITY, World};
-use crate::{Expected, FirmOffer, ProofRequest, RequesterError, check::compare, groth16_statement};
-use alloy::primitives::{Address, B256, U256};
+use crate::{Expected, FirmOffer, ProgramFiles, ProofRequest, RequesterError, check::compare, groth16_statement};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use zkpool_chain::Key;
-use zkpool_protocol::{ErrorCode, Quote};
+use zkpool_protocol::{BlobId, ErrorCode, ProgramManifest, ProofKind, Quote, zkvm};
 
 #[tokio::test]
 async fn every_altered_term_is_refused() {
@@ -92,6 +92,42 @@ async fn the_statement_must_be_the_requesters_own() {
     assert_eq!(compare(&request, &liar, payer).unwrap_err().code(), ErrorCode::QuoteAltered);
     let silent = FirmOffer { public_inputs: None, ..honest };
     assert!(matches!(compare(&request, &silent, payer), Err(RequesterError::UnknownStatement(_))));
+}
+
+#[tokio::test]
+async fn a_zkvm_programs_statement_is_that_of_its_journal() {
+    let world = World::new().await;
+    let payer = world.requester();
+    let manifest = ProgramManifest::Risc0 { binary: BlobId::of(b"binary"), image_id: B256::repeat_byte(7) };
+    let mut request = world.request(1);
+    (request.quote.statement, request.expected) = (None, Expected::OfOperator);
+    (request.quote.kind, request.quote.program) = (ProofKind::Risc0Composite, manifest.id());
+    let statement = zkvm::statement(B256::repeat_byte(7), b"an answer");
+    let honest = FirmOffer {
+        journal: Some(Bytes::from_static(b"an answer")),
+        manifest: Some(manifest.clone()),
+        ..world.offer_with(&request, 0, |quote| quote.task.statement = statement).await
+    };
+    compare(&request, &honest, payer).unwrap();
+    // Another journal than it signs for; another program than was asked for; nothing to look at.
+    let liar = FirmOffer { journal: Some(Bytes::from_static(b"a lie")), ..honest.clone() };
+    assert_eq!(compare(&request, &liar, payer).unwrap_err().code(), ErrorCode::QuoteAltered);
+    let other = ProgramManifest::Risc0 { binary: BlobId::of(b"other"), image_id: B256::repeat_byte(7) };
+    for silent in [
+        FirmOffer { journal: None, ..honest.clone() },
+        FirmOffer { manifest: Some(other), ..honest.clone() },
+        FirmOffer { manifest: None, ..honest.clone() },
+        FirmOffer { journal: None, public_inputs: Some(vec![]), ..honest.clone() },
+    ] {
+        let error = compare(&request, &silent, payer).unwrap_err();
+        assert!(matches!(error, RequesterError::UnknownStatement(_)), "{error}");
+    }
+    // Who has the program believes nobody about it.
+    request.program = Some(ProgramFiles { manifest, files: vec![] });
+    compare(&request, &FirmOffer { manifest: None, ..honest.clone() }, payer).unwrap();
+    // And who has not said that it takes the operator's word does not get it.
+    request.expected = Expected::Unknown;
+    assert!(matches!(compare(&request, &honest, payer), Err(RequesterError::UnknownStatement(_))));
 }
 
 #[tokio::test]

@@ -21,10 +21,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 use zkpool_api::{
-    ApiError, BlobReply, EventKind, Info, Limits, LoginReply, LoginRequest, NonceReply, ProgramView, PublishedReply,
-    PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus, TaskEvent, TaskRole, TaskView, Timings,
+    ApiError, BlobReply, EventKind, GuestRunView, Info, Limits, LoginReply, LoginRequest, NonceReply, ProgramView,
+    PublishedReply, PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus, TaskEvent, TaskRole, TaskView, Timings,
 };
-use zkpool_protocol::{BlobId, ErrorCode, ProgramManifest, ProofKind, TaskId, TaskState, WorkUnits};
+use zkpool_protocol::{BlobId, ErrorCode, ProgramManifest, ProofKind, TaskId, TaskState, WorkUnits, zkvm};
+
+/// What every zkVM program makes public here.
+pub(super) const JOURNAL: &[u8] = b"an answer";
 
 /// How it answers to a request for a quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,8 +213,16 @@ async fn poll(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Reply {
     if desk.manner == Manner::Altering {
         quote.terms.liability = 0;
     }
+    // A zkVM program is run, and says this.
+    let programs = desk.programs.lock().unwrap().clone();
+    let run = programs.iter().find(|manifest| manifest.id() == request.program).and_then(|manifest| {
+        let ProgramManifest::Risc0 { image_id, .. } = manifest else { return None };
+        quote.task.statement = zkvm::statement(*image_id, JOURNAL);
+        Some(GuestRunView { journal: JOURNAL.into(), cycles: 1 })
+    });
     let quote = quoter.sign(quote);
     ok(QuoteReply {
+        run,
         task: Some(quote.quote.id(&quoter.domain)),
         quote: Some(quote),
         call: Some(request.call.clone()),

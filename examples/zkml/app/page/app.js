@@ -9,6 +9,8 @@ const $ = (id) => document.getElementById(id);
 const pad = $("pad").getContext("2d", { willReadFrequently: true });
 const batch = [];
 let question = null;
+let events = null; // of the question that is shown
+let asking = false;
 
 // ---- drawing ----
 
@@ -90,8 +92,13 @@ function paint(canvas, pixels) {
 function showSeen() {
   const pixels = image();
   paint($("seen"), pixels);
-  $("add").disabled = !pixels || batch.length + 1 >= MOST;
-  $("ask").disabled = !pixels && batch.length === 0;
+  $("add").disabled = asking || !pixels || batch.length + 1 >= MOST;
+  $("ask").disabled = asking || (!pixels && batch.length === 0);
+}
+
+function clearBatch() {
+  batch.length = 0;
+  $("batch").replaceChildren();
 }
 
 function keep() {
@@ -128,18 +135,21 @@ function trouble(message) {
 async function ask() {
   trouble(null);
   keep();
+  asking = true;
   for (const id of ["ask", "add", "clear"]) $(id).disabled = true;
   $("ask").textContent = "Asking …";
   try {
     question = (await call("POST", "/api/questions", { images: batch })).id;
+    forget();
     follow(question);
   } catch (error) {
     trouble(error.message);
-    batch.length = 0;
-    $("batch").replaceChildren();
-    $("clear").disabled = false;
-    showSeen();
   }
+  asking = false;
+  // The next question begins with an empty pad, whatever became of this one.
+  clearBatch();
+  $("clear").disabled = false;
+  showSeen();
   $("ask").textContent = "Ask for a price";
 }
 
@@ -157,12 +167,20 @@ async function prove() {
 // ---- following ----
 
 function follow(id) {
-  const events = new EventSource(`/api/questions/${id}/events`);
-  events.addEventListener("question", (event) => {
+  events?.close();
+  const source = events = new EventSource(`/api/questions/${id}/events`);
+  source.addEventListener("question", (event) => {
     const view = JSON.parse(event.data);
-    show(view);
-    if (view.ended) events.close();
+    if (source === events) show(view);
+    if (view.ended) source.close();
   });
+}
+
+// What is shown of an earlier question.
+function forget() {
+  for (const id of ["work", "answer"]) $(id).hidden = true;
+  for (const id of ["classes", "jobs", "provers", "delivery", "earned"]) $(id).replaceChildren();
+  $("prove").disabled = false;
 }
 
 const STAGES = {
@@ -178,7 +196,8 @@ function show(view) {
   if (view.offer) {
     $("offer").hidden = false;
     $("price").textContent = `${view.offer.price} ${view.offer.token}`;
-    $("deadline").textContent = `${view.offer.seconds} s (expected: ${view.offer.expected_seconds} s)`;
+    const expected = view.offer.expected_seconds;
+    $("deadline").textContent = `${view.offer.seconds} s${expected === null ? "" : ` (expected: ${expected} s)`}`;
     $("liability").textContent = `${view.offer.liability} ${view.offer.token} and your money back`;
     $("operator").textContent = view.offer.operator;
     $("question").textContent = `no. ${view.question}`;

@@ -36,6 +36,17 @@ pub enum DigitsError {
     /// The key cannot be had.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// What is owed could not be collected yet.
+    #[error("what is owed is not collected yet: {0}")]
+    Owed(#[source] RequesterError),
+    /// The contract cannot be read at the moment.
+    #[error("the oracle at {address} cannot be read: {reason}")]
+    OracleAway {
+        /// Where it is.
+        address: alloy::primitives::Address,
+        /// Why.
+        reason: String,
+    },
     /// A contract did not answer as it should.
     #[error("the oracle at {address}: {reason}")]
     Oracle {
@@ -63,11 +74,22 @@ impl DigitsError {
             Self::AlreadyBought => "already_bought",
             Self::Busy(_) => "busy",
             Self::Foreign => "foreign",
-            Self::Requester(error) => error.code().as_str(),
+            Self::Requester(error) | Self::Owed(error) => error.code().as_str(),
+            Self::OracleAway { .. } => "rpc_unreachable",
             Self::Chain(error) => error.code().as_str(),
             Self::Oracle { .. } => "oracle",
             Self::Key(_) => "key",
             Self::Io { .. } => "io",
+        }
+    }
+
+    /// Whether the same may succeed later. What is owed is, until it is collected.
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Requester(error) => error.is_transient(),
+            Self::Chain(error) => error.is_transient(),
+            Self::Owed(_) | Self::OracleAway { .. } => true,
+            _ => false,
         }
     }
 
@@ -78,7 +100,9 @@ impl DigitsError {
             Self::AlreadyBought => StatusCode::CONFLICT,
             Self::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Foreign => StatusCode::FORBIDDEN,
-            Self::Requester(_) | Self::Chain(_) | Self::Oracle { .. } => StatusCode::BAD_GATEWAY,
+            Self::Requester(_) | Self::Owed(_) | Self::Chain(_) | Self::OracleAway { .. } | Self::Oracle { .. } => {
+                StatusCode::BAD_GATEWAY
+            }
             Self::Key(_) | Self::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

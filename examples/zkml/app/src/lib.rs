@@ -8,12 +8,14 @@
 //! | --- | --- |
 //! | [`wish`] | what is bought: program, input, statement, terms |
 //! | [`oracle`] | the contract: asking, reading what was answered |
-//! | [`desk`] | questions under way: from the price to the answer |
+//! | [`desk`] | questions under way: priced, bought, found again after a restart |
+//! | `follow` | from a bargain to its end, whatever fails in between |
 //! | [`view`] | what the page is told |
 //! | [`web`] | the page and its routes |
 
 pub mod desk;
 pub mod error;
+mod follow;
 pub mod oracle;
 pub mod view;
 pub mod web;

@@ -120,7 +120,9 @@ async fn serve(args: Args) -> Result<(), DigitsError> {
     let mut hosts = args.hosts;
     hosts.extend([address.to_string(), format!("localhost:{}", address.port())]);
     tracing::info!("the page is at http://{address}, paid for by {}", requester.address());
-    let routes = web::routes(Desk::new(requester, oracle, guest, terms, token), hosts);
+    let desk = Desk::new(requester, oracle, guest, terms, token);
+    desk.resume()?;
+    let routes = web::routes(desk, hosts);
     // A page that listens for news would hold a graceful end for ever. What is under way is on record.
     tokio::select! {
         served = async { axum::serve(listener, routes).await } => served.map_err(io("serving")),

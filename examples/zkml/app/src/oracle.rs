@@ -23,6 +23,7 @@ sol! {
         function verifier() external view returns (address);
         function ask(bytes32 inputCommitment) external returns (uint256 id);
         function answer(uint256 id, bytes journal, bytes seal) external;
+        function classesOf(uint256 id) external view returns (bytes);
     }
 }
 
@@ -68,6 +69,11 @@ impl Oracle {
         Ok(oracle)
     }
 
+    /// Another contract of the same kind on the same chain.
+    pub fn at(&self, address: Address) -> Self {
+        Self { rpc: self.rpc.clone(), address }
+    }
+
     /// Where it is.
     pub const fn address(&self) -> Address {
         self.address
@@ -94,6 +100,12 @@ impl Oracle {
         Call { prefix: prefix.into(), ..Call::default() }
     }
 
+    /// Which question a call answers that [`Oracle::answering`] built.
+    pub fn asked_by(call: &Call) -> Option<U256> {
+        let number = call.prefix.strip_prefix(&DigitOracle::answerCall::SELECTOR)?;
+        U256::try_from_be_slice(number).filter(|_| number.len() == 32)
+    }
+
     /// The number that a question was given by the transaction that asked it.
     ///
     /// # Errors
@@ -106,28 +118,40 @@ impl Oracle {
         }
     }
 
-    /// What a delivery answered to a question.
+    /// What a question was answered by a delivery, or by somebody who was first with the same proof.
     ///
     /// # Errors
-    /// [`DigitsError::Oracle`] if it did not answer it; the chain's faults.
+    /// [`DigitsError::Oracle`] if it has no answer; [`DigitsError::OracleAway`].
     pub async fn answered(&self, question: U256, transaction: B256) -> Result<Answered, DigitsError> {
         let receipt = self.receipt(transaction).await?;
         let found = self.events::<DigitOracle::Answered>(&receipt).find(|answered| answered.id == question);
-        let answered = found.ok_or_else(|| {
-            self.fault(format!("transaction {transaction} delivered a proof, but no answer to question {question}"))
-        })?;
+        let classes = match found {
+            Some(answered) => answered.classes,
+            None => self.classes_of(question, transaction).await?,
+        };
         Ok(Answered {
-            classes: answered.classes.to_vec(),
+            classes: classes.to_vec(),
             block: receipt.block_number.unwrap_or_default(),
             gas: receipt.gas_used,
             fee: U256::from(receipt.gas_used) * U256::from(receipt.effective_gas_price),
         })
     }
 
+    /// The answer that stands in the contract.
+    async fn classes_of(&self, question: U256, transaction: B256) -> Result<Bytes, DigitsError> {
+        let contract = DigitOracle::new(self.address, self.rpc.provider().clone());
+        contract.classesOf(question).call().await.map_err(|error| match error.as_revert_data() {
+            Some(_) => self.fault(format!(
+                "transaction {transaction} delivered a proof, but question {question} has no answer that is kept"
+            )),
+            None => self.away(error.to_string()),
+        })
+    }
+
     async fn receipt(&self, transaction: B256) -> Result<TransactionReceipt, DigitsError> {
         let receipt = self.rpc.provider().get_transaction_receipt(transaction).await;
-        let receipt = receipt.map_err(|error| self.fault(format!("its receipts cannot be read: {error}")))?;
-        receipt.ok_or_else(|| self.fault(format!("transaction {transaction} is in no block any more")))
+        let receipt = receipt.map_err(|error| self.away(error.to_string()))?;
+        receipt.ok_or_else(|| self.away(format!("transaction {transaction} is in no block any more")))
     }
 
     fn events<E: SolEvent>(&self, receipt: &TransactionReceipt) -> impl Iterator<Item = E> {
@@ -140,7 +164,11 @@ impl Oracle {
             .map(|log| log.data)
     }
 
-    fn fault(&self, reason: String) -> DigitsError {
+    pub(crate) fn fault(&self, reason: String) -> DigitsError {
         DigitsError::Oracle { address: self.address, reason }
+    }
+
+    fn away(&self, reason: String) -> DigitsError {
+        DigitsError::OracleAway { address: self.address, reason }
     }
 }

@@ -27,9 +27,9 @@ pub enum Stage {
 /// A question, complete.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct QuestionView {
-    /// Its number on this page.
+    /// Names it here: its number in the contract.
     pub id: u64,
-    /// Its number in the contract.
+    /// The same as text.
     pub question: String,
     /// The task's id at the pool.
     pub task: B256,
@@ -116,6 +116,23 @@ pub struct DeliveryView {
 }
 
 impl QuestionView {
+    /// Before anything has happened to it.
+    pub fn new(id: u64, question: U256, task: B256, stage: Stage, offer: OfferView) -> Self {
+        Self {
+            id,
+            question: question.to_string(),
+            task,
+            stage,
+            ended: false,
+            offer,
+            jobs: vec![],
+            provers: vec![],
+            signers: vec![],
+            delivery: None,
+            error: None,
+        }
+    }
+
     /// Takes over what the operator says of the task. Its word is progress, never an outcome.
     pub fn progress(&mut self, task: &TaskView) {
         self.jobs = task

@@ -47,7 +47,7 @@ impl Ground {
         let arguments = (members, U256::from(threshold), stage.weth, stake, programs, Address::ZERO);
         let committee = stage.deploy("CommitteeVerifier", &arguments.abi_encode_params()).await?;
         let encoder = stage.deploy("RiscZeroEncoder", &[]).await?;
-        let arguments = (image_id(), model(), committee).abi_encode_params();
+        let arguments = (image_id(), model(), committee, stage.deployer).abi_encode_params();
         let oracle = stage.deploy("DigitOracle", &arguments).await?;
         Ok(Self { committee, encoder, oracle })
     }

@@ -22,7 +22,7 @@ use serde_json::json;
 use std::{path::PathBuf, time::Duration};
 use zkpool_chain::{SenderOptions, alloy::primitives::U256};
 use zkpool_protocol::{Domain, ErrorCode, SignedQuote, TaskId};
-use zkpool_requester::{Config, Offer, Options, Payment, Publication, Requester, RequesterError, Stage};
+use zkpool_requester::{Config, Expected, Offer, Options, Payment, Publication, Requester, RequesterError, Stage};
 
 /// Where quotes are stored.
 const DEFAULT_STATE: &str = ".zkpool/request";
@@ -65,12 +65,16 @@ async fn open(common: &Common, context: &Context) -> CliResult<(Requester, Own)>
         rpc,
         domain: Domain { chain_id, pool },
         key,
-        state: own.state.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_STATE)),
+        state: state(&own),
         operators: own.operators.clone(),
         options: Options { sender, poll: Duration::from_millis(500), ..usual },
     };
     let requester = Requester::open(config).await.map_err(|e| failed("open the requester's records", e))?;
     Ok((requester, own))
+}
+
+fn state(own: &Own) -> PathBuf {
+    own.state.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_STATE))
 }
 
 fn payment(own: &Own) -> CliResult<Payment> {
@@ -88,7 +92,7 @@ fn payment(own: &Own) -> CliResult<Payment> {
 }
 
 async fn quote(args: QuoteArgs, context: &Context) -> CliResult {
-    let (requester, _) = open(&args.all.common, context).await?;
+    let (requester, own) = open(&args.all.common, context).await?;
     let wish = section(context)?.with(&args.all.wish)?;
     let request = wish::build(&wish, requester.address(), context.output)?;
     let offers = offer::ask(&requester, &request).await?;
@@ -100,8 +104,13 @@ async fn quote(args: QuoteArgs, context: &Context) -> CliResult {
     };
     let saved = match (&best, &args.out) {
         (Ok(best), Some(path)) => {
+            requester.keep(&request).map_err(|e| failed("keep the input", e))?;
             offer::save(path, best, &request.input)?;
-            context.output.note(format!("wrote the best quote to {}", path.display()));
+            context.output.note(format!(
+                "wrote the best quote to {}, and kept what the proof is made from in {}: publish it with the same --state",
+                path.display(),
+                state(&own).display()
+            ));
             true
         }
         _ => false,
@@ -125,6 +134,15 @@ async fn publish(args: PublishArgs, context: &Context) -> CliResult {
     let payment = payment(&own)?;
     check_funds(&requester, &saved.quote, payment, args.deposit).await?;
     let input = saved.input.as_ref();
+    if let Some(input) = input
+        && !requester.missing(input).map_err(|e| failed("look for the input", e))?.is_empty()
+    {
+        context.output.note(format!(
+            "what the proof is made from is not in {}: other operators will not be able to take the task over if it is \
+             late. Publish with the --state that the quote was asked for with",
+            state(&own).display()
+        ));
+    }
     let task = requester
         .record_quote(saved.quote, saved.call, input, payment, saved.operator)
         .await
@@ -189,6 +207,9 @@ async fn whole_road(args: RunArgs, context: &Context) -> CliResult {
         return publish_and_follow(&requester, task, &args, context).await;
     }
     let best = requester.choose(&request, &offers).await.map_err(|e| failed("find an acceptable quote", e))?;
+    if let (Expected::OfOperator, Some(journal)) = (&request.expected, &best.journal) {
+        context.output.note(format!("the operator's run made this public, and that is what is bought: {journal}"));
+    }
     context.output.note(offer::line(&requester, &best).await?);
     check_funds(&requester, &best.quote, payment, args.deposit).await?;
     let task = requester.record_paid_by(&request, &best, payment).await.map_err(|e| failed("record the quote", e))?;

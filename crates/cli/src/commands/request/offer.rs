@@ -116,7 +116,7 @@ pub(super) async fn show(
                 let value = json!({
                     "operator": offer.url, "status": "firm", "best": is_best,
                     "task": firm.quote.quote.id(requester.domain()), "quote": firm.quote,
-                    "price": firm.price, "public_inputs": firm.public_inputs.as_ref().map(|inputs| inputs.iter().map(ToString::to_string).collect::<Vec<_>>()),
+                    "price": firm.price, "journal": firm.journal, "public_inputs": firm.public_inputs.as_ref().map(|inputs| inputs.iter().map(ToString::to_string).collect::<Vec<_>>()),
                 });
                 (row, value)
             }

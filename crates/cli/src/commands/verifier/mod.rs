@@ -70,6 +70,9 @@ pub struct AllSettings {
     /// Of the node.
     #[command(flatten)]
     pub node: run::Own,
+    /// Where it remembers.
+    #[command(flatten)]
+    pub memory: Memory,
     /// How.
     #[command(flatten)]
     pub send: SendArgs,
@@ -103,9 +106,38 @@ pub struct CommitteeChain {
     pub committee: Option<Address>,
 }
 
+/// Where a member remembers what it has signed.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub struct Memory {
+    /// Directory for what was signed; losing it can cost the stake [default: ~/.local/share/zkpool/verifier]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<PathBuf>,
+}
+
+impl Memory {
+    /// Always the same, wherever the command is started from, unless it is named otherwise.
+    fn dir(&self) -> CliResult<PathBuf> {
+        let attempt = "find the directory for what was signed";
+        if let Some(dir) = &self.state {
+            return std::path::absolute(dir).map_err(|error| CliError::file(attempt, error));
+        }
+        let whole = |dir: &PathBuf| dir.is_absolute();
+        let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(whole);
+        let data = data.or_else(|| std::env::home_dir().filter(whole).map(|home| home.join(".local/share")));
+        data.map(|data| data.join("zkpool").join("verifier")).ok_or_else(|| {
+            CliError::config(attempt, "this user has no home directory")
+                .advise("set --state DIR, or `state` in [verifier]")
+        })
+    }
+}
+
 /// `zkpool verifier join`
 #[derive(Debug, Args)]
 pub struct JoinArgs {
+    /// Where the node will remember.
+    #[command(flatten)]
+    pub memory: Memory,
     /// Settings.
     #[command(flatten)]
     pub common: Common,
@@ -193,6 +225,16 @@ pub async fn run(command: VerifierCommand, context: &Context) -> CliResult {
 async fn join(args: JoinArgs, context: &Context) -> CliResult {
     let party = Party::open(&args.common, &args.send, context).await?;
     party.expect(MemberState::Absent, "join the committee").await?;
+    let memory = section(context)?.with(&args.memory)?.dir()?;
+    let (dir, new) = zkpool_attester::begin(&memory, party.view.chain_id(), party.view.address(), party.key.address())
+        .map_err(run::failed)?;
+    if new {
+        context.output.note(format!(
+            "what this member signs will be remembered in {}: run the node there (--state), and keep it. If the key has \
+             signed for this committee before, do not run it without what was remembered then",
+            dir.display()
+        ));
+    }
     party.approve().await?;
     sent(context, &party.call("join the committee", &CommitteeVerifier::joinCall {}).await?)
 }
@@ -202,14 +244,18 @@ fn section(context: &Context) -> CliResult<Section<'_>> {
 }
 
 impl CommitteeChain {
-    /// The committee, which may not be there.
+    /// The committee, which may not be there. With a chain's id nobody is asked yet: whoever reads finds out whether the
+    /// endpoint is of this chain, and a node can wait for one that is away.
     async fn view(&self) -> CliResult<CommitteeView> {
         let committee = self.committee.ok_or_else(|| {
             CliError::config("find the committee", "no committee is set")
                 .advise("set --committee ADDRESS, or `committee` in [verifier]")
         })?;
         let chain = ChainArgs { rpc: self.rpc.clone(), chain_id: self.chain_id, pool: None };
-        let (rpc, chain_id) = chain.endpoint().await?;
+        let (rpc, chain_id) = match self.chain_id {
+            Some(chain_id) => (chain.unasked()?, chain_id),
+            None => chain.endpoint().await?,
+        };
         Ok(CommitteeView::new(rpc, chain_id, committee))
     }
 

@@ -1,6 +1,6 @@
 //! `zkpool verifier run`: the node.
 
-use super::{Common, section};
+use super::{Common, Memory, section};
 use crate::{
     commands::Context,
     error::{CliError, CliResult, Exit},
@@ -9,7 +9,7 @@ use crate::{
 };
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use zkpool_attester::{AttesterError, Config, LogObserver, Node, Risc0Check};
 
@@ -19,9 +19,16 @@ pub struct RunArgs {
     /// Which committee, whose.
     #[command(flatten)]
     pub common: Common,
+    /// Where it remembers.
+    #[command(flatten)]
+    pub memory: Memory,
     /// Settings of the node.
     #[command(flatten)]
     pub own: Own,
+    /// Start without anything that says what this key has signed, though it has a stake already: only if it has never
+    /// signed for this committee
+    #[arg(long)]
+    pub new_state: bool,
 }
 
 /// Settings of `[verifier]`: the node.
@@ -31,15 +38,15 @@ pub struct Own {
     #[arg(long = "operator", value_name = "URL", value_delimiter = ',')]
     #[serde(default, deserialize_with = "texts::deserialize", skip_serializing_if = "Vec::is_empty")]
     pub operators: Vec<String>,
-    /// Directory for what was signed; losing it can cost the stake [default: .zkpool/verifier]
-    #[arg(long, value_name = "DIR")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub state: Option<PathBuf>,
-    /// Largest receipt to fetch [default: 64MiB]
+    /// Largest receipt to fetch; operators sell proofs whose receipts have up to the default [default: 256MiB]
     #[arg(long, value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_receipt: Option<Size>,
-    /// Disk space for receipts that were signed; the earliest deadlines go first [default: 4GiB]
+    /// New claims to sign for one operator within an hour; all are remembered for ever [default: 600]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_hour: Option<usize>,
+    /// Disk space for receipts that were signed; those of whom takes the most go first, by deadline [default: 4GiB]
     #[arg(long, value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<Size>,
@@ -53,15 +60,15 @@ pub struct Own {
     pub grace: Option<Span>,
 }
 
-const DEFAULT_STATE: &str = ".zkpool/verifier";
-
 pub(super) async fn run(args: RunArgs, context: &Context) -> CliResult {
     let section = section(context)?;
     let own = section.with(&args.own)?;
     let key = section.with(&args.common.key)?.load(&context.settings, "verifier")?;
     let view = section.with(&args.common.chain)?.view().await?;
-    let state = own.state.unwrap_or_else(|| PathBuf::from(DEFAULT_STATE));
+    let state = section.with(&args.memory)?.dir()?;
     let mut config = Config::new(own.operators, view.chain_id(), view.address(), state);
+    config.new_state = args.new_state;
+    config.per_hour = own.per_hour.unwrap_or(config.per_hour);
     config.max_receipt = own.max_receipt.map_or(config.max_receipt, |size| size.0);
     config.keep = own.keep.map_or(config.keep, |size| size.0);
     config.checks = own.checks.unwrap_or(config.checks);
@@ -71,6 +78,7 @@ pub(super) async fn run(args: RunArgs, context: &Context) -> CliResult {
     let observer = Arc::new(LogObserver);
     let node = Node::open(config, view.rpc().clone(), key, Arc::new(Risc0Check), observer, stop.clone());
     let node = node.map_err(failed)?;
+    tracing::info!(dir = %node.dir().display(), "what is signed is remembered here");
     let (again, at_once) = tokio::sync::oneshot::channel();
     let again = std::sync::Mutex::new(Some(again));
     let signals = tokio::spawn(signals::each(move || {
@@ -90,7 +98,7 @@ pub(super) async fn run(args: RunArgs, context: &Context) -> CliResult {
     done
 }
 
-fn failed(error: AttesterError) -> CliError {
+pub(super) fn failed(error: AttesterError) -> CliError {
     let attempt = "work as a verifier";
     let settings = |advice: &str| CliError::new(attempt, &error, error.code().as_str(), Exit::Config).advise(advice);
     let advice = match &error {
@@ -104,6 +112,10 @@ fn failed(error: AttesterError) -> CliError {
             "find out who else had the key; take part in another committee, with another key"
         }
         AttesterError::State { .. } => "choose another directory with --state, or make room on the disk",
+        AttesterError::NoMemory { .. } => {
+            "name the directory that the key has worked with by --state; only if it has never signed for this committee, \
+             add --new-state, once"
+        }
         AttesterError::StateInUse(_) => "stop the other node: one node per key",
         _ => return CliError::coded(attempt, &error, error.code()),
     };
