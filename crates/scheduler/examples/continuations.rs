@@ -23,7 +23,7 @@ fn main() {
     lost[2].dies = Some(300_000);
     let cases =
         [("1 + 5", &five), ("1 + 5 + laptop", &six), ("one a tenth as fast as it says", &liar), ("one dies", &lost)];
-    let greedy = Rules { gain: Millis::MAX, ..Rules::default() };
+    let greedy = Rules { gain: Millis::MAX, stalled: u64::MAX, ..Rules::default() };
     for receipt in [ProofKind::Risc0Composite, ProofKind::Risc0Succinct] {
         let jobs = graph(64, 18, receipt);
         for (name, machines) in cases {

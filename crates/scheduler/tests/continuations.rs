@@ -22,7 +22,7 @@ fn laptop() -> Sim {
 }
 
 fn greedy() -> Rules {
-    Rules { gain: Millis::MAX, ..Rules::default() }
+    Rules { gain: Millis::MAX, stalled: u64::MAX, ..Rules::default() }
 }
 
 #[test]

@@ -64,7 +64,8 @@ async fn no_receipt_that_a_service_makes_is_too_large() {
     assert_eq!(Config::MAX_RECEIPT, zkpool_verifiers::risc0::MAX_RECEIPT as u64);
     let world = World::new().await;
     let operator = FakeOperator::start(&world);
-    let mut node = Seat::new(&world.members[0]).run(&world, &[&operator]);
+    let seat = Seat::new(&world.members[0]);
+    let mut node = seat.run(&world, &[&operator]);
     let bytes = receipt(1, IMAGE, b"ask:1");
     let mut open = claim(1, IMAGE, b"ask:1", &bytes);
     open.size = Config::MAX_RECEIPT + 1;
@@ -110,7 +111,8 @@ async fn more_new_claims_than_one_operator_may_have_in_an_hour() {
     node.signs(&again).await;
     node.signs(&other.ask_honestly(5, b"more:1")).await;
     node.stop().await.unwrap();
-    assert_eq!((greedy.script().signed.len(), greedy.script().fetches), (3, 2));
+    let script = greedy.script();
+    assert_eq!((script.signed.len(), script.fetches), (3, 2));
 }
 
 #[tokio::test]

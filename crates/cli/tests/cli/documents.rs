@@ -191,6 +191,10 @@ fn what_the_documents_tell_to_run_works() {
         ("PREFIX", format!("0x{selector}")),
     ]);
     requester.run(&shell.take("requester.md", "zkpool deploy"));
+    let word = format!("0x{}", "12".repeat(32));
+    requester.env.extend([("RPC", stage.anvil.url().to_owned()), ("IMAGE_ID", word.clone()), ("MODEL", word)]);
+    requester.env.push(("OWNER", stage.token.clone()));
+    requester.run(&shell.take("zkml.md", "zkpool deploy contract DigitOracle"));
     wait_for_slots(&operator);
     requester.run(&shell.take("requester.md", "zkpool request run"));
     requester.run(&shell.take("requester.md", "zkpool request publish"));

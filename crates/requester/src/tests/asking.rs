@@ -81,7 +81,7 @@ async fn the_cheapest_honest_offer_is_chosen_and_the_others_are_told() {
 #[tokio::test]
 async fn an_operator_that_lacks_the_program_gets_it() {
     let world = World::new().await;
-    let operator = Operator::start(&world, Manner::Honest { reward: 10, slot: 0 }).await;
+    let operator = Operator::start(&world, Manner::Honest { reward: 1_000, slot: 0 }).await;
     let sdk = world.open_with(vec![operator.url.clone()]).await;
     let files: Vec<_> = ["zkey", "wasm"].iter().map(|name| world.dir.path().join(name)).collect();
     std::fs::write(&files[0], b"the key").unwrap();
@@ -103,7 +103,7 @@ async fn an_operator_that_lacks_the_program_gets_it() {
 #[tokio::test]
 async fn the_journal_that_an_operator_found_can_be_taken_for_a_program_that_is_only_named() {
     let world = World::new().await;
-    let operator = Operator::start(&world, Manner::Honest { reward: 10, slot: 0 }).await;
+    let operator = Operator::start(&world, Manner::Honest { reward: 1_000, slot: 0 }).await;
     let sdk = world.open_with(vec![operator.url.clone()]).await;
     let manifest = ProgramManifest::Risc0 { binary: BlobId::of(b"binary"), image_id: B256::repeat_byte(7) };
     operator.desk.programs.lock().unwrap().push(manifest.clone());
@@ -122,7 +122,7 @@ async fn the_journal_that_an_operator_found_can_be_taken_for_a_program_that_is_o
 async fn what_a_quote_kept_reaches_operators_that_are_told_later() {
     let world = World::new().await;
     let [first, second] = [
-        Operator::start(&world, Manner::Honest { reward: 10, slot: 0 }).await,
+        Operator::start(&world, Manner::Honest { reward: 1_000, slot: 0 }).await,
         Operator::start(&world, Manner::Refusing(ErrorCode::NoCapacity)).await,
     ];
     let urls = || vec![first.url.clone(), second.url.clone()];

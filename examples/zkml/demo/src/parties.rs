@@ -1,9 +1,9 @@
 //! Who takes part besides the operator: provers, members of the committee, and the application.
 
 use crate::ground::Ground;
-use std::{process::Command, time::Duration};
+use std::{path::PathBuf, process::Command, time::Duration};
 use zkpool_demo::{
-    actors::{Actor, Operator, Scenery, free_address},
+    actors::{Actor, Operator, Scenery, free_address, text},
     error::{Attempt, Result},
     process::Process,
     stage::ether,
@@ -13,10 +13,17 @@ use zkpool_protocol::ProofKind;
 /// How long a command may take that waits for nothing but blocks.
 const SOON: Duration = Duration::from_secs(90);
 
-/// A member puts up its stake.
+/// A member puts up its stake, and begins the memory of what it signs.
 pub async fn join(scenery: &Scenery, ground: &Ground, member: &Actor) -> Result<()> {
     scenery.stage.fund(member.address(), ether(20)).await?;
-    scenery.run(member, &["verifier", "join", "--committee", &ground.committee.to_string()], SOON).await.map(drop)
+    let (committee, state) = (ground.committee.to_string(), memory(scenery, member));
+    let args = ["verifier", "join", "--committee", &committee, "--state", text(&state)?];
+    scenery.run(member, &args, SOON).await.map(drop)
+}
+
+/// Where a member keeps what it has signed.
+fn memory(scenery: &Scenery, member: &Actor) -> PathBuf {
+    scenery.dir.join(member.name.replace(' ', "-"))
 }
 
 /// Starts a member's node.
@@ -27,7 +34,7 @@ pub fn attest(scenery: &Scenery, ground: &Ground, member: &Actor, operator: &Ope
         .args(["verifier", "run", "--key", "env:MEMBER_KEY", "--operator", &operator.url])
         .args(["--committee", &ground.committee.to_string(), "--rpc", scenery.stage.anvil.url()])
         .args(["--chain-id", &scenery.stage.domain.chain_id.to_string(), "--state"])
-        .arg(scenery.dir.join(&name))
+        .arg(memory(scenery, member))
         .env("MEMBER_KEY", member.secret());
     Process::start(&name, &scenery.dir, command).attempt("starting a member's node")
 }
