@@ -4,9 +4,13 @@ use crate::{OpError, OpResult, capacity::Capacity};
 use zkpool_protocol::{ErrorCode, ProofKind, Segmentation};
 use zkpool_scheduler::{Plan, PlanRequest, plan};
 use zkpool_store::{InputRecord, Millis};
+use zkpool_verifiers::risc0::{MAX_ASSUMPTION, MAX_JOURNAL, MAX_RECEIPT};
 
 /// The most segments of a composite receipt: it holds the proof of each, and is read whole by whoever checks it.
-const MAX_COMPOSITE: u32 = 900;
+const MAX_COMPOSITE: u32 = 750;
+/// The longest honest proof of a segment, in bytes.
+const SEGMENT_PROOF: usize = 300_000;
+const _: () = assert!(MAX_COMPOSITE as usize * SEGMENT_PROOF + MAX_ASSUMPTION + MAX_JOURNAL < MAX_RECEIPT);
 /// The most segments of any task: each is a row or three, and a blob.
 const MAX_SEGMENTS: u32 = 20_000;
 
@@ -14,10 +18,19 @@ const MAX_SEGMENTS: u32 = 20_000;
 pub(super) fn choose(kind: ProofKind, input: &InputRecord, capacity: &Capacity, time_left: Millis) -> OpResult<Plan> {
     let cuts = input.run.as_ref().map(|run| run.segmentations.as_slice()).unwrap_or_default();
     let most = if kind == ProofKind::Risc0Composite { MAX_COMPOSITE } else { MAX_SEGMENTS };
-    let fits = |cut: &&Segmentation| count(cut) <= most;
+    // Without segments a size has been found too small for the program.
+    let counts = cuts.iter().map(Segmentation::count).filter(|count| *count > 0);
+    let Some(least) = counts.min() else {
+        let message = format!(
+            "an instruction of the program takes more room than the segments have that the {} provers present could \
+             prove: come back when machines with more memory are there",
+            capacity.provers()
+        );
+        return Err(OpError::new(ErrorCode::NoProver, message));
+    };
+    let fits = |cut: &&Segmentation| (1..=most).contains(&cut.count());
     let segmentations: Vec<Segmentation> = cuts.iter().filter(fits).cloned().collect();
     if segmentations.is_empty() {
-        let least = cuts.iter().map(count).min().unwrap_or_default();
         let message = format!(
             "the execution comes to {least} segments, and a {kind} receipt has at most {most}: ask for another kind of \
              receipt, or come back when machines with more memory are there"
@@ -39,9 +52,5 @@ pub(super) fn choose(kind: ProofKind, input: &InputRecord, capacity: &Capacity, 
 
 /// The one whose segments take the least memory, for when nobody is there to choose by.
 pub(super) fn smallest(input: &InputRecord) -> Option<u32> {
-    input.run.as_ref()?.segmentations.iter().map(|cut| cut.limit).min()
-}
-
-fn count(cut: &Segmentation) -> u32 {
-    cut.segments.values().fold(0, |all, count| all.saturating_add(*count))
+    input.run.as_ref()?.segmentations.iter().filter(|cut| cut.count() > 0).map(|cut| cut.limit).min()
 }
