@@ -85,14 +85,15 @@ pub struct PreflightOptions {
     /// constraints, and whoever made the witness generator may wish for a task that cannot be proven. A zkVM's execution
     /// tells without.
     pub trial: bool,
-    /// Sizes at which a zkVM's execution is cut into segments, one after the other, as powers of two of cycles.
+    /// Sizes at which a zkVM's execution is cut into segments, one after the other, as powers of two of cycles. Each is a
+    /// run; a program is run twice at least, and makes the same public each time.
     pub segment_limits: Vec<u32>,
     /// The cycles that a zkVM's execution may take.
     pub cycles: u64,
 }
 
 impl Default for PreflightOptions {
-    /// No trial, one segmentation into the largest segments that a usual machine takes, 2^32 cycles: a minute or two.
+    /// No trial, one segmentation into the largest segments that a usual machine takes, 2^32 cycles a run: some minutes.
     fn default() -> Self {
         Self { trial: false, segment_limits: vec![], cycles: 1 << 32 }
     }

@@ -16,6 +16,7 @@ mod child;
 mod error;
 mod execute;
 mod program;
+mod runs;
 mod segments;
 mod step;
 mod wrap;
@@ -29,11 +30,11 @@ use crate::{
     Backend, BackendError, Control, Input, Limits, Outcome, Preflight, PreflightOptions, ProgramFiles, ProgramInfo,
     Stage, Step, Throughput, Work,
 };
-use execute::{GuestInput, run};
+use execute::GuestInput;
 use program::Guest;
-use std::collections::BTreeMap;
+use runs::{Runs, runs};
 use zkpool_protocol::{
-    GuestRun, Operation, ProofKind, Segmentation, WorkUnits,
+    GuestRun, Operation, ProofKind, WorkUnits,
     zkvm::{self, MIN_SEGMENT_PO2},
 };
 use zkpool_verifiers::risc0::{MAX_ASSUMPTION, MAX_RESULT};
@@ -102,39 +103,11 @@ impl Backend for Risc0Backend {
         let guest = Guest::read(program)?;
         let input = GuestInput::read(input)?;
         let limits = if options.segment_limits.is_empty() { &[USUAL_PO2][..] } else { &options.segment_limits };
-        let (mut ran, mut segmentations, mut too_small) = (None, Vec::new(), None);
-        for (at, &limit) in limits.iter().enumerate() {
-            let mut segments = BTreeMap::<u32, u32>::new();
-            let count = |cut: execute::Cut| {
-                *segments.entry(cut.po2).or_default() += 1;
-                Ok(())
-            };
-            match run(&guest, &input, limit, options.cycles, control, count) {
-                Ok(run) => ran = Some(run),
-                // At another size it may fit.
-                Err(BackendError::Guest(error @ GuestError::SegmentTooSmall(_))) => {
-                    too_small = Some(error);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            }
-            segmentations.push(Segmentation { limit, segments });
-            control.report(Stage::Witness, (at + 1) as f64 / limits.len() as f64);
-        }
-        let run = match (ran, too_small) {
-            (Some(run), _) => run,
-            (None, Some(error)) => return Err(error.into()),
-            (None, None) => return Err(GuestError::BrokeDown.into()),
-        };
+        let Runs { first: run, segments, cuts } = runs(&guest, &input, limits, options.cycles, control)?;
         let mut program = info(&guest);
-        if let Some(first) = segmentations.first() {
-            program.work = first.segments.iter().map(|(po2, count)| units(*po2, *count)).sum();
-            let largest = first.segments.keys().last().copied().unwrap_or(MIN_SEGMENT_PO2);
-            program.memory = zkvm::segment_memory(largest);
-        }
-        if options.segment_limits.is_empty() {
-            segmentations.clear();
-        }
+        program.work = segments.iter().map(|(po2, count)| units(*po2, *count)).sum();
+        program.memory = zkvm::segment_memory(segments.keys().last().copied().unwrap_or(MIN_SEGMENT_PO2));
+        let segmentations = if options.segment_limits.is_empty() { vec![] } else { cuts };
         let statement = zkvm::statement(guest.image, &run.journal);
         let run = GuestRun { journal: run.journal.into(), cycles: run.cycles, segmentations };
         Ok(Preflight { program, public_inputs: vec![], statement, trial: None, run: Some(run) })

@@ -97,8 +97,21 @@ pub struct GuestRun {
 pub struct Segmentation {
     /// The largest segment, as a power of two of cycles.
     pub limit: u32,
-    /// How many segments there are of each size (power of two of cycles).
+    /// How many segments there are of each size (power of two of cycles); none of any, if one instruction of the program
+    /// takes more room than such a segment has.
     pub segments: BTreeMap<u32, u32>,
+}
+
+impl Segmentation {
+    /// At a limit that is too small for the program: noted, so that it is not tried again.
+    pub fn too_small(limit: u32) -> Self {
+        Self { limit, segments: [(limit, 0)].into() }
+    }
+
+    /// How many segments there are.
+    pub fn count(&self) -> u32 {
+        self.segments.values().fold(0, |all, count| all.saturating_add(*count))
+    }
 }
 
 #[cfg(test)]

@@ -87,7 +87,8 @@ impl Agent {
             return Err(ProverError::NoOperator);
         }
         let engine = Engine::new(backends, config.capacity.threads, &config.kinds);
-        if let Some(kind) = config.kinds.iter().find(|kind| engine.backend(**kind).is_none()) {
+        let kinds = engine.kinds();
+        if let Some(kind) = config.kinds.iter().find(|kind| !kinds.contains(kind)) {
             return Err(ProverError::NotHere(*kind));
         }
         let dir = config.state_dir.clone();

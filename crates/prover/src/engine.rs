@@ -3,17 +3,20 @@
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 use tokio::sync::oneshot;
+use zkpool_api::KindSpeed;
 use zkpool_backends::{Backend, BackendError, Control};
 use zkpool_protocol::{ErrorCode, ProofKind};
 
 /// What this machine can prove, and with how many threads.
 #[derive(Clone)]
 pub(crate) struct Engine {
-    /// Each with the kinds of work that it does here.
-    backends: Arc<[(Arc<dyn Backend>, Vec<ProofKind>)]>,
+    /// Each with the kinds of work that it did here when it was last asked.
+    backends: Arc<[(Arc<dyn Backend>, Mutex<Vec<ProofKind>>)]>,
+    /// The kinds of work to take; if it is empty, all that the machine is up to.
+    wanted: Arc<[ProofKind]>,
     threads: usize,
 }
 
@@ -53,23 +56,38 @@ impl Drop for CancelOnDrop {
 impl Engine {
     /// Of what the backends do on this machine, only the kinds in `wanted`; all, if it is empty.
     pub(crate) fn new(backends: Vec<Arc<dyn Backend>>, threads: usize, wanted: &[ProofKind]) -> Self {
-        let kinds = |backend: &Arc<dyn Backend>| {
+        let backends = backends.into_iter().map(|backend| (backend, Mutex::default())).collect();
+        let engine = Self { backends, wanted: wanted.into(), threads };
+        engine.kinds();
+        engine
+    }
+
+    /// What it can prove now: a wrap takes a daemon, which comes and goes. Asking for it can take seconds.
+    pub(crate) fn kinds(&self) -> Vec<ProofKind> {
+        let now = |(backend, known): &(Arc<dyn Backend>, Mutex<Vec<ProofKind>>)| {
             let mut kinds = backend.kinds();
-            kinds.retain(|kind| wanted.is_empty() || wanted.contains(kind));
+            kinds.retain(|kind| self.wanted.is_empty() || self.wanted.contains(kind));
+            known.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&kinds);
             kinds
         };
-        let backends = backends.into_iter().map(|backend| (Arc::clone(&backend), kinds(&backend)));
-        Self { backends: backends.filter(|(_, kinds)| !kinds.is_empty()).collect(), threads }
+        self.backends.iter().flat_map(now).collect()
     }
 
-    /// What it can prove.
-    pub(crate) fn kinds(&self) -> Vec<ProofKind> {
-        self.backends.iter().flat_map(|(_, kinds)| kinds.iter().copied()).collect()
+    /// The speeds of what it can prove now. What it could not when they were measured is as fast as what else is done by
+    /// the same proof system.
+    pub(crate) fn speeds(&self, measured: &[KindSpeed]) -> Vec<KindSpeed> {
+        let of = |kind: ProofKind| {
+            let same = |other: &&KindSpeed| other.kind.is_risc0() == kind.is_risc0();
+            let speed = measured.iter().find(|other| other.kind == kind).or_else(|| measured.iter().find(same));
+            speed.map(|speed| KindSpeed { kind, units_per_second: speed.units_per_second })
+        };
+        self.kinds().into_iter().filter_map(of).collect()
     }
 
-    /// The backend for a kind.
+    /// The backend for a kind that it does.
     pub(crate) fn backend(&self, kind: ProofKind) -> Option<Arc<dyn Backend>> {
-        self.backends.iter().find(|(_, kinds)| kinds.contains(&kind)).map(|(backend, _)| Arc::clone(backend))
+        let does = |known: &Mutex<Vec<_>>| known.lock().unwrap_or_else(PoisonError::into_inner).contains(&kind);
+        self.backends.iter().find(|(_, known)| does(known)).map(|(backend, _)| Arc::clone(backend))
     }
 
     /// Runs `work` in a pool of its own. Dropping the future cancels it; `held` is dropped only when the computation
@@ -121,6 +139,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 mod tests {
     use super::*;
     use std::sync::mpsc;
+    use zkpool_backends::{Input, Outcome, Preflight, PreflightOptions, ProgramFiles, ProgramInfo, Throughput, Work};
 
     fn engine() -> Engine {
         Engine::new(Vec::new(), 2, &[])
@@ -167,5 +186,53 @@ mod tests {
         }
         assert_eq!(ended.recv().unwrap(), "cancelled");
         assert_eq!(ended.recv().unwrap(), "released");
+    }
+
+    /// A backend of the zkVM, whose wrap comes and goes.
+    struct Wraps(std::sync::atomic::AtomicBool);
+
+    impl Backend for Wraps {
+        fn kinds(&self) -> Vec<ProofKind> {
+            let mut kinds = vec![ProofKind::Risc0Composite];
+            kinds.extend(self.0.load(std::sync::atomic::Ordering::SeqCst).then_some(ProofKind::Risc0Groth16));
+            kinds
+        }
+        fn inspect(&self, _: &ProgramFiles, _: &Control) -> Result<ProgramInfo, BackendError> {
+            Err(BackendError::OtherSystem)
+        }
+        fn preflight(
+            &self,
+            _: &ProgramFiles,
+            _: &Input,
+            _: &PreflightOptions,
+            _: &Control,
+        ) -> Result<Preflight, BackendError> {
+            Err(BackendError::OtherSystem)
+        }
+        fn memory(&self, _: &Work, _: &Control) -> Result<u64, BackendError> {
+            Err(BackendError::OtherSystem)
+        }
+        fn prove(&self, _: &Work, _: &Control) -> Result<Outcome, BackendError> {
+            Err(BackendError::OtherSystem)
+        }
+        fn benchmark(&self, _: &Control) -> Result<Vec<(ProofKind, Throughput)>, BackendError> {
+            Err(BackendError::OtherSystem)
+        }
+    }
+
+    #[test]
+    fn what_is_offered_is_what_can_be_done_now() {
+        let backend = Arc::new(Wraps(false.into()));
+        let engine = Engine::new(vec![Arc::clone(&backend) as Arc<dyn Backend>], 1, &[]);
+        let measured = [KindSpeed { kind: ProofKind::Risc0Composite, units_per_second: 7.0 }];
+        let kinds = || engine.speeds(&measured).into_iter().map(|speed| speed.kind).collect::<Vec<_>>();
+        assert_eq!(kinds(), [ProofKind::Risc0Composite]);
+        assert!(engine.backend(ProofKind::Risc0Groth16).is_none());
+        backend.0.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(kinds(), [ProofKind::Risc0Composite, ProofKind::Risc0Groth16]);
+        assert_eq!(engine.speeds(&measured)[1].units_per_second, 7.0);
+        assert!(engine.backend(ProofKind::Risc0Groth16).is_some());
+        backend.0.store(false, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(kinds(), [ProofKind::Risc0Composite]);
     }
 }

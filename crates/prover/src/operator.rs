@@ -141,6 +141,10 @@ impl Operator {
         {
             return Err(ProverError::WrongPool { operator: self.url.clone(), theirs: info.pool, ours });
         }
+        // Anew each time: what the machine is up to can change.
+        let (engine, measured) = (self.shared.engine.clone(), speeds.to_vec());
+        let now = tokio::task::spawn_blocking(move || engine.speeds(&measured)).await;
+        let speeds = now.unwrap_or_else(|_| speeds.to_vec());
         let kinds: Vec<_> = speeds.iter().filter(|speed| info.kinds.contains(&speed.kind)).cloned().collect();
         if kinds.is_empty() {
             let kinds = speeds.iter().map(|speed| speed.kind.to_string()).collect::<Vec<_>>().join(", ");

@@ -24,7 +24,7 @@ pub use assemble::{composite, groth16, succinct};
 pub use codec::{MAX_ASSUMPTION, MAX_JOURNAL, MAX_RECEIPT, MAX_RESULT};
 pub use error::ReceiptError;
 pub use proof::ProofBytes;
-pub use receipt::{image_id, receipt_hash, verify_assumption, verify_receipt};
+pub use receipt::{check_assumption, image_id, receipt_hash, verify_assumption, verify_receipt};
 pub use step::Step;
 
 use crate::{Verifier, VerifyError};

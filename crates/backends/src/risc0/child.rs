@@ -9,13 +9,16 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use zkpool_protocol::Operation;
 use zkpool_verifiers::risc0::MAX_RESULT;
 
 /// How often a running step is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long a step's processes get to end when nobody wants its result any more. The zkVM's prover ends at once; whoever
+/// waits for a container passes the signal on to it.
+const GRACE: Duration = Duration::from_secs(1);
 /// The most of a child's last words that is repeated.
 const LAST_WORDS: usize = 400;
 /// What the child keeps of the environment: where libraries, cards and containers are. Never the prover's keys.
@@ -80,6 +83,9 @@ impl WorkerCommand {
                 command.env(name, value);
             }
         }
+        // Of its own, so that what it starts can be ended with it; and the terminal's Ctrl-C is the agent's alone.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         command.env("RAYON_NUM_THREADS", rayon::current_num_threads().to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(fs::File::create(words)?).spawn()
     }
@@ -103,9 +109,34 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Ended already, most of the time.
+        // Ended already, most of the time; its group then is empty, or holds what it has left behind.
+        #[cfg(unix)]
+        self.end_group();
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+#[cfg(unix)]
+impl Running {
+    /// Ends the process and all that it has started: a wrap starts the client of a container.
+    fn end_group(&mut self) {
+        use nix::sys::signal::{Signal, killpg};
+        let Ok(group) = i32::try_from(self.0.id()) else { return };
+        let say = |signal: Option<Signal>| killpg(nix::unistd::Pid::from_raw(group), signal);
+        if say(Some(Signal::SIGTERM)).is_err() {
+            return;
+        }
+        let since = Instant::now();
+        while since.elapsed() < GRACE {
+            // One that has ended is in its group until it has been waited for.
+            let _ = self.0.try_wait();
+            if say(None).is_err() {
+                return;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        let _ = say(Some(Signal::SIGKILL));
     }
 }
 

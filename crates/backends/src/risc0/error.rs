@@ -32,6 +32,18 @@ pub enum GuestError {
     /// The program did what a machine cannot do: an illegal instruction, memory that is not there, reading past its end.
     #[error("the program broke down on this input: run it on your machine to see why")]
     BrokeDown,
+    /// The program halted with the digest of another output than the one that it wrote.
+    #[error(
+        "the program halts with the digest of another output than its journal and the receipts that it verifies: end it \
+         by returning from main, or by env::exit"
+    )]
+    Output,
+    /// The program makes something else public in each run.
+    #[error(
+        "the program's journal differs from run to run: make it a function of the input alone, without random numbers, \
+         hash maps' order, or counts of cycles"
+    )]
+    Unsteady,
     /// The program uses an accelerator that proves apart.
     #[error("the program uses the Keccak accelerator, whose proofs a pool does not make: use a Keccak in software")]
     Accelerator,
@@ -52,6 +64,14 @@ pub enum GuestError {
     /// A receipt to build on that is not sound.
     #[error("a receipt that the input names cannot be built on: {0}")]
     Assumption(#[source] ReceiptError),
+    /// The receipts take the room of the task's own.
+    #[error("the receipts that the input names come to {found} bytes, more than {max}: compress them to succinct ones")]
+    AssumptionsTooLarge {
+        /// In bytes.
+        found: u64,
+        /// In bytes.
+        max: u64,
+    },
     /// The program builds on a receipt that the input does not name.
     #[error("the program builds on a receipt that the input does not name")]
     NotGiven,
@@ -97,7 +117,9 @@ impl GuestError {
             Self::Malformed(_) | Self::Image { .. } => ErrorCode::BadGuest,
             Self::Cycles(_) | Self::Time | Self::TooMuch(_) => ErrorCode::PreflightExceeded,
             Self::Journal { .. } => ErrorCode::TooLarge,
-            Self::Assumption(_) | Self::NotGiven | Self::Assumptions { .. } => ErrorCode::BadInput,
+            Self::Assumption(_) | Self::AssumptionsTooLarge { .. } | Self::NotGiven | Self::Assumptions { .. } => {
+                ErrorCode::BadInput
+            }
             Self::SegmentLimit { .. } => ErrorCode::BadRequest,
             Self::Stalled(_) => ErrorCode::TimedOut,
             Self::Write(_) => ErrorCode::Storage,
@@ -105,6 +127,8 @@ impl GuestError {
             | Self::Exited(_)
             | Self::Paused
             | Self::BrokeDown
+            | Self::Output
+            | Self::Unsteady
             | Self::Accelerator
             | Self::SegmentTooSmall(_) => ErrorCode::GuestFailed,
         }

@@ -6,7 +6,7 @@
 use super::{GuestError, program::Guest};
 use crate::{BackendError, Control};
 use alloy_primitives::B256;
-use risc0_circuit_rv32im::{TerminateState, execute::Segment as Trace};
+use risc0_circuit_rv32im::{Rv32imV2Claim, TerminateState, execute::Segment as Trace};
 use risc0_zkvm::{
     AssumptionReceipt, ExecutorEnv, ExecutorImpl, ExitCode, MaybePruned, NullSegmentRef, Output, Receipt, ReceiptClaim,
     Segment, Session, SystemState, sha::Digestible,
@@ -86,6 +86,17 @@ fn claim(trace: &Trace, output: &Option<Output>) -> ReceiptClaim {
     }
 }
 
+/// Whether a program that ends well has halted with the digest of this output: what the host has noted down of journal and
+/// assumptions. The digest is the guest's own, and the proof shows nothing else.
+fn shows(ending: &Rv32imV2Claim, output: &Option<Output>) -> bool {
+    match exit_code(ending.terminate_state) {
+        // Without an output there is no journal, not even an empty one.
+        ExitCode::Halted(0) => output.as_ref().is_some_and(|output| ending.output == Some(output.digest())),
+        // That it goes on, or ended otherwise, is said elsewhere.
+        _ => true,
+    }
+}
+
 fn exit_code(state: Option<TerminateState>) -> ExitCode {
     match state {
         None => ExitCode::SystemSplit,
@@ -110,7 +121,7 @@ pub(super) fn run(
         File::open(&input.stdin).map_err(|source| BackendError::Read { path: input.stdin.to_path_buf(), source })?;
     // What the callback says, which the executor only passes on as text.
     let stopped: Arc<Mutex<Option<BackendError>>> = Arc::default();
-    let mut segments = 0_u32;
+    let (mut segments, mut shown) = (0_u32, true);
     let ran = catch_unwind(AssertUnwindSafe(|| {
         let mut builder = ExecutorEnv::builder();
         builder.stdin(stdin).stdout(io::sink()).stderr(io::sink());
@@ -121,7 +132,11 @@ pub(super) fn run(
         let mut executor = ExecutorImpl::from_elf(builder.build()?, &guest.binary)?;
         let why = Arc::clone(&stopped);
         executor.run_with_callback(|segment| {
-            let taken = control.check().and_then(|()| take(Cut::of(&segment)?));
+            let taken = control.check().and_then(|()| {
+                let cut = Cut::of(&segment)?;
+                shown &= shows(&cut.segment.1.claim, &cut.segment.2);
+                take(cut)
+            });
             if let Err(error) = taken {
                 let text = error.to_string();
                 *why.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -140,12 +155,12 @@ pub(super) fn run(
         Ok(Err(error)) => return Err(broke_down(&format!("{error:#}"), cycles).into()),
         Ok(Ok(session)) => session,
     };
-    let journal = ended_well(&session, input)?;
+    let journal = ended_well(&session, input, shown)?;
     Ok(Run { journal, cycles: session.user_cycles, segments })
 }
 
 /// The journal of a run that can be proven.
-fn ended_well(session: &Session, input: &GuestInput) -> Result<Vec<u8>, GuestError> {
+fn ended_well(session: &Session, input: &GuestInput, shown: bool) -> Result<Vec<u8>, GuestError> {
     match session.exit_code {
         ExitCode::Halted(0) => {}
         ExitCode::Halted(code) => return Err(GuestError::Exited(code)),
@@ -160,6 +175,9 @@ fn ended_well(session: &Session, input: &GuestInput) -> Result<Vec<u8>, GuestErr
     let given = input.assumptions.iter().map(|receipt| receipt.claim().map(|claim| claim.digest()).ok());
     if !used.map(Some).eq(given) {
         return Err(GuestError::Assumptions { given: input.assumptions.len(), used: session.assumptions.len() });
+    }
+    if !shown {
+        return Err(GuestError::Output);
     }
     let journal = session.journal.as_ref().map(|journal| journal.bytes.clone()).unwrap_or_default();
     if journal.len() > MAX_JOURNAL {
@@ -201,9 +219,13 @@ impl<'a> GuestInput<'a> {
     /// Reads and verifies the receipts; the standard input is read while the program runs.
     pub(super) fn read(input: &'a crate::Input) -> Result<Self, BackendError> {
         let crate::Input::Guest { stdin, assumptions } = input else { return Err(BackendError::OtherSystem) };
-        let mut receipts = Vec::new();
+        let (mut receipts, mut found, max) = (Vec::new(), 0, MAX_ASSUMPTION as u64);
         for path in assumptions {
-            let bytes = crate::program::read(path, "receipt of an assumption", MAX_ASSUMPTION as u64)?;
+            let bytes = crate::program::read(path, "receipt of an assumption", max)?;
+            found += bytes.len() as u64;
+            if found > max {
+                return Err(GuestError::AssumptionsTooLarge { found, max }.into());
+            }
             verify_assumption(&bytes).map_err(GuestError::Assumption)?;
             let receipt = bincode::deserialize(&bytes).map_err(|error| {
                 let reason = error.to_string();
@@ -212,5 +234,47 @@ impl<'a> GuestInput<'a> {
             receipts.push(receipt);
         }
         Ok(Self { stdin, assumptions: receipts })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use risc0_zkvm::{Assumption, Assumptions, Digest};
+
+    fn ending(output: Option<Digest>) -> Rv32imV2Claim {
+        let state = TerminateState { a0: 0.into(), a1: 0.into() };
+        Rv32imV2Claim {
+            pre_state: Digest::ZERO,
+            post_state: Digest::ZERO,
+            input: Digest::ZERO,
+            output,
+            terminate_state: Some(state),
+            shutdown_cycle: None,
+        }
+    }
+
+    fn output(journal: &[u8], assumed: &[u32]) -> Output {
+        let assumption = |n: &u32| Assumption { claim: Digest::from([*n; 8]), control_root: Digest::ZERO }.into();
+        let assumptions = Assumptions(assumed.iter().map(assumption).collect());
+        Output { journal: journal.to_vec().into(), assumptions: assumptions.into() }
+    }
+
+    #[test]
+    fn a_program_shows_the_output_with_whose_digest_it_halts() {
+        let said = output(b"journal", &[1, 2]);
+        assert!(shows(&ending(Some(said.digest())), &Some(said.clone())));
+        for other in [output(b"another", &[1, 2]), output(b"journal", &[]), output(b"journal", &[2, 1])] {
+            assert!(!shows(&ending(Some(other.digest())), &Some(said.clone())));
+        }
+        assert!(!shows(&ending(None), &Some(said)));
+        assert!(!shows(&ending(Some(Digest::ZERO)), &None));
+    }
+
+    #[test]
+    fn what_goes_on_or_fails_shows_no_output() {
+        let (on, mut failed) = (Rv32imV2Claim { terminate_state: None, ..ending(None) }, ending(Some(Digest::ZERO)));
+        failed.terminate_state = Some(TerminateState { a0: (7 << 16).into(), a1: 0.into() });
+        assert!(shows(&on, &None) && shows(&failed, &None));
     }
 }

@@ -63,6 +63,9 @@ fn programs_that_misbehave_are_refused_with_their_code() {
         (2, ErrorCode::GuestFailed, ""),
         (3, ErrorCode::GuestFailed, "exit code 7"),
         (4, ErrorCode::TooLarge, "public"),
+        (5, ErrorCode::GuestFailed, "another output"),
+        (6, ErrorCode::GuestFailed, "another output"),
+        (7, ErrorCode::GuestFailed, "differs from run to run"),
     ] {
         let input = place.input(&[mode], &[]);
         let cycles = if mode == 4 { 1 << 32 } else { 40_000_000 };
@@ -75,6 +78,30 @@ fn programs_that_misbehave_are_refused_with_their_code() {
         }
         assert_eq!(error.code(), code, "{mode}: {error}");
         assert!(error.to_string().contains(word), "{mode}: {error}");
+    }
+}
+
+#[test]
+fn sizes_that_are_too_small_for_a_program_are_told_and_do_not_condemn_it() {
+    let place = Place::of("bad");
+    let input = place.input(&[8], &[]);
+    let look = |limits: &[u32]| {
+        let found = backend().preflight(&place.program, &input, &options(limits, 1 << 30), &Control::new()).unwrap();
+        let run = found.run.unwrap();
+        assert_eq!(run.journal.as_ref(), [8; 32 << 10]);
+        run.segmentations.iter().map(|cut| (cut.limit, cut.count() > 0)).collect::<Vec<_>>()
+    };
+    assert_eq!(look(&[18, 14]), [(18, true), (14, false)]);
+    assert_eq!(look(&[14]), [(14, false)]);
+}
+
+#[test]
+fn another_outputs_digest_is_no_execution() {
+    let place = Place::of("bad");
+    for mode in [5, 6] {
+        let lines = ran(&place, &[mode], BOUNDS);
+        let (ExecuteReply::Refused { code, .. }, _) = lines.last().unwrap() else { panic!("{lines:?}") };
+        assert_eq!(*code, ErrorCode::GuestFailed);
     }
 }
 
@@ -130,7 +157,11 @@ fn a_receipt_that_the_input_does_not_name_cannot_be_built_on() {
 
 /// Runs the execution worker in this process, taking every file away but for the last `left`.
 fn executed(place: &Place, bounds: PreflightBounds) -> Vec<(ExecuteReply, Option<Vec<u8>>)> {
-    let (files, input) = place.envelope(&hash_input(60));
+    ran(place, &hash_input(60), bounds)
+}
+
+fn ran(place: &Place, stdin: &[u8], bounds: PreflightBounds) -> Vec<(ExecuteReply, Option<Vec<u8>>)> {
+    let (files, input) = place.envelope(stdin);
     let directory = place.path("segments");
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir(&directory).unwrap();

@@ -89,6 +89,29 @@ fn a_step_is_stopped_at_once_and_its_process_is_gone() {
     assert_eq!(children(), 0);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_step_has_started_is_stopped_with_it() {
+    let place = Place::of("hash");
+    let id = place.path("id");
+    // As a wrap: the process of the step waits for a child of its own.
+    let script = format!("sleep 600 & echo $! > {}; wait", id.display());
+    let command = ["sh", "-c", &script].map(Into::into).to_vec();
+    let backend = Risc0Backend::new(Limits::default(), Some(WorkerCommand { command })).unwrap();
+    let step = Step::Lift { receipt: place.put("receipt", b"no receipt") };
+    let late = Control::with(Some(Instant::now() + Duration::from_secs(1)), None);
+    let error = backend.prove(&Work { program: place.program.clone(), step }, &late).unwrap_err();
+    assert_eq!(error.fault(), Fault::Stopped, "{error}");
+    let stat = format!("/proc/{}/stat", fs::read_to_string(id).unwrap().trim());
+    // Gone, or waiting to be collected by whoever collects orphans.
+    let lives = || fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+    let since = Instant::now();
+    while lives() && since.elapsed() < STOPS_WITHIN {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(!lives());
+}
+
 /// Processes that this one has started.
 #[cfg(target_os = "linux")]
 fn children() -> usize {

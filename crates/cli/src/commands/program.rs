@@ -121,8 +121,8 @@ pub struct InspectArgs {
     #[arg(long, value_name = "FILE", requires = "guest")]
     pub stdin: Option<PathBuf>,
     /// A receipt that the zkVM program builds on; can be repeated
-    #[arg(long = "receipt", value_name = "FILE", requires = "stdin")]
-    pub receipts: Vec<PathBuf>,
+    #[arg(long = "assumption", value_name = "FILE", requires = "stdin")]
+    pub assumptions: Vec<PathBuf>,
     /// Cut the execution into segments of so many cycles (power of two); can be repeated
     #[arg(long = "segments", value_name = "PO2", value_delimiter = ',', requires = "stdin")]
     pub segments: Vec<u32>,
@@ -227,8 +227,11 @@ fn inspect(args: &InspectArgs) -> CliResult<(serde_json::Value, String)> {
         value["statement"] = json!(found.statement);
         if let Some(run) = &found.run {
             text += &format!("\njournal        {}\ncycles         {}", run.journal, run.cycles);
-            for Segmentation { limit, segments } in &run.segmentations {
-                let counts: Vec<_> = segments.iter().map(|(po2, count)| format!("{count} of 2^{po2}")).collect();
+            for cut @ Segmentation { limit, segments } in &run.segmentations {
+                let counts: Vec<_> = match cut.count() {
+                    0 => vec!["too small for this program".to_owned()],
+                    _ => segments.iter().map(|(po2, count)| format!("{count} of 2^{po2}")).collect(),
+                };
                 text += &format!("\nup to 2^{limit}     {}", counts.join(", "));
             }
             value["run"] = json!(run);
@@ -249,7 +252,7 @@ fn input(args: &InspectArgs) -> CliResult<Option<Input>> {
         return Ok(Some(Input::Witness(path.clone())));
     }
     if let Some(stdin) = &args.stdin {
-        return Ok(Some(Input::Guest { stdin: stdin.clone(), assumptions: args.receipts.clone() }));
+        return Ok(Some(Input::Guest { stdin: stdin.clone(), assumptions: args.assumptions.clone() }));
     }
     let Some(path) = &args.inputs else { return Ok(None) };
     Ok(Some(Input::Signals(read_signals(path)?)))

@@ -56,14 +56,27 @@ pub fn prove() -> CliResult {
     zkpool_backends::risc0::prove_worker(&request).map_err(|error| failed("do the step", error))
 }
 
-/// A step cannot be told to stop: when nobody waits for it any more, the process ends.
+/// A step cannot be told to stop: when nobody waits for it any more, the process ends, and what it has started with it.
 #[cfg(feature = "risc0")]
 fn end_with_standard_input() {
     std::thread::spawn(|| {
         let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        end_group();
         std::process::exit(1);
     });
 }
+
+/// Tells all processes of this one's group to end, if the group is its own: the prover's agent has made it so.
+#[cfg(all(feature = "risc0", unix))]
+fn end_group() {
+    use nix::unistd::{getpgrp, getpid};
+    if getpgrp() == getpid() {
+        let _ = nix::sys::signal::killpg(getpgrp(), nix::sys::signal::Signal::SIGTERM);
+    }
+}
+
+#[cfg(all(feature = "risc0", not(unix)))]
+fn end_group() {}
 
 /// The same, in a build that does not have it.
 #[cfg(not(feature = "risc0"))]

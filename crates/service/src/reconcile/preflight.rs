@@ -4,6 +4,7 @@
 //! here and proves the statement, the verifier takes this program's proofs, the target is there, provers have the time,
 //! the payer has the money, a slot has the collateral. The slot is reserved, durably, before the quote is signed.
 
+mod assumptions;
 mod offer;
 mod size;
 

@@ -4,9 +4,13 @@ use crate::{OpError, OpResult, capacity::Capacity};
 use zkpool_protocol::{ErrorCode, ProofKind, Segmentation, WorkUnits};
 use zkpool_scheduler::{Plan, PlanRequest, plan, task_units};
 use zkpool_store::{InputRecord, Millis};
+use zkpool_verifiers::risc0::{MAX_ASSUMPTION, MAX_JOURNAL, MAX_RECEIPT};
 
 /// The most segments of a composite receipt: it holds the proof of each, and is read whole by whoever checks it.
-const MAX_COMPOSITE: u32 = 900;
+const MAX_COMPOSITE: u32 = 750;
+/// The longest honest proof of a segment, in bytes.
+const SEGMENT_PROOF: usize = 300_000;
+const _: () = assert!(MAX_COMPOSITE as usize * SEGMENT_PROOF + MAX_ASSUMPTION + MAX_JOURNAL < MAX_RECEIPT);
 /// The most segments of any task: each is a row or three, and a blob.
 const MAX_SEGMENTS: u32 = 20_000;
 
@@ -14,10 +18,19 @@ const MAX_SEGMENTS: u32 = 20_000;
 pub(super) fn choose(kind: ProofKind, input: &InputRecord, capacity: &Capacity, time_left: Millis) -> OpResult<Plan> {
     let cuts = input.run.as_ref().map(|run| run.segmentations.as_slice()).unwrap_or_default();
     let most = most(kind);
-    let fits = |cut: &&Segmentation| count(cut) <= most;
+    // Without segments a size has been found too small for the program.
+    let counts = cuts.iter().map(Segmentation::count).filter(|count| *count > 0);
+    let Some(least) = counts.min() else {
+        let message = format!(
+            "an instruction of the program takes more room than the segments have that the {} provers present could \
+             prove: come back when machines with more memory are there",
+            capacity.provers()
+        );
+        return Err(OpError::new(ErrorCode::NoProver, message));
+    };
+    let fits = |cut: &&Segmentation| (1..=most).contains(&cut.count());
     let segmentations: Vec<Segmentation> = cuts.iter().filter(fits).cloned().collect();
     if segmentations.is_empty() {
-        let least = cuts.iter().map(count).min().unwrap_or_default();
         let message = format!(
             "the execution comes to {least} segments, and a {kind} receipt has at most {most}: ask for another kind of \
              receipt, or come back when machines with more memory are there"
@@ -42,10 +55,11 @@ pub(super) fn choose(kind: ProofKind, input: &InputRecord, capacity: &Capacity, 
 /// another.
 pub(super) fn fallback(kind: ProofKind, input: &InputRecord, quoted: Option<WorkUnits>) -> Option<u32> {
     let cuts = &input.run.as_ref()?.segmentations;
-    let fitting = || cuts.iter().filter(|cut| count(cut) <= most(kind));
+    let possible = || cuts.iter().filter(|cut| cut.count() > 0);
+    let fitting = || possible().filter(|cut| cut.count() <= most(kind));
     let as_quoted = fitting().find(|cut| Some(task_units(cut, kind, assumptions(input))) == quoted);
     let smallest = as_quoted.or_else(|| fitting().min_by_key(|cut| cut.limit));
-    smallest.or_else(|| cuts.iter().min_by_key(|cut| count(cut))).map(|cut| cut.limit)
+    smallest.or_else(|| possible().min_by_key(|cut| cut.count())).map(|cut| cut.limit)
 }
 
 /// All the work of a task that is cut so, if the preflight has tried it.
@@ -59,7 +73,7 @@ pub(crate) fn units(kind: ProofKind, input: &InputRecord, limit: u32) -> Option<
 pub(super) fn most_of_a_run(kind: ProofKind, input: &InputRecord, limit: u32) -> u32 {
     const A_FEW: u32 = 8;
     let cuts = input.run.as_ref().map(|run| run.segmentations.as_slice()).unwrap_or_default();
-    let seen = cuts.iter().find(|cut| cut.limit == limit).map_or_else(|| most(kind), count);
+    let seen = cuts.iter().find(|cut| cut.limit == limit).map_or_else(|| most(kind), Segmentation::count);
     seen.saturating_mul(2).min(seen.max(most(kind))).saturating_add(A_FEW)
 }
 
@@ -70,10 +84,6 @@ fn most(kind: ProofKind) -> u32 {
 
 fn assumptions(input: &InputRecord) -> u32 {
     u32::try_from(input.attached.len().saturating_sub(1)).unwrap_or(u32::MAX)
-}
-
-fn count(cut: &Segmentation) -> u32 {
-    cut.segments.values().fold(0, |all, count| all.saturating_add(*count))
 }
 
 #[cfg(test)]
@@ -115,7 +125,7 @@ mod tests {
         let most = |kind, limit| most_of_a_run(kind, &known, limit);
         assert_eq!(most(ProofKind::Risc0Succinct, 16), 28);
         assert_eq!(most(ProofKind::Risc0Succinct, 20), 1_608);
-        assert_eq!(most(ProofKind::Risc0Composite, 20), 908);
+        assert_eq!(most(ProofKind::Risc0Composite, 20), 808);
         assert_eq!(most(ProofKind::Risc0Succinct, 14), 30_008);
     }
 }

@@ -99,6 +99,69 @@ async fn an_execution_is_tried_at_the_sizes_that_the_present_machines_can_prove(
 }
 
 #[tokio::test]
+async fn sizes_that_are_too_small_for_a_program_are_known_and_refuse_it_for_as_long_as_nobody_larger_is_there() {
+    let mut shop = Shop::open(ProofKind::Risc0Composite).await;
+    *shop.script.least.lock().unwrap() = 17;
+    shop.prover(2, 16, &[ProofKind::Risc0Composite]).await;
+    let (code, task) = shop.refused().await;
+    assert_eq!(code, ErrorCode::NoProver);
+    assert!(task.refusal.unwrap().message.contains("more memory"), "it says what is missing");
+    shop.refused().await;
+    shop.prover(3, 18, &[ProofKind::Risc0Composite]).await;
+    assert_eq!(shop.refused().await.0, ErrorCode::NoCommittee, "it can be proven");
+    shop.refused().await;
+    assert_eq!(shop.limits(), [vec![16, 15, 14], vec![18, 17]], "nothing is tried twice");
+}
+
+#[tokio::test]
+async fn a_journal_that_is_another_one_later_is_refused() {
+    let mut shop = Shop::open(ProofKind::Risc0Composite).await;
+    shop.prover(2, 18, &[ProofKind::Risc0Composite]).await;
+    assert_eq!(shop.refused().await.0, ErrorCode::NoCommittee);
+    shop.script.unsteady.store(true, std::sync::atomic::Ordering::SeqCst);
+    shop.prover(3, 20, &[ProofKind::Risc0Composite]).await;
+    let (code, task) = shop.refused().await;
+    assert_eq!(code, ErrorCode::GuestFailed);
+    assert!(task.refusal.unwrap().message.contains("function of the input"), "it says what to do");
+}
+
+/// A composite receipt without anything in it, and a Groth16 one: the worker has found them sound.
+fn receipt(kind: u32) -> Vec<u8> {
+    let (none, digest) = ([0_u8; 8], [0_u8; 32]);
+    let inner = match kind {
+        // Segments, assumptions, parameters.
+        0 => [&none[..], &none, &digest].concat(),
+        // Seal, a claim that is only its hash, parameters.
+        _ => [&none[..], &1_u32.to_le_bytes(), &digest, &digest].concat(),
+    };
+    // Journal and parameters.
+    [&kind.to_le_bytes()[..], &inner, &none, &digest].concat()
+}
+
+#[tokio::test]
+async fn what_goes_through_the_recursion_builds_on_succinct_receipts() {
+    for (kind, taken) in [(ProofKind::Risc0Composite, true), (ProofKind::Risc0Succinct, false)] {
+        let mut shop = Shop::open(kind).await;
+        shop.prover(2, 20, &[ProofKind::Risc0Composite, ProofKind::Risc0Succinct]).await;
+        for receipt in [receipt(0), receipt(2)] {
+            let stdin = upload(&shop.service, b"stdin").await;
+            let assumption = upload(&shop.service, &receipt).await;
+            let source = WitnessSource::Guest(GuestInput { stdin, assumptions: vec![assumption] });
+            let envelope = TaskInput { program: shop.ask.program, source }.to_bytes();
+            shop.ask.input = upload(&shop.service, &envelope).await;
+            let (code, task) = shop.refused().await;
+            if taken {
+                assert_eq!(code, ErrorCode::NoCommittee);
+                continue;
+            }
+            assert_eq!(code, ErrorCode::BadInput);
+            let message = task.refusal.unwrap().message;
+            assert!(message.contains("compress") && message.contains(&assumption.to_string()), "{message}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_receipt_that_nobody_can_make_is_not_promised() {
     let mut shop = Shop::open(ProofKind::Risc0Groth16).await;
     shop.prover(2, 20, &[ProofKind::Risc0Composite, ProofKind::Risc0Succinct]).await;

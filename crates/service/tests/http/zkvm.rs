@@ -45,6 +45,10 @@ pub(crate) const SEGMENTS: [&[u8]; 3] = [b"segment 0", b"segment 1", b"segment 2
 pub(crate) struct Script {
     /// What the preflight worker was asked. Every execution has 2^20 cycles.
     pub(crate) looks: Mutex<Vec<PreflightRequest>>,
+    /// Segments of fewer cycles than so many (power of two) are too small for the program.
+    pub(crate) least: Mutex<u32>,
+    /// The preflight's run makes something else public, too.
+    pub(crate) unsteady: AtomicBool,
     /// What it was asked.
     pub(crate) requests: Mutex<Vec<ExecuteRequest>>,
     /// After so many segments the next run breaks off.
@@ -78,9 +82,14 @@ impl PreflightWorker for Script {
 
     async fn look(&self, request: PreflightRequest) -> OpResult<PreflightReport> {
         let image: B256 = IMAGE.parse().unwrap();
-        let cut = |limit: &u32| Segmentation { limit: *limit, segments: [(*limit, 1 << (20 - limit))].into() };
+        let least = *self.least.lock().unwrap();
+        let cut = |limit: &u32| match *limit < least {
+            true => Segmentation::too_small(*limit),
+            false => Segmentation { limit: *limit, segments: [(*limit, 1 << (20 - limit))].into() },
+        };
         let segmentations = request.segment_limits.iter().map(cut).collect();
-        let run = GuestRun { journal: JOURNAL.into(), cycles: 1_000_000, segmentations };
+        let journal = if self.unsteady.load(Ordering::SeqCst) { b"another" } else { JOURNAL };
+        let run = GuestRun { journal: journal.into(), cycles: 1_000_000, segmentations };
         let is_run = request.input.is_some();
         self.looks.lock().unwrap().push(request);
         Ok(PreflightReport {
@@ -89,7 +98,7 @@ impl PreflightWorker for Script {
             verifying_key: image.to_vec().into(),
             public_input_count: 0,
             public_inputs: vec![],
-            statement: is_run.then(|| zkvm::statement(image, JOURNAL)),
+            statement: is_run.then(|| zkvm::statement(image, journal)),
             trial_proof: None,
             run: is_run.then_some(run),
         })

@@ -16,8 +16,12 @@ pub const MAX_JOURNAL: usize = 64 << 10;
 pub const MAX_RESULT: usize = 1 << 20;
 /// The longest receipt of a task, in bytes: about a thousand segments. Longer executions take a succinct receipt.
 pub const MAX_RECEIPT: usize = 256 << 20;
-/// The longest receipt of an assumption, in bytes.
-pub const MAX_ASSUMPTION: usize = 64 << 20;
+/// The longest receipt of an assumption, in bytes; and all of a task's together, as they go into its receipt: the rest of
+/// that is the segments'.
+pub const MAX_ASSUMPTION: usize = 32 << 20;
+
+/// The height of the tree of recursion programs, which the recursion programs themselves have built in.
+const CONTROL_DEPTH: usize = 8;
 
 /// Runs the zkVM's own code on foreign data.
 pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, ReceiptError>) -> Result<T, ReceiptError> {
@@ -45,7 +49,30 @@ pub(super) fn decode_receipt(what: &'static str, bytes: &[u8], max: usize) -> Re
     if shape.inner.is_fake() {
         return Err(ReceiptError::DevelopmentMode);
     }
-    decode(what, bytes, max)
+    let receipt: Receipt = decode(what, bytes, max)?;
+    match &receipt.inner {
+        InnerReceipt::Succinct(succinct) => included(succinct)?,
+        InnerReceipt::Composite(composite) => {
+            for assumption in &composite.assumption_receipts {
+                if let InnerAssumptionReceipt::Succinct(succinct) = assumption {
+                    included(succinct)?;
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(receipt)
+}
+
+/// Whether the place of a succinct receipt's program is one of the tree's. The zkVM's verifier looks only at as many bits
+/// of it as there are levels, but the recursion takes all of it: a receipt with a bit above them verifies, and whatever
+/// is to be made of it fails, so that a prover could stop a task with it.
+pub(super) fn included<Claim>(receipt: &SuccinctReceipt<Claim>) -> Result<(), ReceiptError> {
+    let proof = &receipt.control_inclusion_proof;
+    if proof.digests.len() != CONTROL_DEPTH || proof.index >> CONTROL_DEPTH != 0 {
+        return Err(ReceiptError::Place { index: proof.index, levels: proof.digests.len() });
+    }
+    Ok(())
 }
 
 /// How receipts are checked: never by the environment.

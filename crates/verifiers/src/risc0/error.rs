@@ -89,6 +89,27 @@ pub enum ReceiptError {
         /// The largest.
         max: u32,
     },
+    /// A succinct receipt whose program has no place among the zkVM's.
+    #[error("the receipt names place {index} under {levels} levels for its program: no recursion program takes it")]
+    Place {
+        /// Where the receipt says that its program is.
+        index: u32,
+        /// The levels of the tree that it is in.
+        levels: usize,
+    },
+    /// A receipt to build on that builds on others itself.
+    #[error(
+        "the receipt to build on is composite and holds receipts that it builds on itself: compress it to a succinct one"
+    )]
+    Nested,
+    /// A receipt to build on of a kind that the task's receipt cannot be made with.
+    #[error("a {task} receipt cannot build on a {found} receipt: compress that to a succinct one")]
+    Assumption {
+        /// What the task ends in.
+        task: ProofKind,
+        /// What the receipt to build on is.
+        found: ProofKind,
+    },
     /// The cryptographic check fails.
     #[error("the receipt's seal does not verify: {0}")]
     Seal(String),

@@ -61,17 +61,40 @@ pub fn image_id(binary: &[u8]) -> Result<B256, ReceiptError> {
 }
 
 /// Verifies a receipt that a program is to build on, whatever it proves, and says of which kind it is: only a succinct
-/// one can be resolved in the recursion.
+/// one can be resolved in the recursion. One with assumptions of its own is refused, as no task's receipt can hold it.
 ///
 /// # Errors
 ///
 /// [`ReceiptError`] names what is wrong.
 pub fn verify_assumption(receipt: &[u8]) -> Result<ProofKind, ReceiptError> {
     guarded(|| {
-        let receipt = decode_receipt("receipt of an assumption", receipt, MAX_ASSUMPTION)?;
+        let receipt = unconditional(receipt)?;
         receipt.inner.verify_integrity_with_context(&context()).map_err(seal)?;
         kind_of(&receipt.inner)
     })
+}
+
+/// Whether a task that ends in a receipt of kind `task` can build on this receipt, which has been verified: one that goes
+/// through the recursion must be succinct.
+///
+/// # Errors
+///
+/// [`ReceiptError::Assumption`], [`ReceiptError::Nested`], or what is wrong with the bytes.
+pub fn check_assumption(task: ProofKind, receipt: &[u8]) -> Result<(), ReceiptError> {
+    let found = guarded(|| kind_of(&unconditional(receipt)?.inner))?;
+    match task {
+        ProofKind::Risc0Composite => Ok(()),
+        _ if found == ProofKind::Risc0Succinct => Ok(()),
+        _ => Err(ReceiptError::Assumption { task, found }),
+    }
+}
+
+fn unconditional(receipt: &[u8]) -> Result<Receipt, ReceiptError> {
+    let receipt = decode_receipt("receipt of an assumption", receipt, MAX_ASSUMPTION)?;
+    match &receipt.inner {
+        InnerReceipt::Composite(composite) if !composite.assumption_receipts.is_empty() => Err(ReceiptError::Nested),
+        _ => Ok(receipt),
+    }
 }
 
 /// Checks a seal as the contract takes it: four bytes that name the verifier's parameters, and the points.

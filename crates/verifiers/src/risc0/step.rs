@@ -2,7 +2,7 @@
 
 use super::{
     ReceiptError,
-    codec::{MAX_ASSUMPTION, MAX_RESULT, context, decode, decode_receipt, digest, guarded, word},
+    codec::{MAX_ASSUMPTION, MAX_RESULT, context, decode, decode_receipt, digest, guarded, included, word},
     receipt::{assumption_of, chained, seal},
 };
 use alloy_primitives::B256;
@@ -78,6 +78,7 @@ fn recursion(result: &[u8], claim: &ReceiptClaim) -> Result<(), ReceiptError> {
     let receipt: SuccinctReceipt<ReceiptClaim> = decode("succinct receipt", result, MAX_RESULT)?;
     same(word(claim.digest()), receipt.claim.digest())?;
     open(receipt.claim.as_value().map_err(|_| ReceiptError::Pruned("parts"))?)?;
+    included(&receipt)?;
     receipt.verify_integrity_with_context(&context()).map_err(seal)
 }
 

@@ -6,7 +6,7 @@ use risc0_zkvm::{
     Digest, FakeReceipt, InnerAssumptionReceipt, InnerReceipt, MaybePruned, Receipt, ReceiptClaim, Unknown,
 };
 use zkpool_protocol::{ErrorCode, Operation, ProofKind};
-use zkpool_verifiers::risc0::{MAX_RESULT, ReceiptError, Step, verify_assumption, verify_receipt};
+use zkpool_verifiers::risc0::{MAX_RESULT, ReceiptError, Step, check_assumption, verify_assumption, verify_receipt};
 
 const IMAGE: B256 = B256::repeat_byte(5);
 
@@ -55,6 +55,47 @@ fn receipts_nested_without_end_are_an_error_and_not_the_end_of_the_process() {
         assert!(matches!(error, ReceiptError::Malformed { .. }), "{error}");
         assert!(verify_assumption(&nested(depth)).is_err());
     }
+}
+
+/// A succinct receipt without a seal, whose program has a place under so many levels.
+fn placed(index: u32, levels: usize) -> Vec<u8> {
+    let claim: MaybePruned<ReceiptClaim> = MaybePruned::Pruned(Digest::ZERO);
+    let (seal, id) = (Vec::<u32>::new(), Digest::ZERO);
+    bincode::serialize(&(seal, id, claim, "poseidon2", id, (index, vec![id; levels]))).unwrap()
+}
+
+fn receipt(kind: u32, inner: &[u8]) -> Vec<u8> {
+    let rest = bincode::serialize(&(Vec::<u8>::new(), Digest::ZERO)).unwrap();
+    [&kind.to_le_bytes()[..], inner, &rest].concat()
+}
+
+#[test]
+fn a_place_outside_the_tree_of_programs_is_named_before_the_seal_is_looked_at() {
+    for (index, levels) in [(256, 8), (u32::MAX, 8), (3, 7), (3, 9), (256, 9), (0, 0), (3, 40)] {
+        let bytes = receipt(1, &placed(index, levels));
+        let place = ReceiptError::Place { index, levels };
+        assert_eq!(verify_assumption(&bytes), Err(place.clone()));
+        assert_eq!(verify_receipt(ProofKind::Risc0Succinct, &bytes, IMAGE, b""), Err(place));
+    }
+    for index in [0, 255] {
+        assert_eq!(check_assumption(ProofKind::Risc0Succinct, &receipt(1, &placed(index, 8))), Ok(()));
+    }
+}
+
+#[test]
+fn a_receipt_with_assumptions_of_its_own_is_not_built_on() {
+    let composite = |assumptions: &[Vec<u8>]| {
+        let count = assumptions.len() as u64;
+        receipt(0, &[&[0; 8][..], &count.to_le_bytes(), &assumptions.concat(), &[0; 32]].concat())
+    };
+    let succinct = |index| [&1_u32.to_le_bytes()[..], &placed(index, 8)].concat();
+    let nested = composite(&[succinct(1)]);
+    assert_eq!(verify_assumption(&nested), Err(ReceiptError::Nested));
+    assert_eq!(check_assumption(ProofKind::Risc0Composite, &nested), Err(ReceiptError::Nested));
+    assert_eq!(check_assumption(ProofKind::Risc0Composite, &composite(&[])), Ok(()));
+    let place = ReceiptError::Place { index: 300, levels: 8 };
+    let error = verify_receipt(ProofKind::Risc0Composite, &composite(&[succinct(300)]), IMAGE, b"");
+    assert_eq!(error, Err(place));
 }
 
 #[test]

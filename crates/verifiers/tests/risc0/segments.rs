@@ -7,7 +7,10 @@ use sha2::{Digest as _, Sha256};
 use std::{fs, path::PathBuf};
 use zkpool_protocol::{Operation, ProofKind, zkvm};
 use zkpool_verifiers::{
-    risc0::{ProofBytes, ReceiptError, Step, composite, receipt_hash, succinct, verify_assumption, verify_receipt},
+    risc0::{
+        ProofBytes, ReceiptError, Step, check_assumption, composite, receipt_hash, succinct, verify_assumption,
+        verify_receipt,
+    },
     verifier,
 };
 
@@ -123,6 +126,42 @@ fn a_claim_that_hides_what_later_steps_need_is_named() {
     let bad = recursion("first.lift", |receipt| receipt.claim = MaybePruned::Pruned(receipt.claim.digest()));
     let error = check(Operation::Lift, None, &[&data("first.prove")], &bad);
     assert_eq!(error, Err(ReceiptError::Pruned("parts")));
+}
+
+/// A receipt of whose program's place only the bits below the tree's levels are looked at by the zkVM's verifier.
+fn misplaced(receipt: &mut SuccinctReceipt<ReceiptClaim>) {
+    receipt.control_inclusion_proof.index += 256;
+    receipt.verify_integrity_with_context(&risc0_zkvm::VerifierContext::default()).unwrap();
+}
+
+#[test]
+fn a_place_above_the_tree_of_programs_is_named() {
+    let place = |result: Result<_, ReceiptError>| match result {
+        Err(ReceiptError::Place { index, levels }) => assert!(index >= 256 && levels == 8, "{index} {levels}"),
+        other => panic!("{other:?}"),
+    };
+    place(check(Operation::Lift, None, &[&data("first.prove")], &recursion("first.lift", misplaced)));
+    let needs = [data("first.lift"), data("last.lift")];
+    let joined = recursion("join", misplaced);
+    place(check(Operation::Join, None, &[&needs[0], &needs[1]], &joined));
+    let receipt = succinct(&joined, &journal()).unwrap();
+    place(verify_receipt(ProofKind::Risc0Succinct, &receipt, image(), &journal()));
+    place(verify_assumption(&receipt).map(drop));
+    place(check_assumption(ProofKind::Risc0Succinct, &receipt));
+}
+
+#[test]
+fn what_goes_through_the_recursion_builds_on_succinct_receipts() {
+    let whole = composite(&[data("first.prove"), data("last.prove")], &[] as &[&[u8]], &journal()).unwrap();
+    let joined = succinct(&data("join"), &journal()).unwrap();
+    for task in [ProofKind::Risc0Composite, ProofKind::Risc0Succinct, ProofKind::Risc0Groth16] {
+        assert_eq!(check_assumption(task, &joined), Ok(()));
+    }
+    assert_eq!(check_assumption(ProofKind::Risc0Composite, &whole), Ok(()));
+    for task in [ProofKind::Risc0Succinct, ProofKind::Risc0Groth16] {
+        let found = ProofKind::Risc0Composite;
+        assert_eq!(check_assumption(task, &whole), Err(ReceiptError::Assumption { task, found }));
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! How large a task is, and whether it can be proven at all: asked of the worker once per input.
 
+use super::assumptions;
 use crate::{
     Context, OpError, OpResult,
     capacity::Capacity,
@@ -43,8 +44,9 @@ pub(in crate::reconcile) async fn size(ctx: &Context, task: &TaskRecord, judge: 
     };
     let input = match known {
         Some(input) if !wanted.trial && wanted.segment_limits.is_empty() => input,
-        _ => look(ctx, task, &program, head.attached, judge, &wanted).await?,
+        known => look(ctx, task, &program, head.attached, judge, &wanted, known.as_ref()).await?,
     };
+    assumptions::check(ctx, ask.kind, &input).await?;
     if ask.statement.is_some_and(|wanted| wanted != input.statement) {
         let message = format!(
             "the input proves statement {}, not {}: what it makes public is not what you expect",
@@ -123,6 +125,7 @@ async fn look(
     attached: Vec<BlobId>,
     judge: Judge<'_>,
     wanted: &Wanted,
+    known: Option<&InputRecord>,
 ) -> OpResult<InputRecord> {
     let ask = &task.ask;
     for blob in &attached {
@@ -150,6 +153,12 @@ async fn look(
         let run = report.run.as_ref().ok_or_else(nothing)?;
         if statement != zkvm::statement(image_id, &run.journal) || run.segmentations.is_empty() {
             return Err(nothing());
+        }
+        // The worker compares its own runs; this one may be years after the first.
+        if known.is_some_and(|known| known.statement != statement) {
+            let message =
+                "the program's journal is another one than it was at first: make it a function of the input alone";
+            return Err(OpError::new(ErrorCode::GuestFailed, message));
         }
     }
     let input = InputRecord {

@@ -7,12 +7,20 @@
 //! | 2 | allocates, and touches, memory until there is none |
 //! | 3 | exits with code 7, after committing `7` |
 //! | 4 | commits a journal of 64 MiB |
+//! | 5 | commits `5`, but halts with the digest of something else |
+//! | 6 | commits `6`, but halts without an output |
+//! | 7 | commits a random number, as hash maps draw it |
+//! | 8 | commits 32 KiB at once, which no small segment has room for |
 //! | other | reads past the end of its input |
 #![no_main]
 
-use std::hint::black_box;
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    hint::black_box,
+};
 
 use risc0_zkvm::guest::env;
+use risc0_zkvm_platform::syscall;
 
 risc0_zkvm::guest::entry!(main);
 
@@ -35,6 +43,13 @@ fn main() {
                 env::commit_slice(&chunk);
             }
         }
+        5 => halt(5, [1; 8]),
+        6 => halt(6, [0; 8]),
+        7 => {
+            let random = RandomState::new().build_hasher().finish();
+            env::commit_slice(&random.to_le_bytes());
+        }
+        8 => env::commit_slice(&[8u8; 8 * CHUNK]),
         _ => {
             let mut more = [0u8; 3];
             loop {
@@ -42,6 +57,11 @@ fn main() {
             }
         }
     }
+}
+
+fn halt(byte: u8, output: [u32; 8]) -> ! {
+    env::commit_slice(&[byte]);
+    syscall::sys_halt(0, &output)
 }
 
 fn run_for_ever() {
