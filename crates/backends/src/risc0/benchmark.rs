@@ -9,6 +9,7 @@ use super::{
 use crate::{BackendError, Control, Input, Stage, Step, Throughput};
 use risc0_binfmt::ProgramBinary;
 use risc0_zkos_v1compat::V1COMPAT_ELF;
+use risc0_zkvm::{Assumptions, Output, sha::Digestible};
 use std::{fs, time::Instant};
 use zkpool_protocol::zkvm::{self, MIN_SEGMENT_PO2};
 use zkpool_verifiers::risc0::image_id;
@@ -62,20 +63,26 @@ fn counter(rounds: u32) -> Vec<u8> {
         addi(T0, 0, 0),                           // li t0, HALT
         addi(A0, 0, 0),                           // li a0, TERMINATE with code 0
         (ENTRY & 0xffff_f000) | (A1 << 7) | 0x37, // lui a1, page of the output's digest
-        addi(A1, A1, 0x100),                      // addi a1, a1, 0x100: zeros, as nothing was made public
+        addi(A1, A1, DIGEST as i32),              // addi a1, a1, DIGEST
         0x0000_0073,                              // ecall
     ];
-    elf(&code)
+    let mut image: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
+    image.resize(DIGEST as usize, 0);
+    // Nothing is made public, and nothing assumed.
+    let nothing = Output { journal: Vec::new().into(), assumptions: Assumptions(Vec::new()).into() };
+    image.extend_from_slice(nothing.digest().as_bytes());
+    elf(&image)
 }
 
 /// Where a user's program begins.
 const ENTRY: u32 = 0x0020_0000;
-/// Code and the zeros behind it.
+/// Where, behind its code, the digest of its output is.
+const DIGEST: u32 = 0x100;
+/// Code and digest.
 const MEMORY: u32 = 0x200;
 
 /// An executable with one segment.
-fn elf(code: &[u32]) -> Vec<u8> {
-    let code: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
+fn elf(code: &[u8]) -> Vec<u8> {
     let mut file = vec![0x7f, b'E', b'L', b'F', 1, 1, 1];
     file.resize(16, 0);
     let half = |file: &mut Vec<u8>, value: u16| file.extend(value.to_le_bytes());
