@@ -1,6 +1,7 @@
 //! The prover's field extension (`cxx/zkpool_fpext.h`) is RISC Zero's own, bit for bit, with and without optimisation and
 //! with wider instructions.
 #![cfg(all(feature = "risc0", target_os = "linux", target_arch = "x86_64"))]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
     path::{Path, PathBuf},

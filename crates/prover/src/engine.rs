@@ -10,11 +10,13 @@ use zkpool_api::KindSpeed;
 use zkpool_backends::{Backend, BackendError, Control};
 use zkpool_protocol::{ErrorCode, ProofKind};
 
+/// A backend, and the kinds of work that it did here when it was last asked.
+type Known = (Arc<dyn Backend>, Mutex<Vec<ProofKind>>);
+
 /// What this machine can prove, and with how many threads.
 #[derive(Clone)]
 pub(crate) struct Engine {
-    /// Each with the kinds of work that it did here when it was last asked.
-    backends: Arc<[(Arc<dyn Backend>, Mutex<Vec<ProofKind>>)]>,
+    backends: Arc<[Known]>,
     /// The kinds of work to take; if it is empty, all that the machine is up to.
     wanted: Arc<[ProofKind]>,
     threads: usize,

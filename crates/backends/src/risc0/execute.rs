@@ -118,7 +118,7 @@ pub(super) fn run(
         return Err(GuestError::SegmentLimit { found: limit, min: MIN_SEGMENT_PO2, max: MAX_SEGMENT_PO2 }.into());
     }
     let stdin =
-        File::open(&input.stdin).map_err(|source| BackendError::Read { path: input.stdin.to_path_buf(), source })?;
+        File::open(input.stdin).map_err(|source| BackendError::Read { path: input.stdin.to_path_buf(), source })?;
     // What the callback says, which the executor only passes on as text.
     let stopped: Arc<Mutex<Option<BackendError>>> = Arc::default();
     let (mut segments, mut shown) = (0_u32, true);

@@ -86,7 +86,7 @@ impl Chain for NoChain {
         self.none().await
     }
     async fn head(&self) -> Result<Head, ChainError> {
-        let head = self.head.lock().unwrap().clone();
+        let head = *self.head.lock().unwrap();
         match head {
             Some(head) => Ok(head),
             None => self.none().await,
@@ -228,7 +228,7 @@ impl Service {
         let now = self.ctx.clock.now();
         let hash = B256::ZERO;
         let head = Head { number, hash, parent: hash, timestamp: now / 1000, base_fee: 1, gas_limit: 30_000_000 };
-        *self.chain.head.lock().unwrap() = Some(head.clone());
+        *self.chain.head.lock().unwrap() = Some(head);
         self.ctx.status.saw_chain(head, true, now);
     }
 

@@ -29,7 +29,7 @@ pub enum DigitsError {
     Foreign,
     /// Asking, buying or following failed.
     #[error(transparent)]
-    Requester(#[from] RequesterError),
+    Requester(Box<RequesterError>),
     /// The chain cannot be read.
     #[error("reading the chain: {0}")]
     Chain(#[from] ChainError),
@@ -38,7 +38,7 @@ pub enum DigitsError {
     Key(#[from] KeyError),
     /// What is owed could not be collected yet.
     #[error("what is owed is not collected yet: {0}")]
-    Owed(#[source] RequesterError),
+    Owed(#[source] Box<RequesterError>),
     /// The contract cannot be read at the moment.
     #[error("the oracle at {address} cannot be read: {reason}")]
     OracleAway {
@@ -63,6 +63,12 @@ pub enum DigitsError {
         /// Why it failed.
         source: std::io::Error,
     },
+}
+
+impl From<RequesterError> for DigitsError {
+    fn from(error: RequesterError) -> Self {
+        Self::Requester(Box::new(error))
+    }
 }
 
 impl DigitsError {

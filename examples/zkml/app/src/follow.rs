@@ -83,7 +83,7 @@ impl Desk {
                     return Ok(());
                 }
                 Update::Collectable => {
-                    requester.collect(question.task).await.map_err(DigitsError::Owed)?;
+                    requester.collect(question.task).await.map_err(|error| DigitsError::Owed(Box::new(error)))?;
                     question.fail("it never came: price and liability are collected".into());
                     return Ok(());
                 }

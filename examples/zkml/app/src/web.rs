@@ -190,7 +190,7 @@ mod tests {
         for (good, method, pairs) in [
             (true, Method::GET, &[host.clone()][..]),
             (true, Method::POST, &[host.clone(), json.clone(), ours]),
-            (false, Method::POST, &[host.clone()]),
+            (false, Method::POST, std::slice::from_ref(&host)),
             (false, Method::POST, &[host.clone(), (CONTENT_TYPE, "text/plain")]),
             (false, Method::POST, &[host.clone(), json.clone(), (ORIGIN, "http://elsewhere.example")]),
             (false, Method::POST, &[host.clone(), json.clone(), (ORIGIN, "null")]),

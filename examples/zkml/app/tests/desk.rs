@@ -1,5 +1,7 @@
 //! The application over a real chain: what it bought goes on after a restart, and whose answer it reads.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use alloy::{
     primitives::{Address, B256, Bytes, U256},
     sol,

@@ -1,6 +1,8 @@
 //! The page in headless Chromium, with a server that has a script: what a person draws is what is asked, and what the
 //! server tells is what is shown. `demo.rs` uses it with everything real behind it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use axum::{
     Json, Router,
     extract::State,

@@ -2,6 +2,8 @@
 //! that are killed at random; a member of the committee that signs for another answer. The answer arrives, and each culprit
 //! is named.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use futures::future;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::Value;
