@@ -131,7 +131,8 @@ impl Application {
             return Err(DemoError::new("watching the page", "no step of the proof was ever lit"));
         }
         browser.close().await?;
-        let view: Value = reqwest::get(format!("{}/api/questions/1", self.url))
+        // The oracle's first question.
+        let view: Value = reqwest::get(format!("{}/api/questions/0", self.url))
             .await
             .attempt("reading the question")?
             .json()

@@ -10,7 +10,7 @@
 //! | 5 | commits `5`, but halts with the digest of something else |
 //! | 6 | commits `6`, but halts without an output |
 //! | 7 | commits a random number, as hash maps draw it |
-//! | 8 | commits 32 KiB at once, which no small segment has room for |
+//! | 8 | commits 32 KiB at once |
 //! | other | reads past the end of its input |
 #![no_main]
 
