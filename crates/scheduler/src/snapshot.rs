@@ -82,7 +82,8 @@ pub struct Candidate {
 pub struct Rules {
     /// A lease lasts at least this long without a sign of life.
     pub min_lease: Millis,
-    /// And at most this long.
+    /// And at most this long, however long the job takes: whoever is at work gives signs of life, and the job of a prover
+    /// that died must not wait until the prover should have been done.
     pub max_lease: Millis,
     /// A lease ends after so many times what the job should take, whatever signs of life there are: a heartbeat is no
     /// work, and who only holds a job holds it up...
@@ -111,7 +112,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             min_lease: 15_000,
-            max_lease: 3_600_000,
+            max_lease: 60_000,
             stalled: 8,
             stalled_floor: 300_000,
             exclusion: 60_000,

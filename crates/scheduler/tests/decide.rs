@@ -98,6 +98,14 @@ fn an_expired_lease_is_a_miss_and_the_job_goes_elsewhere_at_once() {
 }
 
 #[test]
+fn a_lease_is_short_however_long_the_job_takes() {
+    // A thousand seconds: who is at work renews it, and who died holds it up no longer than that.
+    let long = OpenJob { units: WorkUnits(1_000_000), ..job(0) };
+    let actions = run(vec![long.clone()], vec![prover(1, 1_000.0)], 5);
+    assert_eq!(actions, [Action::Lease { job: long.id, prover: 0, until: 60_005 }]);
+}
+
+#[test]
 fn who_only_holds_a_job_loses_it() {
     // Should take 10 s; the task has 800 s from when it was given.
     let renewed = |proof_deadline| {

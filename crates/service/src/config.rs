@@ -202,7 +202,7 @@ pub struct Execution {
 pub struct Dispatch {
     /// Seconds of a lease at least; without a heartbeat for so long it ends.
     pub min_lease: u64,
-    /// Seconds of a lease at most.
+    /// Seconds of a lease at most, however long the job takes: so long a dead prover holds it up.
     pub max_lease: u64,
     /// Seconds after which a prover that says nothing counts as gone.
     pub presence: u64,
@@ -367,7 +367,7 @@ impl Default for Execution {
 
 impl Default for Dispatch {
     fn default() -> Self {
-        Self { min_lease: 15, max_lease: 3_600, presence: 60, exclusion: 60, strikes: 3 }
+        Self { min_lease: 15, max_lease: 60, presence: 60, exclusion: 60, strikes: 3 }
     }
 }
 

@@ -160,7 +160,8 @@ impl R1CSToQAP for SnarkjsReduction {
         _: usize,
         _: &[F],
     ) -> Result<Vec<F>, SynthesisError> {
-        unimplemented!("only keys are made with it")
+        // Only keys are made with it.
+        Err(SynthesisError::AssignmentMissing)
     }
 
     fn h_query_scalars<F: PrimeField, D: EvaluationDomain<F>>(

@@ -127,16 +127,19 @@ impl World {
         let signature = Key::random().sign_digest(&quote.id(&self.domain)).unwrap();
         (SignedQuote { quote, signature }, call)
     }
+
+    /// As if a process of the application had bought question 7 and died.
+    async fn bought_before(&self, state: &Path) {
+        let (quote, call) = self.unbacked(U256::from(7)).await;
+        let requester = self.requester(state).await;
+        requester.record_quote(quote, call, None, Payment::Pool, None).await.unwrap();
+    }
 }
 
 #[tokio::test]
 async fn what_was_bought_goes_on_after_a_restart() {
     let (world, dir) = (World::new().await, tempfile::tempdir().unwrap());
-    let requester = world.requester(dir.path()).await;
-    let (quote, call) = world.unbacked(U256::from(7)).await;
-    requester.record_quote(quote, call, None, Payment::Pool, None).await.unwrap();
-    drop(requester);
-
+    world.bought_before(dir.path()).await;
     let desk = world.desk(dir.path()).await;
     assert!(matches!(desk.watch(7), Err(DigitsError::UnknownQuestion(7))));
     assert_eq!(desk.resume().unwrap(), 1);
@@ -155,10 +158,7 @@ async fn what_was_bought_goes_on_after_a_restart() {
 #[tokio::test]
 async fn an_endpoint_that_is_away_fails_nothing() {
     let (world, dir) = (World::new().await, tempfile::tempdir().unwrap());
-    let requester = world.requester(dir.path()).await;
-    let (quote, call) = world.unbacked(U256::from(7)).await;
-    requester.record_quote(quote, call, None, Payment::Pool, None).await.unwrap();
-    drop(requester);
+    world.bought_before(dir.path()).await;
     let desk = world.desk(dir.path()).await;
     let World { chain, .. } = world;
     chain.kill();
