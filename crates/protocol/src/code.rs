@@ -62,6 +62,8 @@ codes! {
     WitnessUnsatisfied = "witness_unsatisfied",
     /// The public inputs that the witness yields are not the ones that were asked for.
     WrongPublicInputs = "wrong_public_inputs",
+    /// The legs of a bundle do not come to the same output.
+    LegsDisagree = "legs_disagree",
     /// Preflight ran out of its bounds of time or memory.
     PreflightExceeded = "preflight_exceeded",
     /// The requester's balance does not cover its open quotes and this one.

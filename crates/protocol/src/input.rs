@@ -26,6 +26,30 @@ pub enum WitnessSource {
     Witness(BlobId),
     /// `"guest": {…}`: what a zkVM program reads.
     Guest(GuestInput),
+    /// `"enclave": {…}`: what a program in an enclave reads.
+    Enclave(EnclaveInput),
+    /// `"legs": {…}`: the envelopes of a bundle's legs.
+    Legs(LegInputs),
+}
+
+/// What a program in an SGX enclave reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnclaveInput {
+    /// The bytes.
+    pub input: BlobId,
+}
+
+/// The envelopes of a bundle's legs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LegInputs {
+    /// One for each leg, in the order of the program's legs.
+    pub envelopes: Vec<BlobId>,
+    /// Whether one prover may make several legs. It is cheaper and may be sooner, and worth less: a fault of one machine, or
+    /// a lie of its owner, can then be in all of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared_provers: bool,
 }
 
 /// What a zkVM program reads.
@@ -46,6 +70,8 @@ impl TaskInput {
             WitnessSource::Inputs(_) => vec![],
             WitnessSource::Witness(witness) => vec![*witness],
             WitnessSource::Guest(guest) => [guest.stdin].into_iter().chain(guest.assumptions.clone()).collect(),
+            WitnessSource::Enclave(enclave) => vec![enclave.input],
+            WitnessSource::Legs(legs) => legs.envelopes.clone(),
         }
     }
 }
@@ -54,7 +80,8 @@ impl TaskInput {
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the input is not a task envelope ({0}): it is JSON {{\"program\": ID, \"inputs\": {{…}}}}, \
-     {{\"program\": ID, \"witness\": BLOB}} or {{\"program\": ID, \"guest\": {{\"stdin\": BLOB}}}}"
+     {{\"program\": ID, \"witness\": BLOB}}, {{\"program\": ID, \"guest\": {{\"stdin\": BLOB}}}}, \
+     {{\"program\": ID, \"enclave\": {{\"input\": BLOB}}}} or {{\"program\": ID, \"legs\": {{\"envelopes\": [BLOB, …]}}}}"
 )]
 pub struct TaskInputError(#[from] serde_json::Error);
 
@@ -94,7 +121,13 @@ mod tests {
             parse(format!(r#"{{"program":"{id}","guest":{{"stdin":"{id}","assumptions":["{id}"]}}}}"#)).unwrap();
         assert_eq!(guest.blobs(), [id, id]);
         assert_eq!(TaskInput::from_bytes(&guest.to_bytes()).unwrap(), guest);
+        let enclave = parse(format!(r#"{{"program":"{id}","enclave":{{"input":"{id}"}}}}"#)).unwrap();
+        assert_eq!(enclave.blobs(), [id]);
+        let legs = parse(format!(r#"{{"program":"{id}","legs":{{"envelopes":["{id}","{id}"]}}}}"#)).unwrap();
+        assert_eq!(legs.blobs(), [id, id]);
+        assert_eq!(TaskInput::from_bytes(&legs.to_bytes()).unwrap(), legs);
         for bad in [
+            format!(r#"{{"program":"{id}","legs":{{"envelopes":[],"guest":1}}}}"#),
             format!(r#"{{"program":"{id}","guest":{{}}}}"#),
             format!(r#"{{"program":"{id}","guest":{{"stdin":"{id}"}},"witness":"{id}"}}"#),
             "".to_owned(),

@@ -21,6 +21,8 @@ pub enum Operation {
     Resolve,
     /// A succinct receipt, verified in a Groth16 circuit.
     Wrap,
+    /// An enclave's word that it ran the program on the input.
+    Attest,
     /// What the contract takes, made of the finished receipt: a Groth16 receipt's seal, or else the signatures of a
     /// committee that has checked the receipt. The service does it itself.
     Seal,
@@ -28,8 +30,8 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 7] =
-        [Self::Single, Self::Prove, Self::Lift, Self::Join, Self::Resolve, Self::Wrap, Self::Seal];
+    pub const ALL: [Self; 8] =
+        [Self::Single, Self::Prove, Self::Lift, Self::Join, Self::Resolve, Self::Wrap, Self::Attest, Self::Seal];
 
     /// The name in the database and on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Operation {
             Self::Join => "join",
             Self::Resolve => "resolve",
             Self::Wrap => "wrap",
+            Self::Attest => "attest",
             Self::Seal => "seal",
         }
     }
@@ -47,6 +50,11 @@ impl Operation {
     /// Whether provers do it; the rest is the service's own.
     pub const fn is_for_provers(self) -> bool {
         !matches!(self, Self::Seal)
+    }
+
+    /// Whether it is all of a task, whose result is what the contract takes.
+    pub const fn is_whole(self) -> bool {
+        matches!(self, Self::Single | Self::Attest)
     }
 
     /// The operation with this name.
@@ -97,7 +105,7 @@ pub struct Job {
     pub kind: ProofKind,
     /// With which program.
     pub program: ProgramId,
-    /// On what, besides the results that it needs: the envelope for `single`, the segment for `prove`, the receipt of
+    /// On what, besides the results that it needs: the envelope for `single` and `attest`, the segment for `prove`, the receipt of
     /// what was assumed for `resolve`; nothing for the rest.
     pub input: Option<BlobId>,
     /// What the result must show, where that is known beforehand: the SHA-256 of a segment's claim for `prove`.

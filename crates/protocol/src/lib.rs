@@ -3,6 +3,7 @@
 //!
 //! Pure: no I/O, no clock, no async. Everything here can be recomputed by anyone from public data.
 
+pub mod bundle;
 mod code;
 mod execute;
 mod hash;
@@ -15,10 +16,11 @@ mod state;
 mod units;
 pub mod zkvm;
 
+pub use bundle::BundleLeg;
 pub use code::ErrorCode;
 pub use execute::{ExecuteReply, ExecuteRequest};
 pub use hash::{BlobId, ParseBlobIdError};
-pub use input::{GuestInput, TaskInput, TaskInputError, WitnessSource};
+pub use input::{EnclaveInput, GuestInput, LegInputs, TaskInput, TaskInputError, WitnessSource};
 pub use job::{Job, JobGraph, JobGraphError, JobId, Operation, ParseJobIdError};
 pub use preflight::{GuestRun, PreflightBounds, PreflightReply, PreflightReport, PreflightRequest, Segmentation};
 pub use program::{ProgramId, ProgramManifest, ProofKind};

@@ -1,7 +1,7 @@
 //! Programs: what a prover runs, registered once and addressed by content.
 
-use crate::BlobId;
-use alloy_primitives::B256;
+use crate::{BlobId, BundleLeg, bundle};
+use alloy_primitives::{B256, keccak256};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -17,11 +17,22 @@ pub enum ProofKind {
     Risc0Succinct,
     /// A RISC Zero receipt wrapped in Groth16, which the EVM checks.
     Risc0Groth16,
+    /// The word of an SGX enclave that it ran the program. No proof: it rests on the hardware and its maker.
+    Sgx,
+    /// Proofs of several kinds of one statement. No prover makes it: the service does, of its legs.
+    Bundle,
 }
 
 impl ProofKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Groth16Bn254, Self::Risc0Composite, Self::Risc0Succinct, Self::Risc0Groth16];
+    pub const ALL: [Self; 6] = [
+        Self::Groth16Bn254,
+        Self::Risc0Composite,
+        Self::Risc0Succinct,
+        Self::Risc0Groth16,
+        Self::Sgx,
+        Self::Bundle,
+    ];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -30,6 +41,8 @@ impl ProofKind {
             Self::Risc0Composite => "risc0-composite",
             Self::Risc0Succinct => "risc0-succinct",
             Self::Risc0Groth16 => "risc0-groth16",
+            Self::Sgx => "sgx",
+            Self::Bundle => "bundle",
         }
     }
 
@@ -72,6 +85,16 @@ pub enum ProgramManifest {
         /// Its image id, as words in memory order.
         image_id: B256,
     },
+    /// A program that runs in SGX enclaves. Their owners have it; nobody else needs it.
+    Sgx {
+        /// The name under which its enclaves are registered with their verifier.
+        enclave: B256,
+    },
+    /// One statement, proven with several programs: see [`crate::bundle`].
+    Bundle {
+        /// In the order of the verifier's legs.
+        legs: Vec<BundleLeg>,
+    },
 }
 
 impl ProgramManifest {
@@ -80,6 +103,8 @@ impl ProgramManifest {
         match self {
             Self::Groth16Bn254 { .. } => &[ProofKind::Groth16Bn254],
             Self::Risc0 { .. } => &[ProofKind::Risc0Composite, ProofKind::Risc0Succinct, ProofKind::Risc0Groth16],
+            Self::Sgx { .. } => &[ProofKind::Sgx],
+            Self::Bundle { .. } => &[ProofKind::Bundle],
         }
     }
 
@@ -88,6 +113,24 @@ impl ProgramManifest {
         match self {
             Self::Groth16Bn254 { .. } => "groth16-bn254",
             Self::Risc0 { .. } => "risc0",
+            Self::Sgx { .. } => "sgx",
+            Self::Bundle { .. } => "bundle",
+        }
+    }
+
+    /// What the contract knows as the statement that the program's output is this one (see [`crate::bundle`]): the
+    /// keccak-256 of two words, for a circuit the output's halves, otherwise what names the program, and the output. A
+    /// bundle's statement is the output itself.
+    pub fn statement(&self, output: B256) -> B256 {
+        match self {
+            Self::Groth16Bn254 { .. } => {
+                let [high, low] = bundle::halves(output);
+                keccak256([high.to_be_bytes::<32>(), low.to_be_bytes::<32>()].concat())
+            }
+            Self::Risc0 { image_id: program, .. } | Self::Sgx { enclave: program } => {
+                keccak256([program.0, output.0].concat())
+            }
+            Self::Bundle { .. } => output,
         }
     }
 
@@ -102,6 +145,12 @@ impl ProgramManifest {
                 }
             }
             Self::Risc0 { binary, image_id } => text += &format!("binary {binary}\nimage-id {image_id:x}\n"),
+            Self::Sgx { enclave } => text += &format!("enclave {enclave:x}\n"),
+            Self::Bundle { legs } => {
+                for leg in legs {
+                    text += &format!("leg {} {}\n", leg.program, leg.kind);
+                }
+            }
         }
         BlobId::of(text.as_bytes())
     }
@@ -111,6 +160,7 @@ impl ProgramManifest {
         match self {
             Self::Groth16Bn254 { zkey, witness_generator } => [*zkey].into_iter().chain(*witness_generator).collect(),
             Self::Risc0 { binary, .. } => vec![*binary],
+            Self::Sgx { .. } | Self::Bundle { .. } => vec![],
         }
     }
 }
@@ -124,11 +174,41 @@ mod tests {
         let (a, b) = (BlobId::of(b"a"), BlobId::of(b"b"));
         let make = |zkey, witness_generator| ProgramManifest::Groth16Bn254 { zkey, witness_generator }.id();
         let zkvm = |binary, word| ProgramManifest::Risc0 { binary, image_id: B256::repeat_byte(word) }.id();
-        let ids =
-            [make(a, None), make(b, None), make(a, Some(b)), make(b, Some(a)), zkvm(a, 1), zkvm(b, 1), zkvm(a, 2)];
+        let sgx = |word| ProgramManifest::Sgx { enclave: B256::repeat_byte(word) }.id();
+        let leg = |program, kind| BundleLeg { program, kind };
+        let bundle = |legs: &[BundleLeg]| ProgramManifest::Bundle { legs: legs.to_vec() }.id();
+        let (one, other) = (leg(a, ProofKind::Groth16Bn254), leg(b, ProofKind::Risc0Composite));
+        let ids = [
+            make(a, None),
+            make(b, None),
+            make(a, Some(b)),
+            make(b, Some(a)),
+            zkvm(a, 1),
+            zkvm(b, 1),
+            zkvm(a, 2),
+            sgx(1),
+            sgx(2),
+            bundle(&[one, other]),
+            bundle(&[other, one]),
+            bundle(&[one, leg(b, ProofKind::Risc0Succinct)]),
+        ];
         for (i, x) in ids.iter().enumerate() {
             assert!(ids[..i].iter().all(|y| x != y));
         }
+    }
+
+    #[test]
+    fn statements_are_what_the_contracts_hash() {
+        let (blob, output) = (BlobId::of(b"x"), bundle::output(b"abc"));
+        let zkvm = ProgramManifest::Risc0 { binary: blob, image_id: B256::with_last_byte(1) };
+        assert_eq!(zkvm.statement(output), crate::zkvm::statement(B256::with_last_byte(1), b"abc"));
+        assert_eq!(ProgramManifest::Sgx { enclave: B256::with_last_byte(1) }.statement(output), zkvm.statement(output));
+        let circuit = ProgramManifest::Groth16Bn254 { zkey: blob, witness_generator: None };
+        // keccak256(abi.encode(0xba7816bf8f01cfea414140de5dae2223, 0xb00361a396177a9cb410ff61f20015ad))
+        let words = "00000000000000000000000000000000ba7816bf8f01cfea414140de5dae2223\
+                     00000000000000000000000000000000b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(circuit.statement(output), keccak256(hex::decode(words).unwrap()));
+        assert_eq!(ProgramManifest::Bundle { legs: vec![] }.statement(output), output);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub const fn recursion_units(operation: Operation) -> WorkUnits {
     match operation {
         Operation::Lift | Operation::Join | Operation::Resolve => WorkUnits(100_000),
         Operation::Wrap => WorkUnits(500_000),
-        Operation::Single | Operation::Prove | Operation::Seal => WorkUnits(0),
+        Operation::Single | Operation::Prove | Operation::Attest | Operation::Seal => WorkUnits(0),
     }
 }
 
