@@ -64,6 +64,8 @@ fn main() {
 fn decision() -> u128 {
     let kind = ProofKind::Risc0Composite;
     let prover = |n: u64| Candidate {
+        present: true,
+        enclaves: vec![],
         address: Address::left_padding_from(&n.to_be_bytes()),
         waiting: 1,
         concurrency: 1,
@@ -72,6 +74,8 @@ fn decision() -> u128 {
         standing: Standing::default(),
     };
     let job = |n: u32| OpenJob {
+        enclave: None,
+        leg: None,
         id: JobId { task: TaskId::with_last_byte((n % 200) as u8), index: n },
         kind,
         units: WorkUnits(1 << (16 + n % 4)),

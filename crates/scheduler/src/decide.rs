@@ -1,6 +1,6 @@
 //! The decision: who gets which job.
 
-use crate::{Holder, Millis, OpenJob, Rules, Snapshot, Standing, Typical, floor::Floor};
+use crate::{Candidate, Holder, Millis, OpenJob, Rules, Snapshot, Standing, Typical, floor::Floor, legs::Legs};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap},
@@ -41,6 +41,8 @@ pub enum Action {
 /// A second prover gets a copy of a job only when nobody waits for it, when its owner is another, and
 /// - when the only holder falls so far behind that the task would be late, and the copy would be done sooner; or
 /// - near the end of a zkVM task, when all its jobs are in somebody's hands, when the task ends sooner for it by a margin.
+///
+/// No owner works on two legs of a bundle that is to be proven independently.
 ///
 /// O((jobs + provers) · log) and a bounded number of busy provers for each job.
 pub fn decide(snapshot: &Snapshot, now: Millis, rules: &Rules) -> Vec<Action> {
@@ -88,7 +90,8 @@ pub fn decide(snapshot: &Snapshot, now: Millis, rules: &Rules) -> Vec<Action> {
         let way = typical.time(job.kind, job.units).saturating_add(job.after);
         (job.proof_deadline.saturating_sub(way), Reverse(way), job.ready_at, job.id)
     };
-    let mut giving = Giving { floor, actions, now, rules };
+    let legs = Legs::new(&snapshot.provers, &snapshot.jobs, now);
+    let mut giving = Giving { provers: &snapshot.provers, floor, legs, actions, now, rules };
 
     wanting.sort_by_cached_key(urgency);
     let mut unserved = BTreeSet::new();
@@ -129,7 +132,9 @@ struct Held<'a> {
 
 /// What is given out, and to whom.
 struct Giving<'a> {
+    provers: &'a [Candidate],
     floor: Floor<'a>,
+    legs: Legs<'a>,
     actions: Vec<Action>,
     now: Millis,
     rules: &'a Rules,
@@ -141,8 +146,9 @@ impl<'a> Giving<'a> {
         if job.liability_deadline <= self.now {
             return false;
         }
-        let soonest = self.floor.soonest(job, &[]);
-        if let Some((prover, end)) = self.floor.soonest_later(job, &[], self.rules.patience) {
+        let not = self.legs.not(job);
+        let soonest = self.floor.soonest(job, &not);
+        if let Some((prover, end)) = self.floor.soonest_later(job, &not, self.rules.patience) {
             let better = soonest.is_none_or(|(_, takes)| {
                 let now_done = self.now.saturating_add(takes);
                 let delays = now_done.saturating_add(job.after) > task.end;
@@ -156,7 +162,7 @@ impl<'a> Giving<'a> {
             }
         }
         let Some((prover, takes)) = soonest else { return false };
-        let near = self.floor.nearest(job).filter(|(_, near)| *near <= takes.saturating_add(self.rules.near));
+        let near = self.floor.nearest(job, &not).filter(|(_, near)| *near <= takes.saturating_add(self.rules.near));
         let (prover, takes) = near.unwrap_or((prover, takes));
         let end = self.lease(job, prover, takes);
         task.end = task.end.max(end.saturating_add(job.after));
@@ -168,13 +174,15 @@ impl<'a> Giving<'a> {
     fn copy(&mut self, held: &mut Held<'a>, by_a_margin: bool) -> bool {
         let Some(owner) = held.owner.filter(|_| held.job.liability_deadline > self.now) else { return false };
         // A copy on the same owner's machine would likely share its fate.
-        let Some((prover, takes)) = self.floor.soonest(held.job, &[owner]) else { return false };
+        let mut not = self.legs.not(held.job);
+        not.push(owner);
+        let Some((prover, takes)) = self.floor.soonest(held.job, &not) else { return false };
         let (end, margin) = (self.now.saturating_add(takes), if by_a_margin { self.margin(takes) } else { 1 });
         if end.saturating_add(margin) > held.end {
             return false;
         }
         // As with a first holder: a fast one that is free soon is worth waiting for.
-        let later = self.floor.soonest_later(held.job, &[owner], self.rules.patience);
+        let later = self.floor.soonest_later(held.job, &not, self.rules.patience);
         if by_a_margin && later.is_some_and(|(_, later)| later.saturating_add(margin) <= end) {
             return false;
         }
@@ -201,6 +209,7 @@ impl<'a> Giving<'a> {
     fn lease(&mut self, job: &OpenJob, prover: usize, takes: Millis) -> Millis {
         let end = self.now.saturating_add(takes);
         self.floor.give(prover, end);
+        self.legs.given(job, self.provers[prover].address);
         let length = takes.saturating_mul(2).clamp(self.rules.min_lease, self.rules.max_lease);
         self.actions.push(Action::Lease { job: job.id, prover, until: self.now.saturating_add(length) });
         end

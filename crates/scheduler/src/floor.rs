@@ -97,18 +97,20 @@ impl<'a> Floor<'a> {
         let mut from = 0;
         while let Some(place) = line.index.first(from, job.memory) {
             let prover = line.places[place];
-            if may(&self.provers[prover], job, not) {
-                return Some((prover, self.provers[prover].estimate(job)?));
+            if may(&self.provers[prover], job, not)
+                && let Some(takes) = self.provers[prover].estimate(job)
+            {
+                return Some((prover, takes));
             }
             from = place + 1;
         }
         None
     }
 
-    /// Of the free provers that have the job's inputs, the one that would have it done soonest.
-    pub(crate) fn nearest(&self, job: &OpenJob) -> Option<(usize, Millis)> {
+    /// Of the free provers that have the job's inputs, the one that would have it done soonest; none of these owners.
+    pub(crate) fn nearest(&self, job: &OpenJob, not: &[Address]) -> Option<(usize, Millis)> {
         let able = job.near.iter().filter_map(|&index| {
-            let prover = self.provers.get(index).filter(|prover| self.free[index] > 0 && may(prover, job, &[]))?;
+            let prover = self.provers.get(index).filter(|prover| self.free[index] > 0 && may(prover, job, not))?;
             Some((index, prover.estimate(job)?))
         });
         able.min_by_key(|(index, takes)| (*takes, *index))

@@ -5,6 +5,7 @@
 
 mod decide;
 mod floor;
+mod legs;
 mod path;
 mod plan;
 mod price;
@@ -13,8 +14,9 @@ mod snapshot;
 mod standing;
 
 pub use decide::{Action, decide, ends_at};
+pub use legs::each_has_one_of_its_own;
 pub use path::{Typical, after};
 pub use plan::{Machine, Plan, PlanError, PlanRequest, plan, task_units};
 pub use price::{PriceInput, PriceParts, price};
-pub use snapshot::{Candidate, Holder, Millis, OpenJob, Rules, Snapshot};
+pub use snapshot::{Candidate, Holder, LegOf, Millis, OpenJob, Rules, Snapshot};
 pub use standing::{Standing, observed_speed};

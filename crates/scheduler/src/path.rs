@@ -63,6 +63,8 @@ mod tests {
 
     fn prover(composite: f64, succinct: f64) -> Candidate {
         Candidate {
+            present: true,
+            enclaves: vec![],
             address: Address::ZERO,
             waiting: 1,
             concurrency: 1,

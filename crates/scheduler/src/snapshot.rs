@@ -2,7 +2,7 @@
 
 use crate::Standing;
 use std::collections::BTreeMap;
-use zkpool_protocol::{Address, JobId, ProofKind, WorkUnits};
+use zkpool_protocol::{Address, B256, JobId, ProofKind, TaskId, WorkUnits};
 
 /// Unix milliseconds.
 pub type Millis = u64;
@@ -41,6 +41,19 @@ pub struct OpenJob {
     pub holders: Vec<Holder>,
     /// Whose result was wrong, or who gave it up: it never returns to them.
     pub barred: Vec<Address>,
+    /// The SGX program that it takes an enclave of.
+    pub enclave: Option<B256>,
+    /// Of which leg of a bundle it is, if no owner may work on two of them.
+    pub leg: Option<LegOf>,
+}
+
+/// Which leg of which bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LegOf {
+    /// The bundle.
+    pub bundle: TaskId,
+    /// Which of its legs.
+    pub leg: u32,
 }
 
 /// A prover at work on a job.
@@ -65,6 +78,8 @@ pub struct Holder {
 pub struct Candidate {
     /// Whose device it is.
     pub address: Address,
+    /// Whether it was heard of lately.
+    pub present: bool,
     /// How many jobs it asks for at this moment.
     pub waiting: u32,
     /// The most jobs that it does at once.
@@ -73,6 +88,8 @@ pub struct Candidate {
     pub memory: u64,
     /// Work units per second of one job, by kind.
     pub speeds: BTreeMap<ProofKind, f64>,
+    /// The SGX programs that it has an enclave of.
+    pub enclaves: Vec<B256>,
     /// How it stands after hits and misses.
     pub standing: Standing,
 }
@@ -130,7 +147,8 @@ impl Candidate {
     /// How long it would take for the job, if it can do it at all.
     pub fn estimate(&self, job: &OpenJob) -> Option<Millis> {
         let speed = self.speed(job.kind)?;
-        (self.memory >= job.memory).then(|| time(job.units, speed))
+        let fits = job.enclave.is_none_or(|enclave| self.enclaves.contains(&enclave));
+        (self.memory >= job.memory && fits).then(|| time(job.units, speed))
     }
 
     /// Whether it may be given anything now.

@@ -11,6 +11,8 @@ const SEGMENT: ProofKind = ProofKind::Risc0Composite;
 
 fn job(n: u32) -> OpenJob {
     OpenJob {
+        enclave: None,
+        leg: None,
         id: JobId { task: TaskId::with_last_byte(n as u8), index: n },
         kind: KIND,
         units: WorkUnits(1_000),
@@ -27,6 +29,8 @@ fn job(n: u32) -> OpenJob {
 
 fn prover(n: u8, speed: f64) -> Candidate {
     Candidate {
+        present: true,
+        enclaves: vec![],
         address: Address::repeat_byte(n),
         waiting: 1,
         concurrency: 1,

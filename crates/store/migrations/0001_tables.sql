@@ -33,6 +33,7 @@ CREATE TABLE programs (
     witness_generator BLOB,
     guest BLOB,
     image_id BLOB,
+    enclave BLOB,
     verifying_key BLOB NOT NULL,
     units INTEGER NOT NULL,
     memory INTEGER NOT NULL,
@@ -42,7 +43,18 @@ CREATE TABLE programs (
     CHECK (
         (kind = 'groth16-bn254' AND zkey IS NOT NULL)
         OR (kind = 'risc0' AND guest IS NOT NULL AND image_id IS NOT NULL)
+        OR (kind = 'sgx' AND enclave IS NOT NULL)
+        OR kind = 'bundle'
     )
+) STRICT, WITHOUT ROWID;
+
+-- What a bundle consists of, in order.
+CREATE TABLE program_legs (
+    program BLOB NOT NULL REFERENCES programs (id),
+    place INTEGER NOT NULL,
+    leg_program BLOB NOT NULL REFERENCES programs (id),
+    leg_kind TEXT NOT NULL,
+    PRIMARY KEY (program, place)
 ) STRICT, WITHOUT ROWID;
 
 -- Pairs of verifier and program that were seen to belong together: a proof was accepted.
@@ -71,7 +83,8 @@ CREATE TABLE inputs (
     CHECK ((journal IS NULL) = (cycles IS NULL))
 ) STRICT, WITHOUT ROWID;
 
--- What an envelope names besides the program, in order: a witness, or standard input and assumptions.
+-- What an envelope names besides the program, in order: a witness, standard input and assumptions, an enclave's input, or
+-- the envelopes of a bundle's legs.
 CREATE TABLE input_blobs (
     input BLOB NOT NULL REFERENCES inputs (blob),
     place INTEGER NOT NULL,
@@ -160,12 +173,19 @@ CREATE TABLE tasks (
     planned INTEGER NOT NULL DEFAULT 0,
     receipt BLOB,
     proof BLOB,
+    -- a leg: of which bundle, which of its legs, which try; whether no prover may work on two legs
+    bundle INTEGER REFERENCES tasks (key),
+    leg INTEGER,
+    round INTEGER,
+    independent INTEGER,
     failed_submissions INTEGER NOT NULL DEFAULT 0,
     retry_at INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL,
     changed_at INTEGER NOT NULL,
     UNIQUE (request, attempt),
-    CHECK ((id IS NULL) = (salt IS NULL))
+    UNIQUE (bundle, leg, round),
+    CHECK ((id IS NULL) = (salt IS NULL)),
+    CHECK ((role = 'leg') = (bundle IS NOT NULL AND leg IS NOT NULL AND round IS NOT NULL AND independent IS NOT NULL))
 ) STRICT;
 
 CREATE INDEX tasks_by_state ON tasks (state);
@@ -258,6 +278,9 @@ SELECT
     jobs.*,
     tasks.id AS task_id,
     tasks.state AS task_state,
+    (SELECT bundle.id FROM tasks AS bundle WHERE bundle.key = tasks.bundle) AS bundle_id,
+    tasks.leg AS leg,
+    tasks.independent AS independent,
     tasks.proof_deadline AS proof_deadline,
     tasks.liability_deadline AS liability_deadline,
     (
@@ -265,6 +288,16 @@ SELECT
         FROM (SELECT n.needs FROM job_needs AS n WHERE n.task = jobs.task AND n.idx = jobs.idx ORDER BY n.place)
     ) AS needs
 FROM jobs JOIN tasks ON tasks.key = jobs.task;
+
+-- Who must not get a job of a leg: whoever works, or has worked, on another leg of its bundle, where provers are to be
+-- independent of each other; and whoever has made this leg before, which is being repeated. (The segments of a zkVM leg are
+-- held to the service's own execution, whoever proves them.)
+CREATE VIEW leg_exclusions AS
+SELECT DISTINCT mine.key AS task, leases.prover
+FROM tasks AS mine
+JOIN tasks AS other ON other.bundle = mine.bundle AND other.key != mine.key
+JOIN leases ON leases.task = other.key AND (leases.ended IS NULL OR leases.ended = 'done')
+WHERE CASE other.leg WHEN mine.leg THEN mine.kind NOT LIKE 'risc0%' ELSE mine.independent END;
 
 CREATE VIEW lease_rows AS
 SELECT leases.*, tasks.id AS task_id FROM leases JOIN tasks ON tasks.key = leases.task;
@@ -315,6 +348,15 @@ CREATE TABLE prover_speeds (
     kind TEXT NOT NULL,
     units_per_second REAL NOT NULL,
     PRIMARY KEY (address, device, kind),
+    FOREIGN KEY (address, device) REFERENCES provers (address, device)
+) STRICT, WITHOUT ROWID;
+
+-- The SGX programs that a prover has enclaves of.
+CREATE TABLE prover_enclaves (
+    address BLOB NOT NULL,
+    device TEXT NOT NULL,
+    enclave BLOB NOT NULL,
+    PRIMARY KEY (address, device, enclave),
     FOREIGN KEY (address, device) REFERENCES provers (address, device)
 ) STRICT, WITHOUT ROWID;
 

@@ -100,6 +100,8 @@ pub(crate) fn state_on_chain(task: &TaskRecord, operator: Address, is_started: b
     match task.role {
         Role::Own => own(task, is_started, time),
         Role::Rescue => rescue(task, operator, is_started, time),
+        // The chain knows the bundle alone: a leg goes where its bundle goes.
+        Role::Leg => task.state,
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::{
     Advance, Advanced, AttestationRecord, Completion, InputRecord, JobCensus, JobRecord, LeaseOutcome, LeaseRecord,
-    LogEntry, Meta, Millis, NewResult, NewTask, NewWatch, Plan, Price, ProgramRecord, ProverDescription, ProverId,
+    LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewWatch, Plan, Price, ProgramRecord, ProverDescription, ProverId,
     ProverRecord, Refusal, Renewal, RequestId, StoreResult, TaskKey, TaskRecord, Workload,
 };
 use async_trait::async_trait;
@@ -123,8 +123,16 @@ pub trait Store: TxJournal + Debug {
 
     // ---- work ----
 
-    /// `published` → `proving`: with its jobs, or with a graph that is empty and grows.
+    /// `published` → `proving`: with its jobs, with a graph that is empty and grows, or with its legs, which are `published`
+    /// from then on and share its deadlines.
     async fn plan_task(&self, key: TaskKey, plan: &Plan, now: Millis) -> StoreResult<()>;
+    /// A bundle's legs, every try of each, by leg and round.
+    async fn legs_of(&self, key: TaskKey) -> StoreResult<Vec<TaskRecord>>;
+    /// Adds a further try of a leg, and leaves the one before it: `released`, with what it came to. `Moved` unless the
+    /// bundle is being proven or proven and this is the round that comes next.
+    async fn repeat_leg(&self, key: TaskKey, leg: &NewLeg, why: &str, now: Millis) -> StoreResult<()>;
+    /// A bundle's proof, put together of its legs': `proving` → `proven`. `Moved` in any other state.
+    async fn prove_bundle(&self, key: TaskKey, proof: BlobId, now: Millis) -> StoreResult<TaskState>;
     /// Leaves what there is of a graph that grows and is not complete: its jobs are cancelled, and never come back. Returns
     /// the index at which a new one begins. `Moved` unless the task is being proven.
     async fn abandon_graph(&self, key: TaskKey, now: Millis) -> StoreResult<u32>;

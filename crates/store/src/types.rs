@@ -26,6 +26,8 @@ pub enum Role {
     Own,
     /// It may take the task over from another operator, or has done so.
     Rescue,
+    /// It is one leg of a bundle that this operator proves, and not on chain.
+    Leg,
 }
 
 impl Role {
@@ -34,12 +36,13 @@ impl Role {
         match self {
             Self::Own => "own",
             Self::Rescue => "rescue",
+            Self::Leg => "leg",
         }
     }
 
     /// The role with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Own, Self::Rescue].into_iter().find(|role| role.as_str() == name)
+        [Self::Own, Self::Rescue, Self::Leg].into_iter().find(|role| role.as_str() == name)
     }
 }
 
@@ -192,6 +195,38 @@ pub struct InputRecord {
     pub run: Option<GuestRun>,
 }
 
+/// Which leg of which bundle a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LegOf {
+    /// The bundle.
+    pub bundle: TaskKey,
+    /// Which of its legs, from 0.
+    pub leg: u32,
+    /// Which try, from 0.
+    pub round: u32,
+    /// Whether whoever works on another leg of the bundle must not work on this one.
+    pub independent: bool,
+}
+
+/// A leg, to be stored: published like its bundle, with a quote of its own that nobody signs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewLeg {
+    /// Its name ([`zkpool_protocol::bundle::leg_id`]).
+    pub id: TaskId,
+    /// Which of the bundle's legs, from 0.
+    pub leg: u32,
+    /// Which try, from 0.
+    pub round: u32,
+    /// Whether whoever works on another leg of the bundle must not work on this one.
+    pub independent: bool,
+    /// What it would be asked for with as a task of its own.
+    pub ask: Ask,
+    /// What it would be quoted with: its verifier and statement differ from its bundle's.
+    pub quote: Quote,
+    /// How large it is. It costs nothing by itself.
+    pub units: WorkUnits,
+}
+
 /// How a task stands on chain. Everything here is taken back when the block that said it is removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OnChain {
@@ -287,11 +322,13 @@ pub struct TaskRecord {
     pub refusal: Option<Refusal>,
     /// Slot of this operator that backs it, or with which it is rescued.
     pub own_slot: Option<u32>,
-    /// How it stands on chain.
+    /// Which leg of which bundle it is, if it is one.
+    pub leg: Option<LegOf>,
+    /// How it stands on chain; of a leg, its bundle's deadlines alone.
     pub chain: OnChain,
     /// The largest segment of a task whose graph grows, as a power of two of cycles; set when its work starts.
     pub segment_limit: Option<u32>,
-    /// Whether its graph is complete: no further job will come.
+    /// Whether its graph is complete: no further job will come. A bundle has none: its legs have.
     pub planned: bool,
     /// Index of its graph's first job: those before it were left by runs that broke off.
     pub first_job: u32,

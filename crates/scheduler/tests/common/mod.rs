@@ -169,6 +169,8 @@ fn snapshot(
                 waiting: if on { machine.places - busy } else { 0 },
                 concurrency: machine.places,
                 memory: machine.memory,
+                present: true,
+                enclaves: vec![],
                 speeds: machine.speeds(),
                 standing: *standing,
             }
@@ -178,6 +180,8 @@ fn snapshot(
     let ways = after(&open, &Typical::of(&provers));
     let ready = open.iter().zip(ways).filter(|((index, _), _)| ready_at.contains_key(index));
     let jobs = ready.map(|((index, job), after)| OpenJob {
+        enclave: None,
+        leg: None,
         id: JobId { task, index: *index },
         kind: job.kind,
         units: WorkUnits(job.units.0),

@@ -6,7 +6,9 @@ use super::{
 };
 use crate::{InputRecord, Measured, Millis, ProgramRecord, StoreError, StoreResult};
 use std::collections::BTreeMap;
-use zkpool_protocol::{Address, BlobId, GuestRun, ProgramId, ProgramManifest, Segmentation, U256, WorkUnits};
+use zkpool_protocol::{
+    Address, B256, BlobId, BundleLeg, GuestRun, ProgramId, ProgramManifest, ProofKind, Segmentation, U256, WorkUnits,
+};
 
 pub(super) async fn note_upload(
     store: &SqliteStore,
@@ -57,23 +59,29 @@ pub(super) async fn has_uploaded(store: &SqliteStore, who: Address, blob: BlobId
 
 pub(super) async fn put_program(store: &SqliteStore, program: &ProgramRecord, now: Millis) -> StoreResult<()> {
     let mut write = store.write("register a program").await?;
-    let (zkey, witness_generator, guest, image_id) = match &program.manifest {
+    let mut parts = Parts::default();
+    match &program.manifest {
         ProgramManifest::Groth16Bn254 { zkey, witness_generator } => {
-            (Some(zkey), witness_generator.as_ref(), None, None)
+            (parts.zkey, parts.witness_generator) = (Some(zkey), witness_generator.as_ref());
         }
-        ProgramManifest::Risc0 { binary, image_id } => (None, None, Some(binary), Some(image_id)),
-    };
+        ProgramManifest::Risc0 { binary, image_id } => {
+            (parts.guest, parts.image_id) = (Some(binary), Some(image_id));
+        }
+        ProgramManifest::Sgx { enclave } => parts.enclave = Some(enclave),
+        ProgramManifest::Bundle { legs } => parts.legs = legs,
+    }
     let bytes = |id: Option<&BlobId>| id.map(|id| id.as_bytes().to_vec());
     sqlx::query(
-        "INSERT OR IGNORE INTO programs (id, kind, zkey, witness_generator, guest, image_id, verifying_key, units,
-            memory, public_inputs, registered_by, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO programs (id, kind, zkey, witness_generator, guest, image_id, enclave, verifying_key,
+            units, memory, public_inputs, registered_by, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(program.manifest.id().as_bytes().as_slice())
     .bind(program.manifest.tag())
-    .bind(bytes(zkey))
-    .bind(bytes(witness_generator))
-    .bind(bytes(guest))
-    .bind(image_id.map(|word| word.as_slice()))
+    .bind(bytes(parts.zkey))
+    .bind(bytes(parts.witness_generator))
+    .bind(bytes(parts.guest))
+    .bind(parts.image_id.map(|word| word.as_slice()))
+    .bind(parts.enclave.map(|word| word.as_slice()))
     .bind(program.verifying_key.as_slice())
     .bind(int(program.measured.units.0)?)
     .bind(int(program.measured.memory)?)
@@ -83,7 +91,28 @@ pub(super) async fn put_program(store: &SqliteStore, program: &ProgramRecord, no
     .execute(&mut *write.tx)
     .await
     .map_err(write.fault())?;
+    for (place, leg) in (0i64..).zip(parts.legs) {
+        sqlx::query("INSERT OR IGNORE INTO program_legs (program, place, leg_program, leg_kind) VALUES (?, ?, ?, ?)")
+            .bind(program.manifest.id().as_bytes().as_slice())
+            .bind(place)
+            .bind(leg.program.as_bytes().as_slice())
+            .bind(leg.kind.as_str())
+            .execute(&mut *write.tx)
+            .await
+            .map_err(write.fault())?;
+    }
     write.commit().await
+}
+
+/// What a manifest names, by column; what it does not is absent.
+#[derive(Default)]
+struct Parts<'a> {
+    zkey: Option<&'a BlobId>,
+    witness_generator: Option<&'a BlobId>,
+    guest: Option<&'a BlobId>,
+    image_id: Option<&'a B256>,
+    enclave: Option<&'a B256>,
+    legs: &'a [BundleLeg],
 }
 
 pub(super) async fn program(store: &SqliteStore, id: ProgramId) -> StoreResult<Option<ProgramRecord>> {
@@ -92,25 +121,38 @@ pub(super) async fn program(store: &SqliteStore, id: ProgramId) -> StoreResult<O
         .fetch_optional(store.read()?)
         .await
         .map_err(|error| StoreError::database("read a program", error))?;
-    row.map(|row| {
+    let Some(row) = row else { return Ok(None) };
+    let row = Fields::of(row);
+    let manifest = match row.text("kind")?.as_str() {
+        "groth16-bn254" => ProgramManifest::Groth16Bn254 {
+            zkey: row.blob("zkey")?,
+            witness_generator: row.optional("witness_generator", Fields::blob)?,
+        },
+        "risc0" => ProgramManifest::Risc0 { binary: row.blob("guest")?, image_id: row.word("image_id")? },
+        "sgx" => ProgramManifest::Sgx { enclave: row.word("enclave")? },
+        "bundle" => ProgramManifest::Bundle { legs: legs(store, id).await? },
+        other => return Err(damaged("kind", other)),
+    };
+    Ok(Some(ProgramRecord {
+        manifest,
+        verifying_key: row.bytes("verifying_key")?,
+        measured: measured(&row)?,
+        public_inputs: row.u32("public_inputs")?,
+        registered_by: row.address("registered_by")?,
+    }))
+}
+
+async fn legs(store: &SqliteStore, id: ProgramId) -> StoreResult<Vec<BundleLeg>> {
+    let rows = sqlx::query("SELECT * FROM program_legs WHERE program = ? ORDER BY place")
+        .bind(id.as_bytes().as_slice())
+        .fetch_all(store.read()?)
+        .await
+        .map_err(|error| StoreError::database("read a bundle's legs", error))?;
+    let leg = |row| {
         let row = Fields::of(row);
-        let manifest = match row.text("kind")?.as_str() {
-            "groth16-bn254" => ProgramManifest::Groth16Bn254 {
-                zkey: row.blob("zkey")?,
-                witness_generator: row.optional("witness_generator", Fields::blob)?,
-            },
-            "risc0" => ProgramManifest::Risc0 { binary: row.blob("guest")?, image_id: row.word("image_id")? },
-            other => return Err(damaged("kind", other)),
-        };
-        Ok(ProgramRecord {
-            manifest,
-            verifying_key: row.bytes("verifying_key")?,
-            measured: measured(&row)?,
-            public_inputs: row.u32("public_inputs")?,
-            registered_by: row.address("registered_by")?,
-        })
-    })
-    .transpose()
+        Ok(BundleLeg { program: row.blob("leg_program")?, kind: row.name("leg_kind", ProofKind::from_name)? })
+    };
+    rows.into_iter().map(leg).collect()
 }
 
 pub(super) async fn is_program_part(store: &SqliteStore, blob: BlobId) -> StoreResult<bool> {

@@ -13,7 +13,7 @@ use zkpool_protocol::{Address, TaskId, TaskState};
 
 /// States whose tasks the chain's clock may move.
 const TIMED: &str = "SELECT * FROM tasks WHERE state IN ('quoted', 'published', 'proving', 'proven', 'submitting',
-    'watched', 'announcing')";
+    'watched', 'announcing') AND role != 'leg'";
 
 pub(super) async fn advance(store: &SqliteStore, step: &Advance, now: Millis) -> StoreResult<Advanced> {
     let mut write = store.write("take in what the chain says").await?;
@@ -173,7 +173,7 @@ impl Write {
             Fact::SlotOpened { .. } => return Ok(()),
         };
         query.bind(task.key).execute(&mut *self.tx).await.map_err(self.fault())?;
-        Ok(())
+        self.legs_follow(task.key).await
     }
 
     /// Moves a task to where the facts say it is. Whether it moved.

@@ -26,6 +26,12 @@ pub(super) async fn plan(store: &SqliteStore, key: TaskKey, plan: &Plan, now: Mi
                 .await
                 .map_err(write.fault())?;
         }
+        Plan::Legs(legs) => {
+            for leg in legs {
+                write.add_leg(key, leg, now).await?;
+            }
+            write.set_planned(key).await?;
+        }
     }
     write.commit().await
 }
@@ -188,7 +194,7 @@ impl Write {
     }
 
     /// The task is proven, if it is still being proven; otherwise the proof is kept for when it is again.
-    async fn finish(&mut self, task: TaskKey, proof: BlobId, now: Millis) -> StoreResult<TaskState> {
+    pub(super) async fn finish(&mut self, task: TaskKey, proof: BlobId, now: Millis) -> StoreResult<TaskState> {
         let state = self.task(task).await?.state;
         sqlx::query("UPDATE tasks SET proof = ? WHERE key = ?")
             .bind(proof.as_bytes().as_slice())

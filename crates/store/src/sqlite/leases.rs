@@ -33,6 +33,9 @@ pub(super) async fn grant(
     if state != TaskState::Proving {
         return Err(StoreError::Moved { thing: "task", expected: "proving", found: state.as_str() });
     }
+    if write.is_barred_from_leg(task, prover.address).await? {
+        return Err(StoreError::Moved { thing: "leg", expected: "another prover's", found: "not independent" });
+    }
     if second {
         if job.state != JobState::Leased {
             return Err(StoreError::Moved { thing: "job", expected: "leased", found: job.state.as_str() });

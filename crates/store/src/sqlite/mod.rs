@@ -17,7 +17,7 @@ mod work;
 
 use crate::{
     Advance, Advanced, AttestationRecord, Completion, InputRecord, JobCensus, JobRecord, LeaseOutcome, LeaseRecord,
-    LogEntry, Meta, Millis, NewResult, NewTask, NewWatch, Noted, Plan, Price, ProgramRecord, ProverDescription,
+    LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewWatch, Noted, Plan, Price, ProgramRecord, ProverDescription,
     ProverId, ProverRecord, Refusal, Renewal, RequestId, Store, StoreError, StoreResult, TaskKey, TaskRecord, Workload,
     lock::DatabaseLock,
 };
@@ -418,6 +418,18 @@ impl Store for SqliteStore {
 
     async fn plan_task(&self, key: TaskKey, plan: &Plan, now: Millis) -> StoreResult<()> {
         graph::plan(self, key, plan, now).await
+    }
+
+    async fn legs_of(&self, key: TaskKey) -> StoreResult<Vec<TaskRecord>> {
+        tasks::legs_of(self, key).await
+    }
+
+    async fn repeat_leg(&self, key: TaskKey, leg: &NewLeg, why: &str, now: Millis) -> StoreResult<()> {
+        tasks::repeat_leg(self, key, leg, why, now).await
+    }
+
+    async fn prove_bundle(&self, key: TaskKey, proof: BlobId, now: Millis) -> StoreResult<TaskState> {
+        tasks::prove_bundle(self, key, proof, now).await
     }
 
     async fn abandon_graph(&self, key: TaskKey, now: Millis) -> StoreResult<u32> {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{LeaseEnd, Millis, ProverDescription, ProverId, ProverRecord, Standing, StoreError, StoreResult};
 use sqlx::{Sqlite, Transaction};
-use zkpool_protocol::{JobState, ProofKind};
+use zkpool_protocol::{B256, JobState, ProofKind};
 
 pub(super) async fn join(
     store: &SqliteStore,
@@ -38,6 +38,7 @@ pub(super) async fn join(
     for (kind, speed) in &description.speeds {
         write.set_speed(id, *kind, *speed).await?;
     }
+    write.set_enclaves(id, &description.enclaves).await?;
     let mut prover = read_all(&mut write.tx, Some(id)).await?.pop().ok_or(StoreError::Missing("prover"))?;
     prover.standing = prover.standing.after_join();
     write.set_standing(id, &prover.standing).await?;
@@ -116,6 +117,19 @@ async fn read_all(tx: &mut Transaction<'_, Sqlite>, only: Option<&ProverId>) -> 
             provers[place].description.speeds.insert(kind, row.f64("units_per_second")?);
         }
     }
+    let rows = sqlx::query("SELECT * FROM prover_enclaves WHERE ?1 IS NULL OR (address = ?1 AND device = ?2)")
+        .bind(address)
+        .bind(device)
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(|error| StoreError::database(WHAT, error))?;
+    for row in rows {
+        let row = Fields::of(row);
+        let id = read_id(&row)?;
+        if let Ok(place) = provers.binary_search_by(|prover| prover.id.cmp(&id)) {
+            provers[place].description.enclaves.push(row.word("enclave")?);
+        }
+    }
     Ok(provers)
 }
 
@@ -131,6 +145,7 @@ fn read(row: &Fields) -> StoreResult<ProverRecord> {
             memory: row.u64("memory")?,
             concurrency: row.u32("concurrency")?,
             speeds: [].into(),
+            enclaves: vec![],
         },
         joined: row.bool("joined")?,
         seen_at: row.u64("seen_at")?,
@@ -158,6 +173,25 @@ impl Write {
         .execute(&mut *self.tx)
         .await
         .map_err(self.fault())?;
+        Ok(())
+    }
+
+    async fn set_enclaves(&mut self, id: &ProverId, enclaves: &[B256]) -> StoreResult<()> {
+        sqlx::query("DELETE FROM prover_enclaves WHERE address = ? AND device = ?")
+            .bind(id.address.as_slice())
+            .bind(id.device.as_str())
+            .execute(&mut *self.tx)
+            .await
+            .map_err(self.fault())?;
+        for enclave in enclaves {
+            sqlx::query("INSERT OR IGNORE INTO prover_enclaves (address, device, enclave) VALUES (?, ?, ?)")
+                .bind(id.address.as_slice())
+                .bind(id.device.as_str())
+                .bind(enclave.as_slice())
+                .execute(&mut *self.tx)
+                .await
+                .map_err(self.fault())?;
+        }
         Ok(())
     }
 

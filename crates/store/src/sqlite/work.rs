@@ -4,9 +4,9 @@ use super::{
     SqliteStore, Write, leases, provers,
     row::{Fields, damaged, int},
 };
-use crate::{JobRecord, Millis, ProverId, StoreError, StoreResult, TaskKey, WorkItem, Workload};
+use crate::{JobRecord, LegRef, Millis, ProverId, StoreError, StoreResult, TaskKey, WorkItem, Workload};
 use std::{collections::BTreeMap, ops::Range};
-use zkpool_protocol::{Address, Job, JobId, JobState, Operation, ProofKind, WorkUnits};
+use zkpool_protocol::{Address, Job, JobId, JobState, Operation, ProofKind, TaskId, WorkUnits};
 
 pub(super) async fn jobs_in(store: &SqliteStore, key: TaskKey, indices: Range<u32>) -> StoreResult<Vec<JobRecord>> {
     let rows = sqlx::query("SELECT * FROM job_rows WHERE task = ? AND idx >= ? AND idx < ? ORDER BY idx")
@@ -59,6 +59,7 @@ pub(super) async fn workload(store: &SqliteStore) -> StoreResult<Workload> {
             proof_deadline: row.u64("proof_deadline")?,
             liability_deadline: row.u64("liability_deadline")?,
             excluded: Vec::new(),
+            leg: row.optional("bundle_id", Fields::word)?.map(|bundle| leg_ref(&row, bundle)).transpose()?,
             suppliers: Vec::new(),
         });
     }
@@ -96,6 +97,20 @@ pub(super) async fn workload(store: &SqliteStore) -> StoreResult<Workload> {
             jobs[*place].excluded.push(excluded);
         }
     }
+    let rows = sqlx::query(
+        "SELECT e.task, e.prover FROM leg_exclusions AS e JOIN tasks ON tasks.key = e.task
+         WHERE tasks.state = 'proving'",
+    )
+    .fetch_all(&mut *tx)
+    .await
+    .map_err(|error| StoreError::database(WHAT, error))?;
+    for row in rows {
+        let row = Fields::of(row);
+        let (task, prover): (TaskKey, Address) = (row.i64("task")?, row.address("prover")?);
+        for (_, place) in places.range((task, 0)..=(task, u32::MAX)) {
+            jobs[*place].excluded.push(prover);
+        }
+    }
     let rows = sqlx::query("SELECT * FROM lease_rows WHERE ended IS NULL ORDER BY task, idx, token")
         .fetch_all(&mut *tx)
         .await
@@ -103,6 +118,10 @@ pub(super) async fn workload(store: &SqliteStore) -> StoreResult<Workload> {
     let leases = rows.into_iter().map(|row| leases::read(&Fields::of(row))).collect::<StoreResult<_>>()?;
     let provers = provers::joined_in(&mut tx).await?;
     Ok(Workload { jobs, leases, provers })
+}
+
+fn leg_ref(row: &Fields, bundle: TaskId) -> StoreResult<LegRef> {
+    Ok(LegRef { bundle, leg: row.u32("leg")?, independent: row.bool("independent")? })
 }
 
 /// A row of `job_rows`.

@@ -1,10 +1,10 @@
 //! The work on tasks: graphs, jobs, leases, provers, and what committees sign.
 
-use super::Millis;
+use super::{Millis, NewLeg};
 pub use zkpool_scheduler::Standing;
 
 use std::{collections::BTreeMap, fmt};
-use zkpool_protocol::{Address, B256, BlobId, Job, JobGraph, JobId, JobState, ProofKind, TaskState};
+use zkpool_protocol::{Address, B256, BlobId, Job, JobGraph, JobId, JobState, ProofKind, TaskId, TaskState};
 
 /// The graph of a task, as it is known when its work starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum Plan {
         /// The largest segment, as a power of two of cycles.
         segment_limit: u32,
     },
+    /// None of its own: each leg of the bundle becomes a task with a graph.
+    Legs(Vec<NewLeg>),
 }
 
 /// What a write adds to a task besides a state.
@@ -188,6 +190,8 @@ pub struct ProverDescription {
     pub concurrency: u32,
     /// What it can prove, with work units per second.
     pub speeds: BTreeMap<ProofKind, f64>,
+    /// The SGX programs that it has an enclave of.
+    pub enclaves: Vec<B256>,
 }
 
 /// A prover.
@@ -225,10 +229,23 @@ pub struct WorkItem {
     pub proof_deadline: u64,
     /// Last second at which its task can be proven.
     pub liability_deadline: u64,
-    /// Who failed at it and does not get it again.
+    /// Who does not get it: who failed at it, and, if it is a leg's, whose word would not be independent.
     pub excluded: Vec<Address>,
+    /// Of which leg it is, if its task is one.
+    pub leg: Option<LegRef>,
     /// Who made the results that it takes.
     pub suppliers: Vec<ProverId>,
+}
+
+/// Of which leg a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LegRef {
+    /// The bundle.
+    pub bundle: TaskId,
+    /// Which of its legs.
+    pub leg: u32,
+    /// Whether whoever works on another leg of the bundle must not work on this one.
+    pub independent: bool,
 }
 
 /// What became of a heartbeat.

@@ -1,8 +1,10 @@
 //! Tasks: asked for, quoted, watched, moved on. What the chain says of them is in `chain`.
 
+mod legs;
 mod record;
 mod step;
 
+pub(super) use legs::{of as legs_of, prove as prove_bundle, repeat as repeat_leg};
 pub(super) use record::read;
 
 use super::{
@@ -32,7 +34,7 @@ pub(super) async fn create(store: &SqliteStore, task: &NewTask, pending: u32, no
     if waiting >= i64::from(pending) {
         return Err(StoreError::TooManyQuotes(pending));
     }
-    let key = record::insert_ask(&mut write, task, Role::Own, TaskState::Preflight, now).await?;
+    let key = record::insert_ask(&mut write, task, Role::Own, None, TaskState::Preflight, now).await?;
     let row = write.task(key).await?;
     write.commit().await?;
     Ok(row)
@@ -188,7 +190,7 @@ pub(super) async fn watch(
         payer: watch.told_by,
         ask: record::ask_of(&watch.quote, &watch.call, watch.program, watch.kind),
     };
-    let key = record::insert_ask(&mut write, &task, Role::Rescue, TaskState::Watched, now).await?;
+    let key = record::insert_ask(&mut write, &task, Role::Rescue, None, TaskState::Watched, now).await?;
     record::set_quote(&mut write, key, watch.id, &watch.quote).await?;
     write.set_price(key, &watch.price).await?;
     sqlx::query(

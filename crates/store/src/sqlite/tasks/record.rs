@@ -1,7 +1,7 @@
 //! A task's row: written from what was asked for and quoted, read as a whole.
 
 use crate::{
-    AnnouncedRescue, Ask, End, Millis, NewTask, OnChain, Price, Refusal, Role, StoreResult, TaskKey, TaskRecord,
+    AnnouncedRescue, Ask, End, LegOf, Millis, NewTask, OnChain, Price, Refusal, Role, StoreResult, TaskKey, TaskRecord,
     sqlite::{
         Write,
         row::{Fields, int},
@@ -14,6 +14,7 @@ pub(super) async fn insert_ask(
     write: &mut Write,
     task: &NewTask,
     role: Role,
+    leg: Option<LegOf>,
     state: TaskState,
     now: Millis,
 ) -> StoreResult<TaskKey> {
@@ -21,8 +22,9 @@ pub(super) async fn insert_ask(
     let inserted = sqlx::query(
         "INSERT INTO tasks (role, state, request, attempt, payer, program, kind, requester, target, encoder, verifier,
             call_prefix, call_suffix, call_done_check, call_gas, wanted_statement, input, proof_window,
-            liability_window, reward_token, max_reward, liability_token, liability, bond, burn, created_at, changed_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            liability_window, reward_token, max_reward, liability_token, liability, bond, burn, created_at, changed_at,
+            bundle, leg, round, independent)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(role.as_str())
     .bind(state.as_str())
@@ -51,6 +53,10 @@ pub(super) async fn insert_ask(
     .bind(ask.burn.to_string())
     .bind(int(now)?)
     .bind(int(now)?)
+    .bind(leg.map(|leg| leg.bundle))
+    .bind(leg.map(|leg| i64::from(leg.leg)))
+    .bind(leg.map(|leg| i64::from(leg.round)))
+    .bind(leg.map(|leg| leg.independent))
     .execute(&mut *write.tx)
     .await
     .map_err(write.fault())?;
@@ -133,6 +139,7 @@ pub(in crate::sqlite) fn read(row: &Fields) -> StoreResult<TaskRecord> {
         price: row.optional("price_work", Fields::amount)?.map(|work| read_price(row, work)).transpose()?,
         refusal,
         own_slot: row.optional("own_slot", Fields::u32)?,
+        leg: row.optional("bundle", Fields::i64)?.map(|bundle| read_leg(row, bundle)).transpose()?,
         chain: read_chain(row)?,
         segment_limit: row.optional("segment_limit", Fields::u32)?,
         planned: row.bool("planned")?,
@@ -201,6 +208,15 @@ fn read_quote(row: &Fields, ask: &Ask) -> StoreResult<Quote> {
             input_hash: ask.input.into(),
             salt: row.word("salt")?,
         },
+    })
+}
+
+fn read_leg(row: &Fields, bundle: TaskKey) -> StoreResult<LegOf> {
+    Ok(LegOf {
+        bundle,
+        leg: row.u32("leg")?,
+        round: row.u32("round")?,
+        independent: row.bool("independent")?,
     })
 }
 

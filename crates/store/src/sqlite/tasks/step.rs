@@ -44,12 +44,23 @@ impl Write {
             let found = self.task(key).await?.state.as_str();
             return Err(StoreError::Moved { thing: "task", expected: from.as_str(), found });
         }
+        sqlx::query("UPDATE tasks SET version = version + 1 WHERE key = (SELECT bundle FROM tasks WHERE key = ?)")
+            .bind(key)
+            .execute(&mut *self.tx)
+            .await
+            .map_err(self.fault())?;
         self.task_moves(Some(from), to);
         self.log(key, Some(from), to, note, now).await?;
         if needs_no_work(to) && !needs_no_work(from) {
             self.cancel_jobs(key, now).await?;
         } else if needs_no_work(from) && !needs_no_work(to) {
             self.revive_jobs(key, now).await?;
+        }
+        // What is published can be taken back, and then nobody works on its legs.
+        if is_worked_on(from) && !is_worked_on(to) {
+            self.end_legs(key, to, now).await?;
+        } else if is_worked_on(to) && !is_worked_on(from) {
+            self.resume_legs(key, now).await?;
         }
         Ok(())
     }
@@ -77,7 +88,11 @@ impl Write {
 
     /// Notes that something about a task changed besides its state.
     pub(in crate::sqlite) async fn touch(&mut self, key: TaskKey) -> StoreResult<()> {
-        let touched = sqlx::query("UPDATE tasks SET version = version + 1 WHERE key = ?").bind(key);
+        // Whoever watches a bundle sees its legs.
+        let touched = sqlx::query(
+            "UPDATE tasks SET version = version + 1 WHERE key = ?1 OR key = (SELECT bundle FROM tasks WHERE key = ?1)",
+        )
+        .bind(key);
         touched.execute(&mut *self.tx).await.map_err(self.fault())?;
         Ok(())
     }
@@ -117,6 +132,11 @@ impl Write {
         set.execute(&mut *self.tx).await.map_err(self.fault())?;
         Ok(())
     }
+}
+
+/// States in which a bundle's legs are worked on, or their results about to be delivered.
+const fn is_worked_on(state: TaskState) -> bool {
+    matches!(state, TaskState::Published | TaskState::Proving | TaskState::Proven | TaskState::Submitting)
 }
 
 /// States in which nobody needs to prove anything (any more).
