@@ -13,6 +13,7 @@ mod chain;
 mod graph;
 mod journal;
 mod leases;
+mod legs;
 mod receipts;
 mod tasks;
 
@@ -21,12 +22,13 @@ pub use chain::*;
 pub use graph::*;
 pub use journal::*;
 pub use leases::*;
+pub use legs::*;
 pub use receipts::*;
 pub use tasks::*;
 
 use crate::{
     Advance, Ask, End, Fact, InputRecord, Measured, NewTask, Owner, Plan, Price, ProgramRecord, ProverDescription,
-    ProverId, Said, Store, TaskRecord,
+    NewResult, ProverId, Role, Said, Standing, Store, TaskRecord,
 };
 use std::sync::Arc;
 use zkpool_protocol::{
@@ -92,6 +94,13 @@ macro_rules! store_conformance {
             results_are_seen_by_whoever_needs_them_and_in_their_order
             a_tasks_jobs_are_counted
             segments_that_a_run_has_left_are_named
+            enclaves_and_bundles_come_back_whole
+            legs_are_tasks_that_share_their_bundles_time
+            a_bundle_is_proven_and_delivered_with_its_legs
+            legs_end_and_go_on_with_their_bundle
+            nobody_works_on_two_legs
+            legs_may_share_a_prover_if_that_is_allowed
+            a_leg_is_repeated_by_somebody_else
             a_receipt_is_kept_and_found
             a_proof_is_replaced_before_it_is_submitted
             members_are_believed_once_and_their_lies_are_kept
@@ -273,6 +282,7 @@ pub(super) async fn joined(store: &Subject, byte: u8) -> ProverId {
         memory: 1 << 33,
         concurrency: 2,
         speeds: [(ProofKind::Groth16Bn254, 12_345.5)].into(),
+        enclaves: vec![B256::repeat_byte(0xe1)],
     };
     store.join_prover(&prover(byte), &description, 5).await.unwrap();
     prover(byte)
