@@ -26,6 +26,10 @@ pub struct JoinRequest {
     pub kinds: Vec<KindSpeed>,
     /// How many jobs it works on at once.
     pub concurrency: u32,
+    /// The SGX programs that it has an enclave of, by the names under which their verifiers know them; at most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<schema::Word>, max_items = 64)]
+    pub enclaves: Vec<B256>,
 }
 
 /// A measured speed.
@@ -100,15 +104,18 @@ pub struct ClaimedJob {
     /// With which program.
     #[schema(value_type = schema::ProgramManifest)]
     pub program: ProgramManifest,
-    /// On what, in order: the envelope for `single`, the segment for `prove`; for the rest the results of the jobs that it
+    /// On what, in order: the envelope for `single` and `attest`, the segment for `prove`; for the rest the results of the jobs that it
     /// needs, and for `resolve` after them the receipt of what was assumed. The lease entitles to these blobs.
     #[schema(value_type = Vec<schema::BlobId>)]
     pub inputs: Vec<BlobId>,
-    /// For `single`, the witness, if the envelope names one.
+    /// For `attest`: for which contract the enclave signs, and who is to be paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attest: Option<AttestTerms>,
+    /// For `single`, the witness, if the envelope names one; for `attest`, the bytes that the enclave reads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::BlobId>)]
     pub witness: Option<BlobId>,
-    /// What the result must show: the task's statement for `single`, the SHA-256 of the segment's claim for `prove`; for
+    /// What the result must show: the task's statement for `single` and `attest`, the SHA-256 of the segment's claim for `prove`; for
     /// the rest it follows from the inputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Word>)]
@@ -120,6 +127,19 @@ pub struct ClaimedJob {
     pub units: WorkUnits,
     /// Peak memory that a prover needs, in bytes.
     pub memory: u64,
+}
+
+/// What an enclave's signature is bound to, besides program and output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AttestTerms {
+    /// EIP-155 id.
+    pub chain_id: u64,
+    /// The `SgxVerifier`.
+    #[schema(value_type = schema::Address)]
+    pub verifier: Address,
+    /// The operator.
+    #[schema(value_type = schema::Address)]
+    pub payee: Address,
 }
 
 /// A lease on a job. The fence goes with everything that is said about the job.

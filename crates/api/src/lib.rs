@@ -36,7 +36,7 @@ pub use quote::{
     GuestRunView, Price, PublishedReply, PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus, RequestId,
 };
 pub use task::{
-    EventKind, ExecutionView, FailedAttempt, FailureKind, JobCount, JobView, SealView, TaskEvent, TaskRole, TaskView,
+    EventKind, ExecutionView, FailedAttempt, FailureKind, JobCount, JobView, LegView, SealView, TaskEvent, TaskRole, TaskView,
     Timings, TxState, TxView,
 };
 

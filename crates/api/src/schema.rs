@@ -5,7 +5,7 @@
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        KnownFormat, ObjectBuilder, Ref, RefOr, SchemaFormat, Type,
+        ArrayBuilder, KnownFormat, ObjectBuilder, Ref, RefOr, SchemaFormat, Type,
         schema::{AdditionalProperties, OneOfBuilder, Schema},
     },
 };
@@ -224,7 +224,21 @@ impl PartialSchema for ProgramManifest {
             .required("binary")
             .property("image_id", Ref::from_schema_name(Word::name()))
             .required("image_id");
-        OneOfBuilder::new().item(groth16).item(risc0).description(Some("What makes up a program.")).into()
+        let word = || Ref::from_schema_name(Word::name());
+        let sgx = "A program that runs in SGX enclaves: the name under which they are registered with their verifier.";
+        let sgx = manifest("sgx", sgx).property("enclave", word()).required("enclave");
+        let leg = ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
+            .property("program", blob())
+            .required("program")
+            .property("kind", Ref::from_schema_name(ProofKind::name()))
+            .required("kind");
+        let legs = ArrayBuilder::new().items(leg).min_items(Some(2)).max_items(Some(8));
+        let bundle = "One statement, proven with several programs, in the order of the verifier's legs.";
+        let bundle = manifest("bundle", bundle).property("legs", legs).required("legs");
+        let all = OneOfBuilder::new().item(groth16).item(risc0).item(sgx).item(bundle);
+        all.description(Some("What makes up a program.")).into()
     }
 }
 
@@ -232,6 +246,7 @@ impl ToSchema for ProgramManifest {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
         schemas.push((BlobId::name().into_owned(), BlobId::schema()));
         schemas.push((Word::name().into_owned(), Word::schema()));
+        schemas.push((ProofKind::name().into_owned(), ProofKind::schema()));
     }
 }
 
@@ -281,5 +296,8 @@ mod tests {
         same_fields_of(ProgramManifest::schema(), 0, manifest);
         let manifest = p::ProgramManifest::Risc0 { binary: blob, image_id: p::B256::ZERO };
         same_fields_of(ProgramManifest::schema(), 1, manifest);
+        same_fields_of(ProgramManifest::schema(), 2, p::ProgramManifest::Sgx { enclave: p::B256::ZERO });
+        let leg = p::BundleLeg { program: blob, kind: p::ProofKind::Sgx };
+        same_fields_of(ProgramManifest::schema(), 3, p::ProgramManifest::Bundle { legs: vec![leg] });
     }
 }

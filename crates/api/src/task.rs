@@ -13,6 +13,8 @@ pub enum TaskRole {
     Own,
     /// Another operator did; this one watches it and may take it over.
     Rescue,
+    /// It is one leg of a bundle, and not on chain.
+    Leg,
 }
 
 /// A task.
@@ -52,6 +54,9 @@ pub struct TaskView {
     /// How many jobs it has in each state, those that are not listed included.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub job_counts: Vec<JobCount>,
+    /// Of a bundle: its legs, every try of each, by leg and round. Each is a task of its own (`GET /v1/tasks/{id}`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub legs: Vec<LegView>,
     /// How far the receipt is on its way to what the contract takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal: Option<SealView>,
@@ -62,6 +67,40 @@ pub struct TaskView {
     /// What stands in its way, if something does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ApiError>,
+}
+
+/// A leg of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LegView {
+    /// Its name as a task of its own.
+    #[schema(value_type = schema::Word)]
+    pub id: TaskId,
+    /// Which of the verifier's legs, from 0.
+    pub leg: u32,
+    /// Which try, from 0: a further one when legs disagreed.
+    pub round: u32,
+    /// The kind of proof.
+    #[schema(value_type = schema::ProofKind)]
+    pub kind: ProofKind,
+    /// Its state.
+    #[schema(value_type = schema::TaskState)]
+    pub state: TaskState,
+    /// Who works on it, or has made it.
+    #[schema(value_type = Vec<schema::Address>)]
+    pub provers: Vec<Address>,
+    /// When the first of them was given a job of it, unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at_ms: Option<u64>,
+    /// When its proof was there, unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven_at_ms: Option<u64>,
+    /// Whether its proof shows the bundle's output; absent until it is there. If not, the bundle is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agrees: Option<bool>,
+    /// What its proof shows, if that is another output than the bundle's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Word>)]
+    pub shows: Option<B256>,
 }
 
 /// How far a program has run.

@@ -59,7 +59,7 @@ impl Groth16Backend {
     fn parts(program: &ProgramFiles) -> Result<(BlobId, Option<BlobId>), BackendError> {
         match program.manifest {
             ProgramManifest::Groth16Bn254 { zkey, witness_generator } => Ok((zkey, witness_generator)),
-            ProgramManifest::Risc0 { .. } => Err(BackendError::OtherSystem),
+            _ => Err(BackendError::OtherSystem),
         }
     }
 

@@ -24,7 +24,7 @@ mod worker;
 pub use control::{Control, Progress, Stage};
 pub use error::{BackendError, Fault};
 pub use program::{Input, Preflight, ProgramFiles, ProgramInfo, Throughput};
-pub use work::{Outcome, Step, Work};
+pub use work::{Attest, Outcome, Step, Work};
 pub use worker::preflight_worker;
 
 use zkpool_protocol::{ProgramManifest, ProofKind};
@@ -111,6 +111,8 @@ pub fn backend(program: &ProgramManifest, limits: Limits) -> Result<Box<dyn Back
         ProgramManifest::Risc0 { .. } => Ok(Box::new(risc0::Risc0Backend::new(limits, None)?)),
         #[cfg(not(feature = "risc0"))]
         ProgramManifest::Risc0 { .. } => Err(BackendError::NotBuilt("RISC Zero")),
+        // Enclaves belong to their owners, and nobody proves a bundle but by its legs.
+        ProgramManifest::Sgx { .. } | ProgramManifest::Bundle { .. } => Err(BackendError::OtherSystem),
     }
 }
 

@@ -1,7 +1,7 @@
 //! One job's work: what is to be done, on what, and what comes out.
 
 use crate::{Input, ProgramFiles};
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use std::path::{Path, PathBuf};
 use zkpool_protocol::Operation;
 
@@ -57,6 +57,24 @@ pub enum Step {
         /// The result of `lift`, `join` or `resolve`.
         receipt: PathBuf,
     },
+    /// An enclave's word that it ran the program on the input.
+    Attest {
+        /// The bytes that the program reads.
+        input: PathBuf,
+        /// What the word is bound to besides.
+        terms: Attest,
+    },
+}
+
+/// What an enclave's signature is bound to, besides program and output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attest {
+    /// EIP-155 id.
+    pub chain_id: u64,
+    /// The `SgxVerifier` that knows the enclave.
+    pub verifier: Address,
+    /// Who is to be paid.
+    pub payee: Address,
 }
 
 impl Step {
@@ -69,6 +87,7 @@ impl Step {
             Self::Join { .. } => Operation::Join,
             Self::Resolve { .. } => Operation::Resolve,
             Self::Wrap { .. } => Operation::Wrap,
+            Self::Attest { .. } => Operation::Attest,
         }
     }
 
@@ -91,6 +110,7 @@ impl Step {
     pub fn files(&self) -> Vec<&Path> {
         match self {
             Self::Single(_) => vec![],
+            Self::Attest { input, .. } => vec![input],
             Self::Prove { segment, .. } => vec![segment],
             Self::Lift { receipt } | Self::Wrap { receipt } => vec![receipt],
             Self::Join { left, right } => vec![left, right],
@@ -102,7 +122,7 @@ impl Step {
 /// What comes out. The backend has verified it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The result: for `single` the proof as the contract takes it, for a zkVM step its receipt.
+    /// The result: for `single` and `attest` the proof as the contract takes it, for a zkVM step its receipt.
     pub result: Vec<u8>,
     /// What a `single` proof proves.
     pub statement: Option<B256>,

@@ -49,7 +49,50 @@ mod generated {
         "../../abi/DigitOracle.json"
     );
 
+    sol!(
+        #[sol(rpc, all_derives)]
+        MultiProofVerifier,
+        "../../abi/MultiProofVerifier.json"
+    );
+
+    sol!(
+        #[sol(rpc, all_derives)]
+        RiscZeroLeg,
+        "../../abi/RiscZeroLeg.json"
+    );
+
+    sol!(
+        #[sol(rpc, all_derives)]
+        SgxLeg,
+        "../../abi/SgxLeg.json"
+    );
+
+    sol!(
+        #[sol(rpc, all_derives)]
+        ILegReceiver,
+        "../../abi/ILegReceiver.json"
+    );
+
+    sol!(
+        #[sol(rpc, all_derives)]
+        SgxVerifier,
+        "../../abi/SgxVerifier.json"
+    );
+
+    sol!(
+        #[sol(rpc, all_derives)]
+        Rollup,
+        "../../abi/Rollup.json"
+    );
+
     sol! {
+        /// What every leg of a bundle has besides `IProofVerifier` (`contracts/src/verifiers/legs/Leg.sol`).
+        #[sol(rpc, all_derives)]
+        interface ILegOf {
+            function VERIFIER() external view returns (address);
+            function statementOf(bytes32 digest) external view returns (bytes32);
+        }
+
         /// ERC-20 with its metadata and ERC-2612 permits. `approve`, `transfer` and `transferFrom` are declared without
         /// a result, because well-known tokens return none.
         #[sol(rpc, all_derives)]
@@ -80,14 +123,16 @@ mod generated {
     }
 }
 
+mod bundle;
 mod committee;
 mod convert;
 mod revert;
 
+pub use bundle::bundle_proof;
 pub use committee::{committee_domain, committee_seal};
 pub use convert::batch_tasks;
 pub use generated::{
-    CommitteeVerifier, DigitOracle, ICallEncoder, IERC20, IProofVerifier, IWETH, IZKPool, RiscZeroVerifierAdapter,
-    Router,
+    CommitteeVerifier, DigitOracle, ICallEncoder, IERC20, ILegOf, ILegReceiver, IProofVerifier, IWETH, IZKPool,
+    MultiProofVerifier, RiscZeroLeg, RiscZeroVerifierAdapter, Rollup, Router, SgxLeg, SgxVerifier,
 };
 pub use revert::Revert;

@@ -12,6 +12,7 @@
 //!
 //! Nothing here decides: it reads the chain and carries out what it is given. No function waits without a bound.
 
+mod bundle;
 mod committee;
 mod error;
 mod event;
@@ -26,6 +27,7 @@ pub mod testing;
 mod transport;
 mod view;
 
+pub use bundle::{BundlePolicy, BundleView, LegPolicy, LegReceiverView};
 pub use committee::{Committee, CommitteeProgram, CommitteeView, Member, MemberState};
 pub use error::{ChainError, JournalError};
 pub use event::{ChainEvent, PoolEvent};

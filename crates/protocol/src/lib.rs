@@ -29,7 +29,7 @@ pub use quote::{
     TermsError,
 };
 pub use state::{JobState, TaskState};
-pub use units::WorkUnits;
+pub use units::{ATTEST_UNITS, WorkUnits};
 
 pub use alloy_primitives::{Address, B256, Bytes, U256};
 

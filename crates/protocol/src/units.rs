@@ -9,6 +9,9 @@ use std::{fmt, iter::Sum, ops::Add};
 #[serde(transparent)]
 pub struct WorkUnits(pub u64);
 
+/// What an enclave's word counts as: one run of its program, however long.
+pub const ATTEST_UNITS: WorkUnits = WorkUnits(10_000);
+
 impl Add for WorkUnits {
     type Output = Self;
 

@@ -2,7 +2,7 @@
 
 use crate::{Backoff, Capacity};
 use std::{path::PathBuf, time::Duration};
-use zkpool_protocol::{Address, ProofKind};
+use zkpool_protocol::{Address, B256, ProofKind};
 
 /// The agent's settings.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct ProverConfig {
     pub capacity: Capacity,
     /// The kinds of work to take; if it is empty, all that the machine is up to.
     pub kinds: Vec<ProofKind>,
+    /// The SGX programs that there is an enclave of, by the names under which their verifiers know them.
+    pub enclaves: Vec<B256>,
     /// Bytes of programs, segments and results to keep on disk.
     pub cache_bytes: u64,
     /// Largest input or program part to accept, in bytes.
@@ -49,6 +51,7 @@ impl ProverConfig {
             device,
             capacity,
             kinds: Vec::new(),
+            enclaves: Vec::new(),
             cache_bytes: Self::CACHE_BYTES,
             max_blob_bytes: Self::MAX_BLOB_BYTES,
             grace: Self::GRACE,

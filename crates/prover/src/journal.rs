@@ -95,6 +95,7 @@ mod tests {
             kind: ProofKind::Groth16Bn254,
             program: ProgramManifest::Groth16Bn254 { zkey: BlobId::of(b"z"), witness_generator: None },
             inputs: vec![BlobId::of(b"i")],
+            attest: None,
             witness: None,
             statement: Some(B256::ZERO),
             deadline: 5,

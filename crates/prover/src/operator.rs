@@ -156,6 +156,7 @@ impl Operator {
             memory: config.memory_per_job(),
             kinds,
             concurrency: u32::try_from(config.capacity.jobs).unwrap_or(u32::MAX),
+            enclaves: config.enclaves.clone(),
         };
         let reply = self.client.join(&request).await.map_err(refused)?;
         let excluded_for = reply.excluded_until_ms.and_then(|until| {

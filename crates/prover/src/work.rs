@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{fs::File, sync::OwnedSemaphorePermit};
-use zkpool_api::{ClaimedJob, ClientError, FailRequest, MAX_FAIL_MESSAGE, ResultRequest};
+use zkpool_api::{AttestTerms, ClaimedJob, ClientError, FailRequest, MAX_FAIL_MESSAGE, ResultRequest};
 use zkpool_backends::{Control, Input, ProgramFiles, Step, Work};
 use zkpool_protocol::{BlobId, Bytes, ErrorCode, Operation, TaskInput};
 
@@ -174,7 +174,7 @@ async fn prove(
         ));
     }
     let proving_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    if job.operation != Operation::Single {
+    if !job.operation.is_whole() {
         operator.keep(&outcome.result).await;
     }
     Ok(Finished { proof: Bytes::from(outcome.result), proving_ms })
@@ -192,7 +192,7 @@ type Held = (Vec<Pinned>, Option<Temporary>);
 /// What the job is done on. Only a whole proof needs the program: the steps of a zkVM task carry what they need.
 async fn fetch(operator: &Operator, job: &ClaimedJob) -> Result<(Work, Held), Failure> {
     let (ids, missing) = match job.operation {
-        Operation::Single => (job.program.blobs(), ErrorCode::UnknownProgram),
+        Operation::Single | Operation::Attest => (job.program.blobs(), ErrorCode::UnknownProgram),
         _ => (job.inputs.clone(), ErrorCode::UnknownInput),
     };
     let mut parts = Vec::new();
@@ -204,6 +204,15 @@ async fn fetch(operator: &Operator, job: &ClaimedJob) -> Result<(Work, Held), Fa
         program.files = parts.iter().map(|part| (part.id(), part.path())).collect();
         let (input, temporary) = fetch_input(operator, job).await?;
         return Ok((Work { program, step: Step::Single(input) }, (parts, temporary)));
+    }
+    if job.operation == Operation::Attest {
+        let incomplete = || Failure::new(ErrorCode::BadRequest, "an `attest` job comes with its input and its terms");
+        let (Some(input), Some(terms)) = (job.witness, job.attest) else { return Err(incomplete()) };
+        let AttestTerms { chain_id, verifier, payee } = terms;
+        let temporary = fetch_secret(operator, input).await?;
+        let terms = zkpool_backends::Attest { chain_id, verifier, payee };
+        let step = Step::Attest { input: temporary.0.clone(), terms };
+        return Ok((Work { program, step }, (parts, Some(temporary))));
     }
     let files: Vec<_> = parts.iter().map(Pinned::path).collect();
     let misfit = || {
@@ -218,9 +227,7 @@ async fn fetch(operator: &Operator, job: &ClaimedJob) -> Result<(Work, Held), Fa
 /// process knows, and that is gone when the job is.
 async fn fetch_input(operator: &Operator, job: &ClaimedJob) -> Result<(Input, Option<Temporary>), Failure> {
     if let Some(witness) = job.witness {
-        let temporary = Temporary(operator.shared.input_path());
-        let cap = operator.shared.config.max_blob_bytes;
-        operator.fetch(witness, cap, &temporary.0, ErrorCode::UnknownInput).await?;
+        let temporary = fetch_secret(operator, witness).await?;
         return Ok((Input::Witness(temporary.0.clone()), Some(temporary)));
     }
     let [envelope] = job.inputs[..] else {
@@ -235,6 +242,14 @@ async fn fetch_input(operator: &Operator, job: &ClaimedJob) -> Result<(Input, Op
     Input::from_envelope(envelope, &BTreeMap::new())
         .map(|input| (input, None))
         .map_err(|_| Failure::new(ErrorCode::UnknownInput, "the input names a witness that the job does not come with"))
+}
+
+/// A part of an input, in a file that only this process knows.
+async fn fetch_secret(operator: &Operator, id: BlobId) -> Result<Temporary, Failure> {
+    let temporary = Temporary(operator.shared.input_path());
+    let cap = operator.shared.config.max_blob_bytes;
+    operator.fetch(id, cap, &temporary.0, ErrorCode::UnknownInput).await?;
+    Ok(temporary)
 }
 
 impl Operator {

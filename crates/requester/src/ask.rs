@@ -120,6 +120,9 @@ impl Requester {
                 reason: format!("it works for pool {} on chain {}", info.pool, info.chain_id),
             });
         }
+        for leg in &request.legs {
+            bring_program(&client, leg).await.map_err(fault)?;
+        }
         let manifest = match &request.program {
             Some(program) => {
                 bring_program(&client, program).await.map_err(fault)?;

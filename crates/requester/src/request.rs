@@ -20,6 +20,8 @@ pub struct ProofRequest {
     pub blobs: Vec<Bytes>,
     /// The program's parts, for operators that do not have it yet.
     pub program: Option<ProgramFiles>,
+    /// The programs of a bundle's legs, likewise. Their envelopes and what those name are among `blobs`.
+    pub legs: Vec<ProgramFiles>,
     /// What is to be proven.
     pub expected: Expected,
     /// What is not accepted.
@@ -78,7 +80,7 @@ impl ProofRequest {
             None => Expected::Unknown,
         };
         let limits = Limits { max_reward: quote.max_reward, ..Limits::default() };
-        Self { quote, input: input.into(), witness: None, blobs: vec![], program: None, expected, limits }
+        Self { quote, input: input.into(), witness: None, blobs: vec![], program: None, legs: vec![], expected, limits }
     }
 
     /// The statement that must stand in the quote, if it is known.

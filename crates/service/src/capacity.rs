@@ -1,8 +1,8 @@
 //! Who could prove something, and how soon: what a promise of time rests on.
 
-use crate::{Context, OpResult, reconcile::segments};
-use std::collections::BTreeMap;
-use zkpool_protocol::{ProofKind, TaskState, WorkUnits};
+use crate::{Context, OpResult, parts, reconcile::segments};
+use std::collections::{BTreeMap, BTreeSet};
+use zkpool_protocol::{Address, B256, ProofKind, TaskState, WorkUnits};
 use zkpool_scheduler::{Machine, Rules};
 use zkpool_store::{Measured, Millis, ProverRecord};
 
@@ -75,17 +75,33 @@ impl Capacity {
     /// make it.
     ///
     /// What is before it is shared by all; the proof itself is made by the fastest that has the memory.
-    pub(crate) fn estimate(&self, kind: ProofKind, size: Measured) -> Option<Millis> {
-        let able = self.provers.iter().filter(|prover| prover.description.memory >= size.memory);
-        let speeds: Vec<f64> = able.filter_map(|prover| prover.description.speeds.get(&kind).copied()).collect();
-        let fastest = speeds.iter().copied().fold(0.0, f64::max);
-        if fastest <= 0.0 {
-            return None;
-        }
+    pub(crate) fn estimate(&self, kind: ProofKind, size: Measured, enclave: Option<B256>) -> Option<Millis> {
+        let alone = self.fastest(kind, size, enclave)?;
+        let speeds: f64 = self.able(kind, size.memory, enclave).map(|(_, speed)| speed).sum();
         let before: u64 = self.backlog.iter().filter(|(of, _)| *of == kind).map(|(_, units)| units.0).sum();
-        let seconds = before as f64 / speeds.iter().sum::<f64>() + size.units.0 as f64 / fastest;
         // Saturates: what takes for ever is too long for any deadline.
-        Some((seconds * 1_000.0).ceil() as Millis)
+        Some(((before as f64 * 1_000.0 / speeds).ceil() as Millis).saturating_add(alone))
+    }
+
+    /// How long the fastest prover would take for it, with nothing before it; `None` if nobody could make it.
+    pub(crate) fn fastest(&self, kind: ProofKind, size: Measured, enclave: Option<B256>) -> Option<Millis> {
+        let fastest = self.able(kind, size.memory, enclave).map(|(_, speed)| speed).fold(0.0, f64::max);
+        (fastest > 0.0).then(|| (size.units.0 as f64 * 1_000.0 / fastest).ceil() as Millis)
+    }
+
+    /// Whose provers could make it.
+    pub(crate) fn owners(&self, kind: ProofKind, memory: u64, enclave: Option<B256>) -> Vec<Address> {
+        let owners: BTreeSet<Address> = self.able(kind, memory, enclave).map(|(owner, _)| owner).collect();
+        owners.into_iter().collect()
+    }
+
+    /// Those that could make it, with their speeds.
+    fn able(&self, kind: ProofKind, memory: u64, enclave: Option<B256>) -> impl Iterator<Item = (Address, f64)> {
+        self.provers.iter().filter_map(move |prover| {
+            let known = &prover.description;
+            let fits = known.memory >= memory && enclave.is_none_or(|enclave| known.enclaves.contains(&enclave));
+            Some((prover.id.address, known.speeds.get(&kind).copied().filter(|_| fits)?))
+        })
     }
 }
 
@@ -105,6 +121,13 @@ async fn promised(ctx: &Context) -> OpResult<Vec<(ProofKind, WorkUnits)>> {
                 let cut = cut.and_then(|(input, limit)| segments::units(task.ask.kind, &input, limit));
                 let known = ctx.store.units_of(task.key).await?;
                 cut.or(priced).map(|units| WorkUnits(units.0.saturating_sub(known.0)))
+            }
+            // Its legs are not there yet.
+            _ if task.ask.kind == ProofKind::Bundle => {
+                for part in parts::stored(ctx, &task.ask).await?.all {
+                    all.push((main_work(part.ask.kind), part.input.measured.units));
+                }
+                continue;
             }
             _ => priced,
         };

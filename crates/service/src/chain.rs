@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use zkpool_chain::{
-    ChainError, CommitteeView, Cursor, Follower, Head, Key, LiveTask, Polled, PoolView, Rpc, Sender, SenderOptions,
-    SignerView, Simulated, Slot, TxJournal, TxRecord, TxRequest,
+    BundlePolicy, BundleView, ChainError, CommitteeView, Cursor, Follower, Head, Key, LegReceiverView, LiveTask, Polled,
+    PoolView, Rpc, Sender, SenderOptions, SignerView, Simulated, Slot, TxJournal, TxRecord, TxRequest,
 };
 use zkpool_protocol::{Address, B256, Bytes, Domain, ErrorCode, Quote, U256};
 
@@ -58,6 +58,12 @@ pub trait Chain: Send + Sync {
     async fn question_bytes(&self, committee: Address, image_id: B256) -> Result<Option<u32>, ChainError>;
     /// Whether a member's signature counts now.
     async fn is_live_member(&self, committee: Address, member: Address) -> Result<bool, ChainError>;
+    /// The policy of a bundle's verifier, if it is one.
+    async fn bundle(&self, verifier: Address) -> Result<Option<BundlePolicy>, ChainError>;
+    /// What the verifier behind a leg is asked when the bundle's statement is `output`.
+    async fn leg_statement(&self, verifier: Address, leg: Address, output: B256) -> Result<B256, ChainError>;
+    /// When a target takes a leg by itself, in seconds: from the first on and before the second. `None`: it takes none.
+    async fn leg_window(&self, target: Address, statement: B256, leg: u32) -> Result<Option<(u64, u64)>, ChainError>;
     /// Whether a verifier says that it is halted.
     async fn is_halted(&self, verifier: Address) -> Result<bool, ChainError>;
     /// The call that an encoder builds.
@@ -129,6 +135,10 @@ impl LiveChain {
     fn view_of(&self, committee: Address) -> CommitteeView {
         CommitteeView::new(self.view.rpc().clone(), self.view.domain().chain_id, committee)
     }
+
+    fn bundle_view(&self, verifier: Address) -> BundleView {
+        BundleView::new(self.view.rpc().clone(), self.view.domain().chain_id, verifier)
+    }
 }
 
 #[async_trait]
@@ -188,6 +198,23 @@ impl Chain for LiveChain {
 
     async fn is_live_member(&self, committee: Address, member: Address) -> Result<bool, ChainError> {
         Ok(self.view_of(committee).member(member).await?.live)
+    }
+
+    async fn bundle(&self, verifier: Address) -> Result<Option<BundlePolicy>, ChainError> {
+        match self.bundle_view(verifier).policy().await {
+            Ok(policy) => Ok(Some(policy)),
+            // Another contract.
+            Err(ChainError::NoContract { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn leg_statement(&self, verifier: Address, leg: Address, output: B256) -> Result<B256, ChainError> {
+        self.bundle_view(verifier).statement_of(leg, output).await
+    }
+
+    async fn leg_window(&self, target: Address, statement: B256, leg: u32) -> Result<Option<(u64, u64)>, ChainError> {
+        LegReceiverView::new(self.view.rpc().clone(), target).window(statement, leg).await
     }
 
     async fn is_halted(&self, verifier: Address) -> Result<bool, ChainError> {

@@ -1,6 +1,6 @@
 //! Committees: whether one signs for a task, and what its members sign.
 
-use crate::{Context, OpError, OpResult, capacity::presence, ops::programs};
+use crate::{Context, OpError, OpResult, capacity::presence, ops::programs, parts::Parts};
 use sha2::{Digest, Sha256};
 use zkpool_bindings::{CommitteeVerifier::Attestation, committee_domain};
 use zkpool_chain::alloy::{primitives::Address, sol_types::Eip712Domain};
@@ -18,9 +18,17 @@ pub(crate) fn attestation(image_id: B256, journal: &[u8], receipt: BlobId) -> At
     Attestation { imageId: image_id, journalDigest: digest.into(), receiptHash: receipt.into() }
 }
 
+/// Whether the committees that are to sign for a task would.
+pub(crate) async fn would_sign(ctx: &Context, parts: &Parts) -> OpResult<()> {
+    for part in &parts.all {
+        would_sign_for(ctx, &part.ask, &part.input).await?;
+    }
+    Ok(())
+}
+
 /// Whether the committee would sign for this, if one is to: it vouches for the program, takes its journal, and enough of
 /// its members are there. Asked before anything is promised. Fails with `VerifierNotAllowed`, `BadInput`, `NoCommittee`.
-pub(crate) async fn would_sign(ctx: &Context, ask: &Ask, input: &InputRecord) -> OpResult<()> {
+async fn would_sign_for(ctx: &Context, ask: &Ask, input: &InputRecord) -> OpResult<()> {
     if !ask.kind.is_risc0() || ask.verifier.is_zero() {
         return Ok(());
     }

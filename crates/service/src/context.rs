@@ -16,7 +16,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
-use zkpool_chain::Head;
+use zkpool_chain::{BundlePolicy, Head};
 use zkpool_protocol::{Address, Domain, ErrorCode, ProgramId, ProofKind};
 use zkpool_store::{Blobs, Owner, ProgramRecord, Store};
 use zkpool_verifiers::Verifier;
@@ -50,6 +50,7 @@ pub struct Context {
     pub(crate) unsealed: tokio::sync::Mutex<Backoff>,
     verifiers: Mutex<HashMap<(ProgramId, ProofKind), Arc<dyn Verifier>>>,
     committees: Mutex<HashMap<Address, Arc<Committee>>>,
+    bundles: Mutex<HashMap<Address, Arc<BundlePolicy>>>,
 }
 
 impl Context {
@@ -78,6 +79,7 @@ impl Context {
             unsealed: tokio::sync::Mutex::default(),
             verifiers: Mutex::default(),
             committees: Mutex::default(),
+            bundles: Mutex::default(),
         }
     }
 
@@ -137,6 +139,19 @@ impl Context {
             self.committees.lock().unwrap_or_else(PoisonError::into_inner).insert(verifier, committee.clone());
         }
         Ok(committee)
+    }
+
+    /// The policy of a bundle's verifier; `None` if it is none. It never changes, so its contract is asked once.
+    pub async fn bundle(&self, verifier: Address) -> OpResult<Option<Arc<BundlePolicy>>> {
+        let known = self.bundles.lock().unwrap_or_else(PoisonError::into_inner).get(&verifier).cloned();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let policy = self.chain.bundle(verifier).await?.map(Arc::new);
+        if let Some(policy) = &policy {
+            self.bundles.lock().unwrap_or_else(PoisonError::into_inner).insert(verifier, policy.clone());
+        }
+        Ok(policy)
     }
 }
 

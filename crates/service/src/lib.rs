@@ -15,6 +15,7 @@ pub mod http;
 pub mod metrics;
 mod nudge;
 pub mod ops;
+mod parts;
 mod policy;
 mod reconcile;
 mod run;

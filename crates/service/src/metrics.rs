@@ -7,7 +7,7 @@
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::{sync::OnceLock, time::Duration};
-use zkpool_protocol::{ErrorCode, Job, JobState, TaskState};
+use zkpool_protocol::{ErrorCode, Job, JobState, ProofKind, TaskState};
 
 /// Upper bounds of the histograms' buckets, in seconds: from an HTTP answer to a large proof.
 const BUCKETS: &[f64] =
@@ -52,6 +52,10 @@ fn describe() {
     describe_counter!(
         "zkpool_attestations_total",
         "Signatures that members of committees sent, by what became of them"
+    );
+    describe_counter!(
+        "zkpool_leg_disagreements_total",
+        "Legs of bundles whose proof shows another output than the bundle's, by kind: each is an alarm"
     );
     describe_histogram!("zkpool_delivery_seconds", Unit::Seconds, "Time from a task's publication to its delivery");
     describe_counter!("zkpool_tasks_ended_total", "Tasks that came to an end, by the state that this was");
@@ -102,6 +106,11 @@ pub fn proving(job: &Job, elapsed: Duration) {
 pub fn attestation(outcome: Result<(), ErrorCode>) {
     let outcome = outcome.map_or_else(ErrorCode::as_str, |()| "accepted");
     counter!("zkpool_attestations_total", "outcome" => outcome).increment(1);
+}
+
+/// A leg's proof is sound and shows another output than its bundle's.
+pub fn disagreement(kind: ProofKind) {
+    counter!("zkpool_leg_disagreements_total", "kind" => kind.as_str()).increment(1);
 }
 
 /// A task is over; `elapsed` from its publication, if it was delivered.

@@ -36,6 +36,8 @@ pub struct Nudges {
     pub dispatch: Nudge,
     /// Receipts to put together, signatures that have come.
     pub seal: Nudge,
+    /// Legs that may complete a bundle.
+    pub gather: Nudge,
     /// Proofs to submit, transactions to drive.
     pub submit: Nudge,
     /// Tasks of others are late.

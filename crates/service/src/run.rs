@@ -3,7 +3,7 @@
 use crate::{
     Config, Context, LiveChain, OpError, OpResult, OperatorKeys, SystemClock, http,
     nudge::{Nudge, Nudges},
-    reconcile::{account, aftermath, dispatch, execute, follow, plan, preflight, rescue, seal, submit},
+    reconcile::{account, aftermath, dispatch, execute, follow, gather, plan, preflight, rescue, seal, submit},
 };
 use futures::{FutureExt, future::BoxFuture};
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -69,8 +69,19 @@ pub async fn run_on(ctx: Arc<Context>, listener: TcpListener, stop: Cancellation
 }
 
 /// The reconcilers' names, in the order in which a task passes them.
-pub const RECONCILERS: [&str; 10] =
-    ["follow", "preflight", "plan", "execute", "dispatch", "seal", "submit", "rescue", "account", "aftermath"];
+pub const RECONCILERS: [&str; 11] = [
+    "follow",
+    "preflight",
+    "plan",
+    "execute",
+    "dispatch",
+    "seal",
+    "gather",
+    "submit",
+    "rescue",
+    "account",
+    "aftermath",
+];
 
 /// Runs the reconcilers that are named, each until it has no more to do at once: for tests, which say when what runs.
 pub async fn reconcile_once(ctx: &Context, names: &[&str]) -> OpResult<()> {
@@ -82,6 +93,7 @@ pub async fn reconcile_once(ctx: &Context, names: &[&str]) -> OpResult<()> {
             "execute" => |ctx| execute::tick(ctx).boxed(),
             "dispatch" => |ctx| dispatch::tick(ctx).boxed(),
             "seal" => |ctx| seal::tick(ctx).boxed(),
+            "gather" => |ctx| gather::tick(ctx).boxed(),
             "submit" => |ctx| submit::tick(ctx).boxed(),
             "rescue" => |ctx| rescue::tick(ctx).boxed(),
             "account" => |ctx| account::tick(ctx).boxed(),
@@ -118,6 +130,7 @@ pub fn reconcilers(ctx: &Arc<Context>, stop: &CancellationToken) -> JoinSet<()> 
         execute every 10 * second,
         dispatch every second,
         seal every 10 * second,
+        gather every 10 * second,
         submit every poll,
         rescue every 10 * second,
         account every 60 * second,

@@ -10,8 +10,11 @@ pub mod binfile;
 pub mod groth16;
 pub mod risc0;
 pub mod sgx;
+mod shown;
 
-use alloy_primitives::B256;
+pub use shown::shown;
+
+use alloy_primitives::{Address, B256};
 use zkpool_protocol::{ErrorCode, ProofKind};
 
 /// Checks the proofs of one program.
@@ -41,6 +44,8 @@ pub fn verifier(kind: ProofKind, verifying_key: &[u8]) -> Result<Box<dyn Verifie
             let verifier = risc0::Risc0Verifier::new(kind, image).ok_or(groth16::KeyError::Stored)?;
             Ok(Box::new(verifier))
         }
+        // An enclave's word is checked against its contract, a bundle leg by leg.
+        ProofKind::Sgx | ProofKind::Bundle => Err(groth16::KeyError::Stored),
     }
 }
 
@@ -73,6 +78,26 @@ pub enum VerifyError {
         /// What the proof carries.
         found: B256,
     },
+    /// The circuit's public inputs are not the two halves of an output.
+    #[error("the proof shows no output: its public inputs are not the upper and the lower 128 bits of a SHA-256")]
+    NoOutput,
+    /// The enclave's word is for somebody else to be paid.
+    #[error("the enclave signed for payee {found}, but {expected} is to be paid")]
+    Payee {
+        /// Who is to be paid.
+        expected: Address,
+        /// Who was named.
+        found: Address,
+    },
+    /// The enclave is none that the contract takes now.
+    #[error(
+        "the verifier contract does not take instance {instance}: it is not registered, not active yet, expired or revoked, \
+         or its measurement is not on the program's list any more"
+    )]
+    Unregistered {
+        /// Who signed.
+        instance: Address,
+    },
     /// The key does not accept the proof for the public inputs that it carries.
     #[error(
         "the verifying key does not accept the proof for its public inputs: it was made with another key or witness"
@@ -86,7 +111,11 @@ impl VerifyError {
         match self {
             Self::Receipt(error) => error.code(),
             Self::Attestation(error) => error.code(),
-            Self::Malformed(_) | Self::Rejected => ErrorCode::ProofInvalid,
+            Self::Malformed(_)
+            | Self::Rejected
+            | Self::NoOutput
+            | Self::Payee { .. }
+            | Self::Unregistered { .. } => ErrorCode::ProofInvalid,
             Self::InputCount { .. } | Self::Statement { .. } => ErrorCode::WrongPublicInputs,
         }
     }

@@ -169,6 +169,7 @@ impl FakeOperator {
             kind: ProofKind::Groth16Bn254,
             program,
             inputs: vec![input],
+            attest: None,
             witness: None,
             statement: Some(super::backend::statement()),
             deadline: u64::MAX,

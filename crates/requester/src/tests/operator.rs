@@ -244,6 +244,7 @@ async fn events(Path(id): Path<TaskId>) -> impl IntoResponse {
         execution: None,
         jobs: Vec::new(),
         job_counts: Vec::new(),
+        legs: Vec::new(),
         seal: None,
         txs: Vec::new(),
         timings: Timings::default(),

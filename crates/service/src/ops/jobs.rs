@@ -5,7 +5,7 @@ use crate::{Change, Context, OpError, OpResult, capacity::rules, metrics};
 use std::time::Duration;
 use tokio::time::Instant;
 use zkpool_api::{
-    ClaimReply, ClaimRequest, ClaimedJob, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest, Lease,
+    AttestTerms, ClaimReply, ClaimRequest, ClaimedJob, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest, Lease,
     MAX_CLAIM_WAIT, MAX_FAIL_MESSAGE, MAX_PROOF, MAX_STAGE, ResultReply, ResultRequest,
 };
 use zkpool_protocol::{Address, ErrorCode, JobId, JobState, Operation};
@@ -129,6 +129,7 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
     metrics::proving(&job.job, Duration::from_millis(result.proving_ms.unwrap_or(took)));
     ctx.changes.announce(Change::Task(task.key));
     ctx.nudges.seal.wake();
+    ctx.nudges.gather.wake();
     ctx.nudges.submit.wake();
     Ok(ResultReply { job: done.job, task: done.task })
 }
@@ -163,8 +164,8 @@ async fn assignment(ctx: &Context, lease: &LeaseRecord, now: Millis) -> OpResult
     let task = task_of(ctx, lease.job).await?;
     let (_, quote) = task.quote.as_ref().ok_or_else(no_such_job)?;
     let program = programs::known(ctx, job.job.program).await?;
-    let is_single = job.job.operation == Operation::Single;
-    let witness = match job.job.input.filter(|_| is_single) {
+    let is_whole = job.job.operation.is_whole();
+    let witness = match job.job.input.filter(|_| is_whole) {
         Some(input) => ctx.store.input(input).await?.and_then(|input| input.attached.first().copied()),
         None => None,
     };
@@ -183,7 +184,12 @@ async fn assignment(ctx: &Context, lease: &LeaseRecord, now: Millis) -> OpResult
         program: program.manifest,
         inputs,
         witness,
-        statement: if is_single { Some(quote.task.statement) } else { job.job.statement },
+        attest: (job.job.operation == Operation::Attest).then_some(AttestTerms {
+            chain_id: ctx.config.chain_id,
+            verifier: task.ask.verifier,
+            payee: ctx.config.operator,
+        }),
+        statement: if is_whole { Some(quote.task.statement) } else { job.job.statement },
         deadline: task.chain.proof_deadline,
         units: job.job.units,
         memory: job.job.memory,

@@ -1,13 +1,15 @@
 //! Programs: registered once their parts are there, looked at in the preflight worker before they count.
 
-use crate::{Context, OpError, OpResult};
+use crate::{Context, OpError, OpResult, parts};
 use std::{collections::BTreeMap, path::PathBuf};
 use zkpool_api::ProgramView;
-use zkpool_protocol::{Address, BlobId, ErrorCode, PreflightRequest, ProgramId, ProgramManifest};
+use zkpool_protocol::{
+    ATTEST_UNITS, Address, BlobId, ErrorCode, PreflightRequest, ProgramId, ProgramManifest, WorkUnits,
+};
 use zkpool_store::{Measured, ProgramRecord};
 
 /// Registers a program whose blobs are there; again is no change. Waits for the worker, within the configured bound.
-/// Fails with `NotFound` (a part is missing), `BadProvingKey`, `BadWitnessGenerator`, `BadGuest`, `PreflightExceeded`.
+/// Fails with `NotFound` (a part is missing), `UnknownProgram` and `BadRequest` (a bundle's legs), `BadProvingKey`, `BadWitnessGenerator`, `BadGuest`, `PreflightExceeded`.
 pub async fn register_program(ctx: &Context, who: Address, manifest: ProgramManifest) -> OpResult<ProgramView> {
     let id = manifest.id();
     if let Some(known) = ctx.store.program(id).await? {
@@ -20,6 +22,19 @@ pub async fn register_program(ctx: &Context, who: Address, manifest: ProgramMani
             let message = format!("part {part} of program {id} is not here: upload it first (PUT /v1/blobs/{part})");
             return Err(OpError::new(ErrorCode::NotFound, message));
         }
+    }
+    // What an enclave or a bundle is made of says nothing that a worker could find out.
+    if matches!(manifest, ProgramManifest::Sgx { .. } | ProgramManifest::Bundle { .. }) {
+        parts::check_bundle(ctx, &manifest).await?;
+        let measured = match manifest {
+            ProgramManifest::Sgx { .. } => Measured { units: ATTEST_UNITS, memory: 0 },
+            _ => Measured { units: WorkUnits(0), memory: 0 },
+        };
+        let record =
+            ProgramRecord { manifest, verifying_key: vec![], measured, public_inputs: 0, registered_by: who };
+        ctx.store.put_program(&record, ctx.clock.now()).await?;
+        tracing::info!(program = %id, "a program was registered");
+        return Ok(view(ctx, &record));
     }
     let request = PreflightRequest {
         program: manifest.clone(),

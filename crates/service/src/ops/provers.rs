@@ -8,6 +8,9 @@ use zkpool_store::{ProverDescription, ProverId};
 /// The most jobs at once that are believed of one device.
 const MAX_CONCURRENCY: u32 = 256;
 
+/// The most SGX programs that are believed of one device.
+const MAX_ENCLAVES: usize = 64;
+
 /// A device joins, or describes itself anew. An exclusion that still runs goes on; one that was out after misses in a row
 /// is let in again when it has run out. Fails with `BadRequest`.
 pub async fn join(ctx: &Context, who: Address, request: JoinRequest) -> OpResult<JoinReply> {
@@ -19,6 +22,7 @@ pub async fn join(ctx: &Context, who: Address, request: JoinRequest) -> OpResult
         memory: request.memory.min(1 << 62),
         concurrency: request.concurrency.min(MAX_CONCURRENCY),
         speeds,
+        enclaves: request.enclaves.into_iter().take(MAX_ENCLAVES).collect(),
     };
     let usable = |speed: &f64| speed.is_finite() && *speed > 0.0;
     if description.concurrency == 0 || description.speeds.is_empty() || !description.speeds.values().all(usable) {

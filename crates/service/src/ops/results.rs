@@ -2,11 +2,12 @@
 
 use super::programs;
 use crate::{Context, OpError, OpResult};
-use zkpool_protocol::{BlobId, Bytes, ErrorCode, JobId, Operation};
-use zkpool_store::{JobRecord, TaskRecord};
+use zkpool_protocol::{B256, BlobId, Bytes, ErrorCode, JobId, Operation, ProgramManifest};
+use zkpool_store::{JobRecord, Role, TaskRecord};
 use zkpool_verifiers::{
     VerifyError,
     risc0::{MAX_ASSUMPTION, MAX_RESULT, Step},
+    sgx, shown,
 };
 
 /// The results that a job takes, in order.
@@ -28,12 +29,8 @@ pub(crate) async fn verify(
     result: Bytes,
 ) -> OpResult<Result<(), VerifyError>> {
     let aside = |error| OpError::caused_by(ErrorCode::Internal, "the result could not be checked", error);
-    if job.job.operation == Operation::Single {
-        let program = programs::known(ctx, job.job.program).await?;
-        let verifier = ctx.verifier(&program, job.job.kind)?;
-        let (_, quote) = task.quote.as_ref().ok_or_else(missing)?;
-        let statement = quote.task.statement;
-        return tokio::task::spawn_blocking(move || verifier.verify(statement, &result)).await.map_err(aside);
+    if job.job.operation.is_whole() {
+        return whole(ctx, task, job, result).await;
     }
     let mut needs = Vec::with_capacity(job.job.needs.len());
     for id in needed(ctx, job).await? {
@@ -54,6 +51,62 @@ pub(crate) async fn verify(
             Err(OpError::caused_by(ErrorCode::Internal, "the result could not be checked", error))
         }
         checked => Ok(checked.map_err(VerifyError::from)),
+    }
+}
+
+/// Whether a result is what the contract takes.
+///
+/// Of a leg it counts if it proves what it shows: whether that is what the other legs show, and what the requester expects,
+/// is looked at when they are put together. A sound proof of something else is evidence of more than a bad prover.
+async fn whole(
+    ctx: &Context,
+    task: &TaskRecord,
+    job: &JobRecord,
+    result: Bytes,
+) -> OpResult<Result<(), VerifyError>> {
+    let program = programs::known(ctx, job.job.program).await?;
+    let (_, quote) = task.quote.as_ref().ok_or_else(missing)?;
+    let statement = match task.role {
+        Role::Leg => match shown(job.job.kind, &result) {
+            Ok(output) => program.manifest.statement(output),
+            Err(error) => return Ok(Err(error)),
+        },
+        Role::Own | Role::Rescue => quote.task.statement,
+    };
+    if let ProgramManifest::Sgx { enclave } = program.manifest {
+        return attested(ctx, task, enclave, statement, result).await;
+    }
+    let verifier = ctx.verifier(&program, job.job.kind)?;
+    let aside = |error| OpError::caused_by(ErrorCode::Internal, "the result could not be checked", error);
+    tokio::task::spawn_blocking(move || verifier.verify(statement, &result)).await.map_err(aside)
+}
+
+/// Whether an enclave that the contract takes now has said this, for this operator to be paid.
+async fn attested(
+    ctx: &Context,
+    task: &TaskRecord,
+    enclave: B256,
+    statement: B256,
+    result: Bytes,
+) -> OpResult<Result<(), VerifyError>> {
+    let (chain_id, verifier, payee) = (ctx.config.chain_id, task.ask.verifier, ctx.config.operator);
+    let read = || {
+        let proof = sgx::Proof::decode(&result)?;
+        let instance = proof.signer(&sgx::Domain { chain_id, verifier })?;
+        proof.check(&sgx::Domain { chain_id, verifier }, enclave, statement, instance)?;
+        if proof.payee != payee {
+            return Err(VerifyError::Payee { expected: payee, found: proof.payee });
+        }
+        Ok(instance)
+    };
+    let instance = match read() {
+        Ok(instance) => instance,
+        Err(error) => return Ok(Err(error)),
+    };
+    // Which enclaves are registered, and still count, only the contract knows.
+    match ctx.chain.verifies(verifier, statement, &result).await? {
+        true => Ok(Ok(())),
+        false => Ok(Err(VerifyError::Unregistered { instance })),
     }
 }
 

@@ -2,22 +2,28 @@
 
 use crate::{Change, Clock, Context, OpError, OpResult};
 use futures::stream::{self, BoxStream, StreamExt};
-use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use zkpool_api::{
-    ApiError, EventKind, ExecutionView, FailedAttempt, FailureKind, JobCount, JobView, MAX_TASK_JOBS, SealView,
-    TaskEvent, TaskRole, TaskView, Timings, TxState, TxView,
+    ApiError, EventKind, ExecutionView, FailedAttempt, FailureKind, JobCount, JobView, LegView, MAX_PROOF,
+    MAX_TASK_JOBS, SealView, TaskEvent, TaskRole, TaskView, Timings, TxState, TxView,
 };
 use zkpool_chain::{TxRecord, TxState as Stage};
-use zkpool_protocol::{ErrorCode, JobState, Operation, TaskId, TaskState};
+use zkpool_protocol::{ErrorCode, JobState, Operation, ProofKind, TaskId, TaskState};
 use zkpool_store::{
-    AttestationRecord, JobCensus, JobRecord, LeaseEnd, LeaseRecord, LogEntry, Role, Store, TaskKey, TaskRecord,
+    AttestationRecord, Blobs, JobCensus, JobRecord, LeaseEnd, LeaseRecord, LogEntry, Role, Store, TaskKey, TaskRecord,
 };
+use zkpool_verifiers::shown;
 
 /// A task. Fails with `NotFound`.
 pub async fn task(ctx: &Context, id: TaskId) -> OpResult<TaskView> {
     let store = ctx.store.as_ref();
-    Ok(view(store, &known(store, id).await?).await?.task)
+    Ok(view(store, &ctx.blobs, &known(store, id).await?).await?.task)
 }
 
 /// A task as it is, then again whenever it changes, until it is over. Events at or below `after` (`Last-Event-ID`) are
@@ -32,16 +38,19 @@ pub async fn task_events(
     let (store, clock) = (ctx.store.clone(), ctx.clock.clone());
     let key = known(store.as_ref(), id).await?.key;
     let pause = Duration::ZERO;
-    let watch = Watch { store, clock, id, key, news, after, seen: None, over: false, pause };
+    let blobs = ctx.blobs.clone();
+    let watch = Watch { store, blobs, clock, id, keys: vec![key], news, after, seen: None, over: false, pause };
     Ok(stream::unfold(watch, |mut watch| async { watch.next().await.map(|event| (event, watch)) }).boxed())
 }
 
 /// A reader of a task's events.
 struct Watch {
     store: Arc<dyn Store>,
+    blobs: Blobs,
     clock: Arc<dyn Clock>,
     id: TaskId,
-    key: TaskKey,
+    /// Of the task, and of its legs.
+    keys: Vec<TaskKey>,
     news: Receiver<Change>,
     after: Option<u64>,
     seen: Option<u64>,
@@ -89,7 +98,7 @@ impl Watch {
     async fn changed(&mut self) -> bool {
         loop {
             match self.news.recv().await {
-                Ok(Change::Task(key) | Change::Job(key, _)) if key == self.key => return true,
+                Ok(Change::Task(key) | Change::Job(key, _)) if self.keys.contains(&key) => return true,
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => return true,
                 Err(RecvError::Closed) => return false,
@@ -99,7 +108,10 @@ impl Watch {
 
     async fn look(&mut self) -> OpResult<TaskEvent> {
         let store = self.store.as_ref();
-        let Seen { task, version } = view(store, &known(store, self.id).await?).await?;
+        let known = known(store, self.id).await?;
+        let Seen { task, version } = view(store, &self.blobs, &known).await?;
+        let legs = if task.legs.is_empty() { vec![] } else { store.legs_of(known.key).await? };
+        self.keys = [known.key].into_iter().chain(legs.iter().map(|leg| leg.key)).collect();
         let many = u32::try_from(task.jobs.len()).unwrap_or(u32::MAX);
         self.pause = if many > FEW_JOBS { LONGEST_PAUSE.min(PER_JOB * many) } else { Duration::ZERO };
         let kind = match (task.state.is_final(), self.seen) {
@@ -122,7 +134,7 @@ async fn known(store: &dyn Store, id: TaskId) -> OpResult<TaskRecord> {
     task.ok_or_else(|| OpError::new(ErrorCode::NotFound, format!("this operator knows no task {id}")))
 }
 
-async fn view(store: &dyn Store, task: &TaskRecord) -> OpResult<Seen> {
+async fn view(store: &dyn Store, blobs: &Blobs, task: &TaskRecord) -> OpResult<Seen> {
     let (id, terms) = match &task.quote {
         Some((id, quote)) => (*id, Some(quote.terms.clone())),
         None => return Err(OpError::new(ErrorCode::NotFound, "the task has no quote yet")),
@@ -149,6 +161,7 @@ async fn view(store: &dyn Store, task: &TaskRecord) -> OpResult<Seen> {
         role: match task.role {
             Role::Own => TaskRole::Own,
             Role::Rescue => TaskRole::Rescue,
+            Role::Leg => TaskRole::Leg,
         },
         terms,
         published_at: published,
@@ -168,6 +181,7 @@ async fn view(store: &dyn Store, task: &TaskRecord) -> OpResult<Seen> {
             })
             .collect(),
         job_counts: census.states.into_iter().map(|(state, count)| JobCount { state, count }).collect(),
+        legs: legs(store, blobs, task).await?,
         seal: seal(store, task).await?,
         txs: txs.iter().filter_map(tx_view).collect(),
         timings,
@@ -202,6 +216,43 @@ fn segments(jobs: &[JobRecord], first: u32, mut count: u32) -> BTreeMap<u32, u32
         }
     }
     places
+}
+
+/// A bundle's legs, with what each of them came to.
+async fn legs(store: &dyn Store, blobs: &Blobs, bundle: &TaskRecord) -> OpResult<Vec<LegView>> {
+    if bundle.ask.kind != ProofKind::Bundle {
+        return Ok(vec![]);
+    }
+    let expected = bundle.quote.as_ref().map(|(_, quote)| quote.task.statement);
+    let mut views = Vec::new();
+    for task in store.legs_of(bundle.key).await? {
+        let (Some(of), Some(id)) = (task.leg, task.id()) else { continue };
+        let mut provers = BTreeSet::new();
+        for lease in store.leases_of_task(task.key, 0..MAX_TASK_JOBS).await? {
+            if matches!(lease.ended, None | Some(LeaseEnd::Done)) {
+                provers.insert(lease.prover.address);
+            }
+        }
+        let output = match task.proof {
+            Some(proof) => blobs.read(proof, MAX_PROOF as u64).await?,
+            None => None,
+        };
+        let output = output.and_then(|proof| shown(task.ask.kind, &proof).ok());
+        let log = store.task_log(task.key).await?;
+        views.push(LegView {
+            id,
+            leg: of.leg,
+            round: of.round,
+            kind: task.ask.kind,
+            state: task.state,
+            provers: provers.into_iter().collect(),
+            started_at_ms: store.job_census(task.key).await?.begun_at,
+            proven_at_ms: log.iter().find(|entry| entry.to == TaskState::Proven).map(|entry| entry.at),
+            agrees: output.map(|output| Some(output) == expected),
+            shows: output.filter(|output| Some(*output) != expected),
+        });
+    }
+    Ok(views)
 }
 
 async fn seal(store: &dyn Store, task: &TaskRecord) -> OpResult<Option<SealView>> {

@@ -2,9 +2,10 @@
 //!
 //! A zkVM program's journal travels with its proof, so a call can be far longer than the proof of a circuit makes it.
 
-use crate::{Context, OpError, OpResult};
-use zkpool_protocol::ErrorCode;
+use crate::{Context, OpError, OpResult, parts::Parts};
+use zkpool_protocol::{ErrorCode, ProofKind};
 use zkpool_store::{Ask, InputRecord};
+use zkpool_verifiers::sgx::PROOF_LEN;
 
 /// The quote and what ABI puts around it all, in bytes.
 const FRAME: u64 = 1_536;
@@ -16,28 +17,42 @@ const MOST: u64 = 120 << 10;
 const GROTH16_SEAL: u64 = 260;
 const COMMITTEE_SEAL: u64 = 36;
 const SIGNATURE: u64 = 65;
+/// What ABI puts around a leg's proof, and what it may need to fill a word.
+const LEG_FRAME: u64 = 160;
 /// A byte that is sent, at most, and what it costs to be copied and hashed on its way to target and verifier.
-const GAS_PER_BYTE: u64 = 16 + 8;
+pub(super) const GAS_PER_BYTE: u64 = 16 + 8;
 /// What a transaction costs at least, for itself and for each byte (EIP-7623).
 const BASE_GAS: u64 = 21_000;
 const LEAST_GAS_PER_BYTE: u64 = 40;
 
 /// How long the call is that delivers what was asked for, in bytes; no less than it will be.
-pub(super) async fn length(ctx: &Context, ask: &Ask, input: &InputRecord) -> OpResult<u64> {
-    let words = |length: usize| (length as u64).next_multiple_of(32);
-    let proof = match &input.run {
-        Some(run) => {
-            let committee = match ask.verifier.is_zero() {
-                true => None,
-                false => ctx.committee(ask.verifier).await?,
-            };
-            let signed = |threshold: u32| COMMITTEE_SEAL + SIGNATURE * u64::from(threshold);
-            words(run.journal.len()) + committee.map_or(GROTH16_SEAL, |committee| signed(committee.threshold))
+pub(super) async fn length(ctx: &Context, ask: &Ask, parts: &Parts) -> OpResult<u64> {
+    let mut proof = 0;
+    for part in &parts.all {
+        proof += proof_length(ctx, &part.ask, &part.input).await?;
+        if ask.kind == ProofKind::Bundle {
+            proof += LEG_FRAME;
         }
-        None => 256 + 32 * input.public_inputs.len() as u64,
-    };
+    }
     let call = words(ask.call.prefix.len()) + words(ask.call.suffix.len()) + words(ask.call.done_check.len());
     Ok(FRAME + call + proof)
+}
+
+async fn proof_length(ctx: &Context, ask: &Ask, input: &InputRecord) -> OpResult<u64> {
+    if ask.kind == ProofKind::Sgx {
+        return Ok(words(PROOF_LEN));
+    }
+    let Some(run) = &input.run else { return Ok(256 + 32 * input.public_inputs.len() as u64) };
+    let committee = match ask.verifier.is_zero() {
+        true => None,
+        false => ctx.committee(ask.verifier).await?,
+    };
+    let signed = |threshold: u32| COMMITTEE_SEAL + SIGNATURE * u64::from(threshold);
+    Ok(words(run.journal.len()) + committee.map_or(GROTH16_SEAL, |committee| signed(committee.threshold)))
+}
+
+fn words(length: usize) -> u64 {
+    (length as u64).next_multiple_of(32)
 }
 
 /// Whether a transaction with such a call would be taken by nodes. Fails with `TooLarge`.

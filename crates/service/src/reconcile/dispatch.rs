@@ -4,11 +4,12 @@ use crate::{
     Change, Context, OpResult,
     capacity::{presence, rules},
     metrics,
+    ops::programs,
 };
 use std::collections::BTreeMap;
-use zkpool_protocol::{JobId, JobState};
+use zkpool_protocol::{B256, JobId, JobState, Operation, ProgramId, ProgramManifest};
 use zkpool_scheduler::{
-    Action, Candidate, Holder, Millis, OpenJob, Snapshot, Standing, Typical, after, decide, ends_at,
+    Action, Candidate, Holder, LegOf, Millis, OpenJob, Snapshot, Standing, Typical, after, decide, ends_at,
 };
 use zkpool_store::{LeaseEnd, LeaseOutcome, LeaseRecord, ProverId, StoreError, WorkItem, Workload};
 
@@ -17,7 +18,8 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     let now = ctx.clock.now();
     let workload = ctx.store.workload().await?;
     ctx.status.keep_handed(|job, token| workload.leases.iter().any(|lease| lease.job == *job && lease.token == token));
-    let snapshot = snapshot(ctx, &workload);
+    let enclaves = enclaves(ctx, &workload).await?;
+    let snapshot = snapshot(ctx, &workload, &enclaves);
     let rules = rules(ctx);
     let mut given = false;
     for action in decide(&snapshot, now, &rules) {
@@ -42,7 +44,7 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
 }
 
 /// What the decision is made from. A prover that is not present waits for nothing.
-fn snapshot(ctx: &Context, workload: &Workload) -> Snapshot {
+fn snapshot(ctx: &Context, workload: &Workload, enclaves: &BTreeMap<ProgramId, B256>) -> Snapshot {
     let since = presence(ctx, ctx.clock.now());
     let places: BTreeMap<&ProverId, usize> =
         workload.provers.iter().enumerate().map(|(index, prover)| (&prover.id, index)).collect();
@@ -59,6 +61,7 @@ fn snapshot(ctx: &Context, workload: &Workload) -> Snapshot {
         .iter()
         .map(|prover| Candidate {
             address: prover.id.address,
+            present: ctx.status.is_present(&prover.id, since),
             waiting: match ctx.status.is_present(&prover.id, since) {
                 true => ctx.status.waiting(&prover.id),
                 false => 0,
@@ -66,6 +69,7 @@ fn snapshot(ctx: &Context, workload: &Workload) -> Snapshot {
             concurrency: prover.description.concurrency,
             memory: prover.description.memory,
             speeds: prover.description.speeds.clone(),
+            enclaves: prover.description.enclaves.clone(),
             standing: prover.standing,
         })
         .collect();
@@ -86,11 +90,25 @@ fn snapshot(ctx: &Context, workload: &Workload) -> Snapshot {
         near: item.suppliers.iter().filter_map(|supplier| places.get(supplier).copied()).collect(),
         holders: held.get(&item.job.id).cloned().unwrap_or_default(),
         barred: item.excluded.clone(),
+        enclave: enclaves.get(&item.job.job.program).copied(),
+        leg: item.leg.filter(|leg| leg.independent).map(|leg| LegOf { bundle: leg.bundle, leg: leg.leg }),
     };
     // What waits cannot be given out yet, and what is the service's own never is.
     let is_open = |item: &WorkItem| item.job.state != JobState::Waiting && item.job.job.operation.is_for_provers();
     let open = workload.jobs.iter().zip(ways).filter(|(item, _)| is_open(item));
     Snapshot { jobs: open.map(job).collect(), provers }
+}
+
+/// The SGX programs of which jobs take an enclave.
+async fn enclaves(ctx: &Context, workload: &Workload) -> OpResult<BTreeMap<ProgramId, B256>> {
+    let mut enclaves = BTreeMap::new();
+    for item in workload.jobs.iter().filter(|item| item.job.job.operation == Operation::Attest) {
+        let id = item.job.job.program;
+        if let ProgramManifest::Sgx { enclave } = programs::known(ctx, id).await?.manifest {
+            enclaves.insert(id, enclave);
+        }
+    }
+    Ok(enclaves)
 }
 
 /// For each job how long the longest way from its end to its task's end takes. A task's jobs stand together, in order.

@@ -9,6 +9,7 @@ mod calldata;
 pub(crate) mod dispatch;
 pub(crate) mod execute;
 pub(crate) mod follow;
+pub(crate) mod gather;
 pub(crate) mod plan;
 pub(crate) mod preflight;
 pub(crate) mod rescue;

@@ -5,30 +5,45 @@ use crate::{
     Change, Context, OpError, OpResult,
     capacity::{Capacity, delivery_seconds},
     ops::programs,
+    parts,
 };
-use zkpool_protocol::{ErrorCode, Job, JobGraph, Operation, TaskState};
+use zkpool_protocol::{ErrorCode, Job, JobGraph, Operation, ProofKind, TaskState};
 use zkpool_store::{Plan, TaskRecord};
 
 /// Plans every task that is published.
 pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
+    // A bundle's legs are published by its being planned.
+    let mut more = false;
     for task in ctx.store.tasks_in(&[TaskState::Published]).await? {
-        let plan = match task.ask.kind.is_risc0() {
-            true => growing(ctx, &task).await?,
-            false => single(ctx, &task).await?,
+        let plan = match task.ask.kind {
+            ProofKind::Bundle => legs(ctx, &task).await?,
+            ProofKind::Groth16Bn254 => whole(ctx, &task, Operation::Single).await?,
+            ProofKind::Sgx => whole(ctx, &task, Operation::Attest).await?,
+            ProofKind::Risc0Composite | ProofKind::Risc0Succinct | ProofKind::Risc0Groth16 => {
+                growing(ctx, &task).await?
+            }
         };
         ctx.store.plan_task(task.key, &plan, ctx.clock.now()).await?;
         ctx.changes.announce(Change::Task(task.key));
+        more |= matches!(plan, Plan::Legs(_));
         ctx.nudges.execute.wake();
         ctx.nudges.dispatch.wake();
     }
-    Ok(false)
+    Ok(more)
 }
 
-/// One job makes a Groth16 proof of a circuit.
-async fn single(ctx: &Context, task: &TaskRecord) -> OpResult<Plan> {
+/// Each leg becomes a task.
+async fn legs(ctx: &Context, task: &TaskRecord) -> OpResult<Plan> {
+    let parts = parts::stored(ctx, &task.ask).await?;
+    let legs = (0..parts.all.len()).map(|place| parts::new_leg(task, &parts, place, 0));
+    Ok(Plan::Legs(legs.collect::<OpResult<_>>()?))
+}
+
+/// One job makes a Groth16 proof of a circuit, or gets an enclave's word.
+async fn whole(ctx: &Context, task: &TaskRecord, operation: Operation) -> OpResult<Plan> {
     let program = programs::known(ctx, task.ask.program).await?;
     let job = Job {
-        operation: Operation::Single,
+        operation,
         kind: task.ask.kind,
         program: task.ask.program,
         input: Some(task.ask.input),

@@ -5,10 +5,13 @@
 //! the payer has the money, a slot has the collateral. The slot is reserved, durably, before the quote is signed.
 
 mod assumptions;
+mod bundle;
+mod enclave;
 mod offer;
 mod size;
 
-pub(super) use size::{agreeable, size};
+pub(super) use bundle::parts;
+pub(super) use size::agreeable;
 
 use crate::{Change, Context, OpError, OpResult, metrics};
 use futures::{StreamExt, stream::FuturesUnordered};

@@ -5,17 +5,22 @@
 
 use super::{
     calldata,
-    preflight::{agreeable, size},
+    preflight::{self, agreeable},
     segments,
     slots::{self, Found, Need},
     submit::{REMOVED, was_removed},
 };
-use crate::{Change, Context, KeyRole, OpResult, capacity::Capacity, committee};
+use crate::{
+    Change, Context, KeyRole, OpResult,
+    capacity::Capacity,
+    committee,
+    parts::{self, Parts},
+};
 use zkpool_bindings::IZKPool;
 use zkpool_chain::{Head, TxRequest, TxState, alloy::sol_types::SolCall};
-use zkpool_protocol::{ErrorCode, ProofKind, Quote, TaskId, TaskState, U256, WorkUnits};
+use zkpool_protocol::{ErrorCode, Quote, TaskId, TaskState, U256, WorkUnits};
 use zkpool_scheduler::{PriceInput, price};
-use zkpool_store::{InputRecord, Millis, TaskRecord};
+use zkpool_store::{Millis, TaskRecord};
 
 /// Gas of announcing a rescue and of delivering the task, without the target's call.
 const RESCUE_GAS: u64 = 700_000;
@@ -52,7 +57,7 @@ async fn size_one(ctx: &Context) -> OpResult<bool> {
             continue;
         }
         let sized = match agreeable(ctx, &task) {
-            Ok(judge) => size(ctx, &task, judge).await.map(drop),
+            Ok(judge) => preflight::parts(ctx, &task, judge).await.map(drop),
             Err(error) => Err(error),
         };
         if let Err(error) = sized {
@@ -74,9 +79,12 @@ async fn size_one(ctx: &Context) -> OpResult<bool> {
 
 async fn consider(ctx: &Context, task: &TaskRecord, head: &Head) -> OpResult<()> {
     let Some((id, quote)) = &task.quote else { return Ok(()) };
-    let Some(input) = ctx.store.input(task.ask.input).await? else { return Ok(()) };
-    let Some((units, proving)) = work(ctx, task, &input).await? else { return Ok(()) };
-    let calldata = calldata::length(ctx, &task.ask, &input).await?;
+    if ctx.store.input(task.ask.input).await?.is_none() {
+        return Ok(());
+    }
+    let parts = parts::stored(ctx, &task.ask).await?;
+    let Some((units, proving)) = work(ctx, &parts).await? else { return Ok(()) };
+    let calldata = calldata::length(ctx, &task.ask, &parts).await?;
     if calldata::check(calldata).is_err() {
         return Ok(());
     }
@@ -89,7 +97,7 @@ async fn consider(ctx: &Context, task: &TaskRecord, head: &Head) -> OpResult<()>
         return Ok(());
     }
     // As before a quote: what nobody signs for cannot be delivered, and the announcement binds.
-    match committee::would_sign(ctx, &task.ask, &input).await {
+    match committee::would_sign(ctx, &parts).await {
         Err(why)
             if matches!(why.code, ErrorCode::NoCommittee | ErrorCode::VerifierNotAllowed | ErrorCode::BadInput) =>
         {
@@ -178,24 +186,22 @@ fn gain(ctx: &Context, units: WorkUnits, calldata: u64, quote: &Quote, head: &He
 const ETHER: u128 = 1_000_000_000_000_000_000;
 
 /// How large the work is, and in how many seconds the provers that are present would have done it.
-async fn work(ctx: &Context, task: &TaskRecord, input: &InputRecord) -> OpResult<Option<(WorkUnits, u64)>> {
-    if task.ask.kind.is_risc0() {
-        let plan = segments::choose(task.ask.kind, input, &Capacity::now(ctx).await?, Millis::MAX);
-        return Ok(plan.ok().map(|plan| (plan.units, plan.makespan.div_ceil(1_000))));
+async fn work(ctx: &Context, parts: &Parts) -> OpResult<Option<(WorkUnits, u64)>> {
+    let capacity = Capacity::now(ctx).await?;
+    let (mut units, mut longest) = (WorkUnits(0), 0);
+    for part in &parts.all {
+        let kind = part.ask.kind;
+        let (size, ms) = match kind.is_risc0() {
+            true => match segments::choose(kind, &part.input, &capacity, Millis::MAX) {
+                Ok(plan) => (plan.units, plan.makespan),
+                Err(_) => return Ok(None),
+            },
+            false => match capacity.fastest(kind, part.input.measured, part.enclave()) {
+                Some(ms) => (part.input.measured.units, ms),
+                None => return Ok(None),
+            },
+        };
+        (units, longest) = (units + size, longest.max(ms));
     }
-    let units = input.measured.units;
-    Ok(fastest(ctx, task.ask.kind, units).await?.map(|seconds| (units, seconds)))
-}
-
-/// Seconds in which the fastest prover that is present would have the proof.
-async fn fastest(ctx: &Context, kind: ProofKind, units: WorkUnits) -> OpResult<Option<u64>> {
-    let now = ctx.clock.now();
-    let since = now.saturating_sub(ctx.config.dispatch.presence * 1_000);
-    let able = ctx.store.provers().await?.into_iter().filter(|prover| {
-        let standing = &prover.standing;
-        ctx.status.is_present(&prover.id, since) && !standing.out && standing.excluded_until <= now
-    });
-    let speeds = able.filter_map(|prover| prover.description.speeds.get(&kind).copied());
-    let best = speeds.filter(|speed| *speed > 0.0).fold(0.0, f64::max);
-    Ok((best > 0.0).then(|| (units.0 as f64 / best).ceil() as u64))
+    Ok(Some((units, longest.div_ceil(1_000))))
 }

@@ -99,6 +99,7 @@ async fn seal(ctx: &Context, task: &TaskRecord, last: &JobRecord) -> OpResult<()
     ctx.store.complete_own_job(last.id, blob, ctx.clock.now()).await?;
     tracing::info!(task.id = %last.id.task, "a task is proven");
     ctx.changes.announce(Change::Task(task.key));
+    ctx.nudges.gather.wake();
     ctx.nudges.submit.wake();
     Ok(())
 }

@@ -3,14 +3,14 @@
 //! A transaction is recorded under a purpose before the task moves: a crash in between records it again, which changes
 //! nothing, and moves the task then.
 
-use super::seal;
+use super::{gather, seal};
 use crate::{Change, Context, KeyRole, OpError, OpResult, metrics};
 use zkpool_bindings::IZKPool;
 use zkpool_chain::{
     Head, TxRecord, TxRequest, TxState,
     alloy::{primitives::Bytes, sol_types::SolCall},
 };
-use zkpool_protocol::{ErrorCode, Quote, TaskId, TaskState};
+use zkpool_protocol::{ErrorCode, ProofKind, Quote, TaskId, TaskState};
 use zkpool_store::{Millis, Role, TaskRecord};
 
 /// Wait after the first failure of a task's transaction; doubles with each, up to [`LONGEST_WAIT`]. In milliseconds.
@@ -39,7 +39,7 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
 }
 
 /// A proof is a bearer artifact: it is shown only when what it is paid by stands firmly in the chain.
-fn may_be_revealed(ctx: &Context, task: &TaskRecord, head: &Head) -> bool {
+pub(super) fn may_be_revealed(ctx: &Context, task: &TaskRecord, head: &Head) -> bool {
     let deep = |block: u64| head.number + 1 >= block + ctx.config.chain.confirmations;
     if head.timestamp > task.chain.liability_deadline {
         return false;
@@ -64,7 +64,12 @@ async fn submit(ctx: &Context, task: &TaskRecord) -> OpResult<bool> {
             format!("the proof of task {id} ({blob}) is not among the blobs"),
         ));
     };
-    let Some(proof) = seal::still_good(ctx, task, proof.into()).await? else { return Ok(false) };
+    let proof = proof.into();
+    let good = match task.ask.kind {
+        ProofKind::Bundle => gather::still_good(ctx, task, proof).await?,
+        _ => seal::still_good(ctx, task, proof).await?,
+    };
+    let Some(proof) = good else { return Ok(false) };
     let data = call(ctx, task, quote, proof.0.into())?;
     let purpose = purpose(*id, task.failed_submissions);
     let soon = match ctx.status.head() {
@@ -155,7 +160,7 @@ async fn note(ctx: &Context, record: &TxRecord) -> OpResult<()> {
 }
 
 fn kind_of(purpose: &str) -> &'static str {
-    let kinds = ["prove", "rescue", "novate", "collect", "halt", "unwind", "open", "topup", "approve", "signer"];
+    let kinds = ["prove", "leg", "rescue", "novate", "collect", "halt", "unwind", "open", "topup", "approve", "signer"];
     let name = purpose.split(':').next().unwrap_or_default();
     kinds.into_iter().find(|kind| *kind == name).unwrap_or("other")
 }

@@ -20,7 +20,7 @@ use std::{
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
-use zkpool_chain::{ChainError, Cursor, Head, LiveTask, Polled, SignerView, Simulated, Slot, TxRecord, TxRequest};
+use zkpool_chain::{BundlePolicy, ChainError, Cursor, Head, LiveTask, Polled, SignerView, Simulated, Slot, TxRecord, TxRequest};
 use zkpool_protocol::{Address, B256, Domain, Quote, U256};
 use zkpool_service::{
     Chain, Clock, Committee, Config, Context, KeyRole,
@@ -61,6 +61,10 @@ pub(crate) struct NoChain {
     pub(crate) verifiers: Mutex<BTreeMap<Address, Option<Committee>>>,
     /// How many bytes of a journal are the question to every committee.
     pub(crate) question: AtomicU32,
+    /// The verifiers of bundles.
+    pub(crate) bundles: Mutex<BTreeMap<Address, BundlePolicy>>,
+    /// When every target takes every leg by itself, if they do.
+    pub(crate) leg_window: Mutex<Option<(u64, u64)>>,
     /// Members that do not count any more.
     pub(crate) gone: Mutex<BTreeSet<Address>>,
     /// Proofs that no verifier takes any more.
@@ -132,6 +136,15 @@ impl Chain for NoChain {
             return Ok(false);
         }
         Ok(self.committee(committee).await?.is_some_and(|committee| committee.members.contains(&member)))
+    }
+    async fn bundle(&self, verifier: Address) -> Result<Option<BundlePolicy>, ChainError> {
+        Ok(self.bundles.lock().unwrap().get(&verifier).cloned())
+    }
+    async fn leg_statement(&self, _: Address, _: Address, _: B256) -> Result<B256, ChainError> {
+        self.none().await
+    }
+    async fn leg_window(&self, _: Address, _: B256, _: u32) -> Result<Option<(u64, u64)>, ChainError> {
+        Ok(*self.leg_window.lock().unwrap())
     }
     async fn is_halted(&self, _: Address) -> Result<bool, ChainError> {
         self.none().await

@@ -65,6 +65,7 @@ fn join() -> JoinRequest {
         memory: 1 << 30,
         kinds: vec![KindSpeed { kind: ProofKind::Groth16Bn254, units_per_second: 100.0 }],
         concurrency: 1,
+        enclaves: vec![],
     }
 }
 

@@ -231,7 +231,7 @@ impl Service {
         let (store, now) = (&self.ctx.store, self.ctx.clock.now());
         let prover = ProverId { address: key(prover).address(), device: "rig".into() };
         let speeds = BTreeMap::from([(ProofKind::Risc0Composite, 1_000.0), (ProofKind::Risc0Succinct, 1_000.0)]);
-        let description = ProverDescription { cpus: 1, memory: 1 << 34, concurrency: 1, speeds };
+        let description = ProverDescription { cpus: 1, memory: 1 << 34, concurrency: 1, speeds, enclaves: vec![] };
         store.join_prover(&prover, &description, now).await.unwrap();
         self.ctx.status.heard(&prover, now);
         prover

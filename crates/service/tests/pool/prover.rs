@@ -55,6 +55,7 @@ impl Prover {
             memory: 1 << 30,
             kinds: vec![KindSpeed { kind: ProofKind::Groth16Bn254, units_per_second }],
             concurrency: 4,
+            enclaves: vec![],
         };
         operator.judge(ops::provers::join(operator.ctx(), self.address, request).await.map(drop))
     }

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 use zkpool_chain::{
+    BundlePolicy,
     Attempt, Block, ChainError, ChainEvent, Cursor, Failure, FailureKind, Head, Key, LiveTask, Polled, PoolEvent,
     Receipt, Revert, SignerView, Simulated, Slot, Step, TxRecord, TxRequest, TxState,
 };
@@ -393,6 +394,18 @@ impl Chain for Line {
 
     async fn is_live_member(&self, _: Address, _: Address) -> Result<bool, ChainError> {
         self.reach().map(|_| false)
+    }
+
+    async fn bundle(&self, _: Address) -> Result<Option<BundlePolicy>, ChainError> {
+        self.reach().map(|_| None)
+    }
+
+    async fn leg_statement(&self, _: Address, _: Address, output: B256) -> Result<B256, ChainError> {
+        self.reach().map(|_| output)
+    }
+
+    async fn leg_window(&self, _: Address, _: B256, _: u32) -> Result<Option<(u64, u64)>, ChainError> {
+        self.reach().map(|_| None)
     }
 
     async fn is_halted(&self, _: Address) -> Result<bool, ChainError> {

@@ -2,38 +2,42 @@
 
 use super::{
     super::{
-        calldata, segments,
+        calldata, gather::EARLY_LEG_GAS, segments,
         slots::{self, Found, Need},
     },
-    Declined, agreeable, size,
+    Declined, agreeable, parts,
 };
 use crate::{
     Context, KeyRole, OpError, OpResult,
     capacity::{Capacity, delivery_seconds},
     committee,
     ops::info::paused,
+    parts::Parts,
     policy::Judge,
 };
 use rand::RngCore;
 use zkpool_chain::{Head, Simulated};
-use zkpool_protocol::{B256, ErrorCode, Quote, Task, Terms, U256, WorkUnits};
-use zkpool_scheduler::{PriceInput, price};
+use zkpool_protocol::{Address, B256, ErrorCode, ProofKind, Quote, Task, Terms, U256, WorkUnits};
+use zkpool_scheduler::{PriceInput, each_has_one_of_its_own, price};
 use zkpool_store::{Ask, InputRecord, Measured, Price, StoreError, TaskRecord};
 
 /// Gas of the transaction that delivers, without the target's call: base, settling, ordinary calldata, a pairing check.
 const DELIVERY_GAS: u64 = 450_000;
+/// What each leg of a bundle beyond the first adds: a pairing check, or a committee's signatures.
+const LEG_GAS: u64 = 300_000;
 const ETHER: u128 = 1_000_000_000_000_000_000;
 
 /// Makes and signs the quote that answers a request, or says why not.
 pub(super) async fn offer(ctx: &Context, task: &TaskRecord) -> Result<(), Declined> {
     let judge = agreeable(ctx, task)?;
-    let input = size(ctx, task, judge).await?;
-    let calldata = calldata::length(ctx, &task.ask, &input).await?;
+    let parts = parts(ctx, task, judge).await?;
+    let calldata = calldata::length(ctx, &task.ask, &parts).await?;
     calldata::check(calldata)?;
     let capacity = Capacity::now(ctx).await?;
     let head = ctx.chain.head().await?;
-    let work = work(ctx, task, &input, &capacity).await?;
-    let price = quote_price(ctx, &task.ask, &work, calldata, &capacity, &head);
+    let work = work(ctx, task, &parts, &capacity)?;
+    let delivery = delivery_gas(ctx, &task.ask, &parts).await?;
+    let price = quote_price(ctx, &task.ask, &work, calldata::gas(delivery, calldata), &capacity, &head);
     // From here on a refusal comes with the price.
     let priced = Declined::priced(price);
     if let Some(limit) = task.ask.max_reward.filter(|limit| *limit < price.reward()) {
@@ -44,13 +48,13 @@ pub(super) async fn offer(ctx: &Context, task: &TaskRecord) -> Result<(), Declin
         return Err(priced(why));
     }
     in_time(ctx, task, &work, &capacity).map_err(&priced)?;
-    committee::would_sign(ctx, &task.ask, &input).await.map_err(&priced)?;
+    committee::would_sign(ctx, &parts).await.map_err(&priced)?;
     target(ctx, &task.ask, judge).await.map_err(&priced)?;
     signer(ctx, &head).await.map_err(&priced)?;
     // One at a time from here: funds and slots are counted and then taken.
     let _alone = ctx.quoting.lock().await;
     funds(ctx, task, price.reward()).await.map_err(&priced)?;
-    reserve(ctx, task, &input, price, &head).await.map_err(&priced)?;
+    reserve(ctx, task, &parts.input, price, &head).await.map_err(&priced)?;
     let task = ctx.store.task_by_key(task.key).await?.unwrap_or_else(|| task.clone());
     Ok(sign(ctx, &task).await?)
 }
@@ -61,21 +65,69 @@ struct Work {
     memory: u64,
     /// `None` if nobody who is present could do it.
     proving_ms: Option<u64>,
+    /// What nobody could do, in that case.
+    kind: ProofKind,
 }
 
-/// A circuit's proof is as large as the circuit; a zkVM execution depends on how it is cut. Fails with `NoProver`,
-/// `TooLarge`.
-async fn work(ctx: &Context, task: &TaskRecord, input: &InputRecord, capacity: &Capacity) -> OpResult<Work> {
-    if !task.ask.kind.is_risc0() {
-        let Measured { units, memory } = input.measured;
-        return Ok(Work { units, memory, proving_ms: capacity.estimate(task.ask.kind, input.measured) });
+/// A circuit's proof is as large as the circuit; a zkVM execution depends on how it is cut; the legs of a bundle are made
+/// side by side, by different owners unless they may share. Fails with `NoProver`, `TooLarge`.
+fn work(ctx: &Context, task: &TaskRecord, parts: &Parts, capacity: &Capacity) -> OpResult<Work> {
+    let window = u64::from(task.ask.proof_window).saturating_sub(delivery_seconds(ctx)) * 1_000;
+    let mut all = Work { units: WorkUnits(0), memory: 0, proving_ms: Some(0), kind: task.ask.kind };
+    let mut owners = Vec::with_capacity(parts.all.len());
+    for part in &parts.all {
+        let kind = part.ask.kind;
+        let (size, proving_ms) = match kind.is_risc0() {
+            true => {
+                let plan = segments::choose(kind, &part.input, capacity, window)?;
+                (Measured { units: plan.units, memory: plan.memory }, Some(plan.makespan))
+            }
+            false => {
+                let size = part.input.measured;
+                (size, capacity.estimate(kind, size, part.enclave()))
+            }
+        };
+        owners.push(capacity.owners(kind, size.memory, part.enclave()));
+        all.units = all.units + size.units;
+        all.memory = all.memory.max(size.memory);
+        all.proving_ms = match (all.proving_ms, proving_ms, parts.independent || parts.all.len() == 1) {
+            (Some(others), Some(this), true) => Some(others.max(this)),
+            // The same machines may make them one after the other.
+            (Some(others), Some(this), false) => Some(others.saturating_add(this)),
+            (None, ..) => None,
+            (_, None, _) => {
+                all.kind = kind;
+                None
+            }
+        };
     }
-    let window = u64::from(task.ask.proof_window).saturating_sub(delivery_seconds(ctx));
-    let plan = segments::choose(task.ask.kind, input, capacity, window * 1_000)?;
-    Ok(Work { units: plan.units, memory: plan.memory, proving_ms: Some(plan.makespan) })
+    let owners: Vec<&[Address]> = owners.iter().map(Vec::as_slice).collect();
+    if parts.independent && all.proving_ms.is_some() && !each_has_one_of_its_own(&owners, None) {
+        let message = format!(
+            "the {} legs are to be made by different owners, and of the provers present no {} of different owners can: try \
+             again later, or allow shared provers",
+            owners.len(),
+            owners.len()
+        );
+        return Err(OpError::new(ErrorCode::NoProver, message));
+    }
+    Ok(all)
 }
 
-fn quote_price(ctx: &Context, ask: &Ask, work: &Work, calldata: u64, capacity: &Capacity, head: &Head) -> Price {
+/// Gas of the transactions that deliver, with ordinary calldata: of a bundle more, and more still if its target takes the
+/// legs one by one.
+async fn delivery_gas(ctx: &Context, ask: &Ask, parts: &Parts) -> OpResult<u64> {
+    let mut gas = DELIVERY_GAS + u64::from(ask.call_gas);
+    for (place, _) in (0u32..).zip(&parts.all).skip(1) {
+        gas += LEG_GAS;
+        if ctx.chain.leg_window(ask.target, parts.input.statement, place).await?.is_some() {
+            gas += u64::from(EARLY_LEG_GAS);
+        }
+    }
+    Ok(gas)
+}
+
+fn quote_price(ctx: &Context, ask: &Ask, work: &Work, gas: u64, capacity: &Capacity, head: &Head) -> Price {
     let pricing = &ctx.config.pricing;
     let per_ether = |token| ctx.config.token(token).map_or(ETHER, |token| token.per_ether);
     let at_stake = U256::from(ask.liability) + U256::from(ask.bond) + U256::from(ask.burn);
@@ -85,7 +137,7 @@ fn quote_price(ctx: &Context, ask: &Ask, work: &Work, calldata: u64, capacity: &
         wei_per_million_units: pricing.wei_per_million_units,
         load_bps: pricing.load_bps,
         load: capacity.load(),
-        gas: calldata::gas(DELIVERY_GAS + u64::from(ask.call_gas), calldata),
+        gas,
         // A block that is fuller by the time of the delivery is to be paid for.
         gas_price: pricing.min_gas_price.max(head.base_fee.saturating_mul(2)),
         at_stake: at_stake.try_into().unwrap_or(u128::MAX),
@@ -102,7 +154,7 @@ fn in_time(ctx: &Context, task: &TaskRecord, work: &Work, capacity: &Capacity) -
         let message = format!(
             "none of the {} provers present proves {} with {} MiB of memory",
             capacity.provers(),
-            task.ask.kind,
+            work.kind,
             work.memory >> 20
         );
         return Err(OpError::new(ErrorCode::NoProver, message));

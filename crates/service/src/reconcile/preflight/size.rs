@@ -1,6 +1,6 @@
 //! How large a task is, and whether it can be proven at all: asked of the worker once per input.
 
-use super::assumptions;
+use super::{assumptions, enclave};
 use crate::{
     Context, OpError, OpResult,
     capacity::Capacity,
@@ -28,10 +28,16 @@ pub(in crate::reconcile) async fn size(ctx: &Context, task: &TaskRecord, judge: 
         let message = format!("the input is for program {}, not {}", head.program, ask.program);
         return Err(OpError::new(ErrorCode::BadInput, message));
     }
-    if head.is_guest != ask.kind.is_risc0() {
-        let message =
-            format!("the input is not one for {}: a zkVM program takes \"guest\", a circuit does not", ask.kind);
+    if !head.form.fits(ask.kind) {
+        let message = format!(
+            "the input is not one for {}: a circuit takes \"inputs\" or \"witness\", a zkVM program \"guest\", an enclave \
+             \"enclave\", a bundle \"legs\"",
+            ask.kind
+        );
         return Err(OpError::new(ErrorCode::BadInput, message));
+    }
+    if ask.kind == ProofKind::Sgx {
+        return enclave::look(ctx, task, head.attached).await;
     }
     let known = ctx.store.input(ask.input).await?;
     let wanted = Wanted {
@@ -128,12 +134,7 @@ async fn look(
     known: Option<&InputRecord>,
 ) -> OpResult<InputRecord> {
     let ask = &task.ask;
-    for blob in &attached {
-        if !ctx.store.has_uploaded(task.payer, *blob).await? || ctx.blobs.length(*blob).await?.is_none() {
-            let message = format!("blob {blob} that the input names is not here: upload it first");
-            return Err(OpError::new(ErrorCode::UnknownInput, message));
-        }
-    }
+    attached_are_here(ctx, task, &attached).await?;
     let blobs = program.manifest.blobs().into_iter().chain([ask.input]).chain(attached.clone()).collect();
     let request = PreflightRequest {
         program: program.manifest.clone(),
@@ -177,6 +178,17 @@ async fn look(
     ctx.store.put_input(&input, ctx.clock.now()).await?;
     // With what was known before.
     Ok(ctx.store.input(ask.input).await?.unwrap_or(input))
+}
+
+/// Whether what an envelope names is here, and the payer brought it. Fails with `UnknownInput`.
+pub(super) async fn attached_are_here(ctx: &Context, task: &TaskRecord, attached: &[BlobId]) -> OpResult<()> {
+    for blob in attached {
+        if !ctx.store.has_uploaded(task.payer, *blob).await? || ctx.blobs.length(*blob).await?.is_none() {
+            let message = format!("blob {blob} that the input names is not here: upload it first");
+            return Err(OpError::new(ErrorCode::UnknownInput, message));
+        }
+    }
+    Ok(())
 }
 
 /// The trial proof must convince everybody whom the real one will have to convince.
@@ -237,9 +249,10 @@ pub(in crate::reconcile) fn agreeable<'a>(ctx: &'a Context, task: &TaskRecord) -
     let ask = &task.ask;
     policy::tokens(ctx, ask.reward_token, ask.liability_token)?;
     let judge = policy::judge(ctx, ask.kind, ask.program, ask.verifier, ask.target)?;
-    if judge == Judge::Target && matches!(ask.kind, ProofKind::Risc0Composite | ProofKind::Risc0Succinct) {
-        let message =
-            format!("a contract cannot check {} itself: name a committee as verifier (GET /v1/info)", ask.kind);
+    let needs_verifier =
+        matches!(ask.kind, ProofKind::Risc0Composite | ProofKind::Risc0Succinct | ProofKind::Sgx | ProofKind::Bundle);
+    if judge == Judge::Target && needs_verifier {
+        let message = format!("a contract cannot check {} itself: name its verifier (GET /v1/info)", ask.kind);
         return Err(OpError::new(ErrorCode::VerifierNotAllowed, message));
     }
     Ok(judge)
