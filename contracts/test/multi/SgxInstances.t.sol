@@ -368,7 +368,8 @@ contract SgxInstancesTest is SgxFixture {
 
     /// Simulated ones live on development chains and test networks, and need not wait.
     function test_SimulatedOnTestNetworksAlone() public {
-        uint64[7] memory tests = [uint64(31_337), 1337, 11_155_111, 560_048, 84_532, 11_155_420, 421_614];
+        uint64[9] memory tests =
+            [uint64(31_337), 1337, 11_155_111, 17_000, 560_048, 84_532, 11_155_420, 421_614, 167_009];
         for (uint256 i; i < tests.length; ++i) {
             vm.chainId(tests[i]);
             assertTrue(new SgxVerifier(sgxOwner, guardian, registrar, 0, 1, true).SIMULATED());
