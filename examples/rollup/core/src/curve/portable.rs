@@ -1,7 +1,7 @@
 //! In ordinary instructions, on the twisted Edwards form with its complete formulas: bit by bit, for a clear reading.
 
 use super::{Crypto, PointFault, encode};
-use crate::{Encoded, Hash};
+use crate::{Encoded, Hash, hash::words};
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, BigInt, Field, MontFp, PrimeField};
 
@@ -12,6 +12,10 @@ const BASE: Point = Point {
     y: MontFp!("16950150798460657717958625567821834550301663161624707787222815936182638968203"),
     z: Fr::ONE,
 };
+
+/// 1/8 modulo the order of the base point.
+const EIGHTH: [u8; 32] =
+    words([0x054a_f894, 0x90a1_6d84, 0x9028_c79f, 0xf62a_25aa, 0x35d7_1001, 0x31fc_d049, 0x1a84_44e0, 0xb1fd_0213]);
 
 /// Curve and hash in ordinary instructions.
 #[derive(Clone, Copy, Debug)]
@@ -52,10 +56,20 @@ impl Point {
         self.plus(&Self { x: -other.x, ..*other })
     }
 
-    fn encode(&self) -> Encoded {
+    /// x ‖ y.
+    fn affine(&self) -> [u8; 64] {
         // Never zero, as the formulas are complete.
         let inverse = self.z.inverse().unwrap_or_default();
-        encode(&to_bytes(self.x * inverse), to_bytes(self.y * inverse))
+        let mut bytes = [0; 64];
+        bytes[..32].copy_from_slice(&to_bytes(self.x * inverse));
+        bytes[32..].copy_from_slice(&to_bytes(self.y * inverse));
+        bytes
+    }
+
+    fn encode(&self) -> Encoded {
+        let affine = self.affine();
+        let (coordinates, _) = affine.as_chunks();
+        encode(&coordinates[0], coordinates[1])
     }
 }
 
@@ -63,14 +77,14 @@ impl Crypto for Portable {
     type Key = Point;
 
     fn compress(state: &Hash, block: &[u8; 64]) -> Hash {
-        let mut words: [u32; 8] = core::array::from_fn(|i| u32::from_be_bytes(state.as_chunks().0[i]));
-        sha2::compress256(&mut words, &[(*block).into()]);
-        crate::hash::words(words)
+        let mut state = core::array::from_fn(|i| u32::from_be_bytes(state.as_chunks().0[i]));
+        sha2::compress256(&mut state, &[(*block).into()]);
+        words(state)
     }
 
     fn key(eighth: &[u8; 64]) -> Result<(Point, Encoded), PointFault> {
         let (x, y) = eighth.split_at(32);
-        let (x, y) = (coordinate(x).ok_or(PointFault::Range)?, coordinate(y).ok_or(PointFault::Range)?);
+        let [x, y] = [coordinate(x).ok_or(PointFault::Range)?, coordinate(y).ok_or(PointFault::Range)?];
         if A * x.square() + y.square() != Fr::ONE + D * x.square() * y.square() {
             return Err(PointFault::Curve);
         }
@@ -98,4 +112,25 @@ fn to_bytes(value: Fr) -> [u8; 32] {
         chunk.copy_from_slice(&limb.to_be_bytes());
     }
     bytes
+}
+
+/// What only those need who hold keys or serve those who do. Takes a time that depends on the numbers, so it is not for a
+/// machine on which others can measure.
+impl Portable {
+    /// The base point times a number: x ‖ y.
+    pub fn base_times(factor: &[u8; 32]) -> [u8; 64] {
+        BASE.times(factor).affine()
+    }
+
+    /// An eighth of a key, x ‖ y; none if the encoding is of no point of prime order.
+    pub fn eighth_of(key: &Encoded) -> Option<[u8; 64]> {
+        let (odd, mut y) = (key[0] >> 7, *key);
+        y[0] &= 0x7f;
+        let y = coordinate(&y)?;
+        let x = ((Fr::ONE - y.square()) / (A - D * y.square())).sqrt()?;
+        let x = if to_bytes(x)[31] & 1 == odd { x } else { -x };
+        let eighth = Point { x, y, z: Fr::ONE }.times(&EIGHTH).affine();
+        let (_, encoded) = Self::key(&eighth).ok()?;
+        (encoded == *key).then_some(eighth)
+    }
 }
