@@ -1,6 +1,6 @@
 pragma circom 2.1.6;
 
-include "sha256.circom";
+include "compress.circom";
 
 // The state's Merkle tree: one run of the compression function for each node and each leaf, from different states.
 

@@ -1,8 +1,9 @@
 //! A batch, and what its proofs are made from.
 
 use crate::State;
-use rollup_core::{Account, Context, Hash, Journal, Portable, Refusal, Transfer, apply};
+use rollup_core::{Account, Context, Crypto, Hash, Journal, Portable, Refusal, Transfer, apply};
 use serde_json::{Value, json};
+use std::marker::PhantomData;
 
 /// Which rollup: what a signature is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +78,10 @@ impl<const DEPTH: usize> Touched<DEPTH> {
 
     /// Of a transfer between places that may not exist, and which may not be valid: what is needed to refuse it. The state
     /// becomes the one after the transfer, as far as there is one.
-    pub(crate) fn by(transfer: &Transfer, state: &mut State<DEPTH>) -> Self {
-        let inside = |place: u32| place % State::<DEPTH>::ACCOUNTS as u32;
+    pub(crate) fn by<C: Crypto>(transfer: &Transfer, state: &mut State<DEPTH, C>) -> Self {
+        let inside = |place: u32| place % State::<DEPTH, C>::ACCOUNTS as u32;
         let (from_place, to_place) = (inside(transfer.from), inside(transfer.to));
-        let account = |state: &State<DEPTH>, place| state.account(place).copied().unwrap_or_default();
+        let account = |state: &State<DEPTH, C>, place| state.account(place).copied().unwrap_or_default();
 
         let from = account(state, from_place);
         let from_siblings = state.siblings(from_place);
@@ -97,19 +98,20 @@ impl<const DEPTH: usize> Touched<DEPTH> {
 
 /// A batch from its parts, whether it is valid or not.
 #[derive(Clone, Debug)]
-pub(crate) struct Parts<const DEPTH: usize, const TRANSFERS: usize> {
+pub(crate) struct Parts<const DEPTH: usize, const TRANSFERS: usize, C = Portable> {
     pub(crate) context: Context,
     pub(crate) pre_root: Hash,
     /// At most `TRANSFERS`.
     pub(crate) transfers: Vec<(Transfer, Touched<DEPTH>)>,
+    crypto: PhantomData<C>,
 }
 
-impl<const DEPTH: usize, const TRANSFERS: usize> Parts<DEPTH, TRANSFERS> {
+impl<const DEPTH: usize, const TRANSFERS: usize, C: Crypto> Parts<DEPTH, TRANSFERS, C> {
     /// Of transfers one after the other. The state becomes the one after them.
-    pub(crate) fn new(context: Context, transfers: &[Transfer], state: &mut State<DEPTH>) -> Self {
+    pub(crate) fn new(context: Context, transfers: &[Transfer], state: &mut State<DEPTH, C>) -> Self {
         let pre_root = state.root();
         let transfers = transfers.iter().map(|transfer| (*transfer, Touched::by(transfer, state))).collect();
-        Self { context, pre_root, transfers }
+        Self { context, pre_root, transfers, crypto: PhantomData }
     }
 
     /// The records, padded.
@@ -167,7 +169,7 @@ impl<const DEPTH: usize, const TRANSFERS: usize> Parts<DEPTH, TRANSFERS> {
 
     /// What the core says to it.
     pub(crate) fn apply(&self) -> Result<Journal, Refusal> {
-        apply::<Portable, DEPTH, TRANSFERS>(&self.input())
+        apply::<C, DEPTH, TRANSFERS>(&self.input())
     }
 }
 

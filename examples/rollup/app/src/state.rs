@@ -1,16 +1,18 @@
 //! All accounts, and the tree over them.
 
-use rollup_core::{Account, Hash, Portable, leaf, node};
+use rollup_core::{Account, Crypto, Hash, Portable, leaf, node};
+use std::marker::PhantomData;
 
 /// The state of a rollup with 2^`DEPTH` accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct State<const DEPTH: usize> {
+pub struct State<const DEPTH: usize, C = Portable> {
     accounts: Vec<Account>,
     /// The levels from the leaves up to the root.
     levels: Vec<Vec<Hash>>,
+    crypto: PhantomData<C>,
 }
 
-impl<const DEPTH: usize> State<DEPTH> {
+impl<const DEPTH: usize, C: Crypto> State<DEPTH, C> {
     /// How many accounts there are.
     pub const ACCOUNTS: usize = 1 << DEPTH;
 
@@ -21,12 +23,12 @@ impl<const DEPTH: usize> State<DEPTH> {
         }
         let mut accounts = accounts.to_vec();
         accounts.resize(Self::ACCOUNTS, Account::default());
-        let mut levels = vec![accounts.iter().map(leaf::<Portable>).collect::<Vec<_>>()];
+        let mut levels = vec![accounts.iter().map(leaf::<C>).collect::<Vec<_>>()];
         for level in 0..DEPTH {
             let (pairs, _) = levels[level].as_chunks();
-            levels.push(pairs.iter().map(|[left, right]| node::<Portable>(left, right)).collect());
+            levels.push(pairs.iter().map(|[left, right]| node::<C>(left, right)).collect());
         }
-        Some(Self { accounts, levels })
+        Some(Self { accounts, levels, crypto: PhantomData })
     }
 
     /// Its root.
@@ -53,11 +55,11 @@ impl<const DEPTH: usize> State<DEPTH> {
     pub fn set(&mut self, place: u32, account: Account) {
         let place = place as usize;
         self.accounts[place] = account;
-        self.levels[0][place] = leaf::<Portable>(&account);
+        self.levels[0][place] = leaf::<C>(&account);
         for level in 0..DEPTH {
             let left = place >> level & !1;
             let below = &self.levels[level];
-            let above = node::<Portable>(&below[left], &below[left + 1]);
+            let above = node::<C>(&below[left], &below[left + 1]);
             self.levels[level + 1][place >> (level + 1)] = above;
         }
     }

@@ -6,7 +6,7 @@ use crate::{
 };
 use num_bigint::BigUint;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use rollup_core::{Account, Fault, Journal, MODULUS, ORDER, PointFault, Refusal, Transfer};
+use rollup_core::{Account, Crypto, Fault, Journal, MODULUS, ORDER, PointFault, Refusal, Transfer};
 use serde_json::Value;
 
 /// A batch and what is to be said to it.
@@ -24,22 +24,22 @@ pub struct Case {
 
 /// A rollup whose places are all taken, by wallets with some money.
 #[derive(Clone, Debug)]
-pub struct World<const DEPTH: usize> {
+pub struct World<const DEPTH: usize, C: Crypto> {
     /// The rollup.
     pub domain: Domain,
     /// The owner of each place.
     pub wallets: Vec<Wallet>,
     /// The state.
-    pub state: State<DEPTH>,
+    pub state: State<DEPTH, C>,
     /// Where randomness comes from.
     pub rng: StdRng,
 }
 
-impl<const DEPTH: usize> World<DEPTH> {
+impl<const DEPTH: usize, C: Crypto> World<DEPTH, C> {
     /// The same seed gives the same world.
     pub fn new(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let wallets: Vec<Wallet> = (0..State::<DEPTH>::ACCOUNTS).map(|_| Wallet::from_seed(&rng.r#gen())).collect();
+        let wallets: Vec<Wallet> = (0..State::<DEPTH, C>::ACCOUNTS).map(|_| Wallet::from_seed(&rng.r#gen())).collect();
         let account = |wallet: &Wallet, rng: &mut StdRng| Account {
             key: wallet.key(),
             balance: rng.gen_range(1_000..1 << 40),
@@ -53,7 +53,7 @@ impl<const DEPTH: usize> World<DEPTH> {
 
     /// Two different places.
     pub fn places(&mut self) -> (u32, u32) {
-        let places = State::<DEPTH>::ACCOUNTS as u32;
+        let places = State::<DEPTH, C>::ACCOUNTS as u32;
         let from = self.rng.gen_range(0..places);
         (from, (from + self.rng.gen_range(1..places)) % places)
     }
@@ -63,7 +63,7 @@ impl<const DEPTH: usize> World<DEPTH> {
         let (from, to) = self.places();
         let account = self.state.accounts()[from as usize];
         let amount = self.rng.gen_range(1..=account.balance / 2);
-        self.wallets[from as usize].transfer(&self.domain, from, to, amount, account.nonce)
+        self.wallets[from as usize].transfer_with::<C>(&self.domain, from, to, amount, account.nonce)
     }
 
     fn edit(&mut self, place: u32, edit: impl FnOnce(&mut Account)) {
@@ -72,15 +72,15 @@ impl<const DEPTH: usize> World<DEPTH> {
         self.state.set(place, account);
     }
 
-    fn parts<const TRANSFERS: usize>(&mut self, transfers: &[Transfer]) -> Parts<DEPTH, TRANSFERS> {
+    fn parts<const TRANSFERS: usize>(&mut self, transfers: &[Transfer]) -> Parts<DEPTH, TRANSFERS, C> {
         let context = self.domain.context(self.rng.r#gen());
         Parts::new(context, transfers, &mut self.state)
     }
 }
 
 /// A random valid batch of so many transfers.
-pub fn valid<const DEPTH: usize, const TRANSFERS: usize>(seed: u64, transfers: usize) -> Case {
-    let mut world = World::<DEPTH>::new(seed);
+pub fn valid<C: Clone + Crypto, const DEPTH: usize, const TRANSFERS: usize>(seed: u64, transfers: usize) -> Case {
+    let mut world = World::<DEPTH, C>::new(seed);
     let mut after = world.state.clone();
     let mut signed = vec![];
     for _ in 0..transfers {
@@ -89,28 +89,28 @@ pub fn valid<const DEPTH: usize, const TRANSFERS: usize>(seed: u64, transfers: u
         signed.push(transfer);
     }
     let context = world.domain.context(world.rng.r#gen());
-    let parts = Parts::<DEPTH, TRANSFERS>::new(context, &signed, &mut after);
+    let parts = Parts::<DEPTH, TRANSFERS, C>::new(context, &signed, &mut after);
     let expected = Ok(Journal {
         context,
         pre_root: parts.pre_root,
         post_root: after.root(),
-        transfers: rollup_core::sha256::<rollup_core::Portable>(&parts.records()),
+        transfers: rollup_core::sha256::<C>(&parts.records()),
     });
     case("valid", &parts, expected)
 }
 
 /// Invalid batches, one of each kind. The bad transfer is the last one; those before it are valid.
-pub fn invalid<const DEPTH: usize, const TRANSFERS: usize>(seed: u64) -> Vec<Case> {
-    let mut cases = forged::<DEPTH, TRANSFERS>(seed);
-    cases.extend(misplaced::<DEPTH, TRANSFERS>(seed));
-    cases.extend(mispointed::<DEPTH, TRANSFERS>(seed));
-    cases.extend(misshapen::<DEPTH, TRANSFERS>(seed));
+pub fn invalid<C: Clone + Crypto, const DEPTH: usize, const TRANSFERS: usize>(seed: u64) -> Vec<Case> {
+    let mut cases = forged::<C, DEPTH, TRANSFERS>(seed);
+    cases.extend(misplaced::<C, DEPTH, TRANSFERS>(seed));
+    cases.extend(mispointed::<C, DEPTH, TRANSFERS>(seed));
+    cases.extend(misshapen::<C, DEPTH, TRANSFERS>(seed));
     cases
 }
 
-fn case<const DEPTH: usize, const TRANSFERS: usize>(
+fn case<C: Clone + Crypto, const DEPTH: usize, const TRANSFERS: usize>(
     name: &'static str,
-    parts: &Parts<DEPTH, TRANSFERS>,
+    parts: &Parts<DEPTH, TRANSFERS, C>,
     expected: Result<Journal, Refusal>,
 ) -> Case {
     Case { name, input: parts.input(), circuit_input: Some(parts.circuit_input()), expected }
@@ -118,16 +118,16 @@ fn case<const DEPTH: usize, const TRANSFERS: usize>(
 
 /// A batch whose last transfer `last` makes, for a state that it may change, and whose parts `spoil` may change. Others do
 /// not touch its accounts.
-fn refused<const DEPTH: usize, const TRANSFERS: usize>(
+fn refused<C: Clone + Crypto, const DEPTH: usize, const TRANSFERS: usize>(
     name: &'static str,
     seed: u64,
     fault: Fault,
-    last: impl FnOnce(&mut World<DEPTH>) -> Transfer,
+    last: impl FnOnce(&mut World<DEPTH, C>) -> Transfer,
     spoil: impl FnOnce(&mut Touched<DEPTH>),
 ) -> Case {
-    let mut world = World::<DEPTH>::new(seed);
+    let mut world = World::<DEPTH, C>::new(seed);
     let bad = last(&mut world);
-    let places = State::<DEPTH>::ACCOUNTS as u32;
+    let places = State::<DEPTH, C>::ACCOUNTS as u32;
     let others: Vec<u32> = (0..places).filter(|place| ![bad.from % places, bad.to % places].contains(place)).collect();
     let mut ahead = world.clone();
     let mut transfers = vec![];
@@ -149,24 +149,24 @@ fn refused<const DEPTH: usize, const TRANSFERS: usize>(
 fn untouched<const DEPTH: usize>(_: &mut Touched<DEPTH>) {}
 
 /// Transfers that their sender did not sign.
-fn forged<const DEPTH: usize, const TRANSFERS: usize>(seed: u64) -> Vec<Case> {
+fn forged<C: Clone + Crypto, const DEPTH: usize, const TRANSFERS: usize>(seed: u64) -> Vec<Case> {
     let altered = |name, alter: fn(&mut Transfer)| {
-        let last = move |world: &mut World<DEPTH>| {
+        let last = move |world: &mut World<DEPTH, C>| {
             let mut transfer = world.transfer();
             alter(&mut transfer);
             transfer
         };
-        refused::<DEPTH, TRANSFERS>(name, seed, Fault::Signature, last, untouched)
+        refused::<C, DEPTH, TRANSFERS>(name, seed, Fault::Signature, last, untouched)
     };
     let elsewhere = |name, alter: fn(&mut Domain)| {
-        let last = move |world: &mut World<DEPTH>| {
+        let last = move |world: &mut World<DEPTH, C>| {
             let home = world.domain;
             alter(&mut world.domain);
             let transfer = world.transfer();
             world.domain = home;
             transfer
         };
-        refused::<DEPTH, TRANSFERS>(name, seed, Fault::Signature, last, untouched)
+        refused::<C, DEPTH, TRANSFERS>(name, seed, Fault::Signature, last, untouched)
     };
     let mut cases = vec![
         altered("another amount was signed", |transfer| transfer.amount -= 1),
@@ -177,16 +177,22 @@ fn forged<const DEPTH: usize, const TRANSFERS: usize>(seed: u64) -> Vec<Case> {
         elsewhere("signed for another rollup", |domain| domain.rollup[0] ^= 1),
     ];
     if DEPTH > 1 {
-        let last = |world: &mut World<DEPTH>| {
+        let last = |world: &mut World<DEPTH, C>| {
             let mut transfer = world.transfer();
-            let places = State::<DEPTH>::ACCOUNTS as u32;
+            let places = State::<DEPTH, C>::ACCOUNTS as u32;
             transfer.to = (0..places).find(|to| ![transfer.from, transfer.to].contains(to)).unwrap_or_default();
             transfer
         };
-        cases.push(refused::<DEPTH, TRANSFERS>("another receiver was signed", seed, Fault::Signature, last, untouched));
+        cases.push(refused::<C, DEPTH, TRANSFERS>(
+            "another receiver was signed",
+            seed,
+            Fault::Signature,
+            last,
+            untouched,
+        ));
     }
     // The same equation holds for s and for s plus the order.
-    let high = |world: &mut World<DEPTH>| {
+    let high = |world: &mut World<DEPTH, C>| {
         loop {
             let mut transfer = world.transfer();
             let s = BigUint::from_bytes_be(&transfer.s) + BigUint::from_bytes_be(&ORDER);
@@ -196,15 +202,15 @@ fn forged<const DEPTH: usize, const TRANSFERS: usize>(seed: u64) -> Vec<Case> {
             }
         }
     };
-    cases.push(refused::<DEPTH, TRANSFERS>("an s that is not reduced", seed, Fault::Scalar, high, untouched));
+    cases.push(refused::<C, DEPTH, TRANSFERS>("an s that is not reduced", seed, Fault::Scalar, high, untouched));
     cases
 }
 
 /// Transfers that the state does not allow.
-fn misplaced<const DEPTH: usize, const TRANSFERS: usize>(seed: u64) -> Vec<Case> {
-    type Last<const DEPTH: usize> = fn(&mut World<DEPTH>) -> Transfer;
-    let refused = |name, fault, last: Last<DEPTH>, spoil: fn(&mut Touched<DEPTH>)| {
-        refused::<DEPTH, TRANSFERS>(name, seed, fault, last, spoil)
+fn misplaced<C: Clone + Crypto, const DEPTH: usize, const TRANSFERS: usize>(seed: u64) -> Vec<Case> {
+    type Last<C, const DEPTH: usize> = fn(&mut World<DEPTH, C>) -> Transfer;
+    let refused = |name, fault, last: Last<C, DEPTH>, spoil: fn(&mut Touched<DEPTH>)| {
+        refused::<C, DEPTH, TRANSFERS>(name, seed, fault, last, spoil)
     };
     vec![
         refused("a nonce to come", Fault::Nonce, |world| signed(world, |_| (), |t| t.nonce += 1), untouched),
@@ -284,8 +290,8 @@ fn misplaced<const DEPTH: usize, const TRANSFERS: usize>(seed: u64) -> Vec<Case>
 }
 
 /// A transfer of an account that `account` changes, signed after `alter` changed it.
-fn signed<const DEPTH: usize>(
-    world: &mut World<DEPTH>,
+fn signed<C: Clone + Crypto, const DEPTH: usize>(
+    world: &mut World<DEPTH, C>,
     account: impl FnOnce(&mut Account),
     alter: impl FnOnce(&mut Transfer),
 ) -> Transfer {
@@ -295,13 +301,13 @@ fn signed<const DEPTH: usize>(
     let mut transfer = Transfer { from, to, amount: 7, nonce: account.nonce, r: [0; 32], s: [0; 32] };
     alter(&mut transfer);
     let Transfer { from: place, to, amount, nonce, .. } = transfer;
-    world.wallets[from as usize].transfer(&world.domain, place, to, amount, nonce)
+    world.wallets[from as usize].transfer_with::<C>(&world.domain, place, to, amount, nonce)
 }
 
 /// Keys that are none, or another's.
-fn mispointed<const DEPTH: usize, const TRANSFERS: usize>(seed: u64) -> Vec<Case> {
+fn mispointed<C: Clone + Crypto, const DEPTH: usize, const TRANSFERS: usize>(seed: u64) -> Vec<Case> {
     let neutral = std::array::from_fn(|i| u8::from(i == 63));
-    let mut range = refused::<DEPTH, TRANSFERS>(
+    let mut range = refused::<C, DEPTH, TRANSFERS>(
         "a coordinate that is not reduced",
         seed,
         Fault::Point(PointFault::Range),
@@ -316,25 +322,25 @@ fn mispointed<const DEPTH: usize, const TRANSFERS: usize>(seed: u64) -> Vec<Case
     range.circuit_input = None;
     let thief = Wallet::from_seed(&[0xee; 32]);
     let stolen = thief.clone();
-    let mut foreign = refused::<DEPTH, TRANSFERS>(
+    let mut foreign = refused::<C, DEPTH, TRANSFERS>(
         "signed with another's key",
         seed,
         Fault::Key,
         |world| {
             let Transfer { from, to, amount, nonce, .. } = world.transfer();
             let posing = stolen.posing_as(world.wallets[from as usize].key());
-            posing.transfer(&world.domain, from, to, amount, nonce)
+            posing.transfer_with::<C>(&world.domain, from, to, amount, nonce)
         },
         |touched| touched.eighth = eighth(&thief),
     );
     // The circuit takes the key from its eighth, and the challenge is then of that key.
-    foreign.circuit_input = refused::<DEPTH, TRANSFERS>(
+    foreign.circuit_input = refused::<C, DEPTH, TRANSFERS>(
         "signed with another's key",
         seed,
         Fault::Key,
         |world| {
             let Transfer { from, to, amount, nonce, .. } = world.transfer();
-            thief.transfer(&world.domain, from, to, amount, nonce)
+            thief.transfer_with::<C>(&world.domain, from, to, amount, nonce)
         },
         |touched| touched.eighth = eighth(&thief),
     )
@@ -342,14 +348,14 @@ fn mispointed<const DEPTH: usize, const TRANSFERS: usize>(seed: u64) -> Vec<Case
     vec![
         range,
         foreign,
-        refused::<DEPTH, TRANSFERS>(
+        refused::<C, DEPTH, TRANSFERS>(
             "a point that is not on the curve",
             seed,
             Fault::Point(PointFault::Curve),
             |world| world.transfer(),
             |touched| touched.eighth[63] ^= 1,
         ),
-        refused::<DEPTH, TRANSFERS>(
+        refused::<C, DEPTH, TRANSFERS>(
             "the neutral key",
             seed,
             Fault::Point(PointFault::Order),
@@ -357,7 +363,7 @@ fn mispointed<const DEPTH: usize, const TRANSFERS: usize>(seed: u64) -> Vec<Case
                 let (from, to) = world.places();
                 let nobody = Wallet::nobodys();
                 world.edit(from, |account| account.key = nobody.key());
-                nobody.transfer(&world.domain, from, to, 7, world.state.accounts()[from as usize].nonce)
+                nobody.transfer_with::<C>(&world.domain, from, to, 7, world.state.accounts()[from as usize].nonce)
             },
             |touched| touched.eighth = neutral,
         ),
@@ -369,12 +375,12 @@ fn eighth(wallet: &Wallet) -> [u8; 64] {
 }
 
 /// Batches of a wrong form.
-fn misshapen<const DEPTH: usize, const TRANSFERS: usize>(seed: u64) -> Vec<Case> {
-    let mut world = World::<DEPTH>::new(seed);
+fn misshapen<C: Clone + Crypto, const DEPTH: usize, const TRANSFERS: usize>(seed: u64) -> Vec<Case> {
+    let mut world = World::<DEPTH, C>::new(seed);
     let empty = world.parts::<TRANSFERS>(&[]);
     let mut cases = vec![case("no transfer", &empty, Err(Refusal::Empty))];
 
-    let full = valid::<DEPTH, TRANSFERS>(seed, TRANSFERS);
+    let full = valid::<C, DEPTH, TRANSFERS>(seed, TRANSFERS);
     let length = full.input.len();
     for (name, actual) in [("an input that is too short", length - 1), ("an input that is too long", length + 1)] {
         let mut input = full.input.clone();

@@ -2,7 +2,7 @@
 
 use crate::Domain;
 use num_bigint::BigUint;
-use rollup_core::{Encoded, ORDER, Portable, Transfer, challenge};
+use rollup_core::{Crypto, Encoded, ORDER, Portable, Transfer, challenge};
 use sha2::{Digest, Sha256};
 
 /// A secret key. Its arithmetic takes a time that depends on the secret: an example's wallet, not one for real money.
@@ -39,12 +39,24 @@ impl Wallet {
 
     /// A signed transfer, for a rollup. Checks nothing: the sequencer will.
     pub fn transfer(&self, domain: &Domain, from: u32, to: u32, amount: u64, nonce: u32) -> Transfer {
+        self.transfer_with::<Portable>(domain, from, to, amount, nonce)
+    }
+
+    /// A signed transfer, the challenge of which another implementation computes.
+    pub(crate) fn transfer_with<C: Crypto>(
+        &self,
+        domain: &Domain,
+        from: u32,
+        to: u32,
+        amount: u64,
+        nonce: u32,
+    ) -> Transfer {
         let mut transfer = Transfer { from, to, amount, nonce, r: [0; 32], s: [0; 32] };
         // From the secret and the message, so that two messages never share it and no randomness can be bad.
         let message = &transfer.encode()[..Transfer::SIGNED];
         let k = scalar(b"nonce", &[&bytes(&self.secret), &domain.context(0).encode(), message]);
         transfer.r = encode(&Portable::base_times(&bytes(&k)));
-        let c = challenge::<Portable>(&domain.context(0), &self.key, &transfer);
+        let c = challenge::<C>(&domain.context(0), &self.key, &transfer);
         transfer.s = bytes(&((k + BigUint::from(c) * &self.secret) % BigUint::from_bytes_be(&ORDER)));
         transfer
     }

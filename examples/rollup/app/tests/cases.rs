@@ -6,10 +6,10 @@ use zkpool_rollup::testing::{invalid, valid};
 fn check<const DEPTH: usize, const TRANSFERS: usize>() {
     for seed in 0..4 {
         for transfers in 1..=TRANSFERS {
-            let case = valid::<DEPTH, TRANSFERS>(seed, transfers);
+            let case = valid::<Portable, DEPTH, TRANSFERS>(seed, transfers);
             assert_eq!(apply::<Portable, DEPTH, TRANSFERS>(&case.input), case.expected);
         }
-        for case in invalid::<DEPTH, TRANSFERS>(seed) {
+        for case in invalid::<Portable, DEPTH, TRANSFERS>(seed) {
             assert_eq!(apply::<Portable, DEPTH, TRANSFERS>(&case.input), case.expected, "{}", case.name);
         }
     }

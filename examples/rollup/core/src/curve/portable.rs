@@ -18,7 +18,7 @@ const EIGHTH: [u8; 32] =
     words([0x054a_f894, 0x90a1_6d84, 0x9028_c79f, 0xf62a_25aa, 0x35d7_1001, 0x31fc_d049, 0x1a84_44e0, 0xb1fd_0213]);
 
 /// Curve and hash in ordinary instructions.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Portable;
 
 /// x/z and y/z.
