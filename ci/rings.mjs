@@ -24,6 +24,9 @@ const rings = {
   "digit-core": 1,
   "zkpool-digits": 4,
   "zkpool-demo-zkml": 5,
+  "rollup-core": 1,
+  "zkpool-rollup": 4,
+  "zkpool-rollup-circuit": 4,
 };
 // Crates of ring 1 are pure: nothing that does I/O, keeps time or runs tasks. Names of direct dependencies.
 const impure = ["tokio", "reqwest", "sqlx", "axum", "object_store", "futures", "async-trait", "rand", "tracing", "alloy"];

@@ -42,11 +42,12 @@ flags=(
 )
 encoded=$(IFS=$us; echo "${flags[*]}")
 
+# RISC0_FEATURE_bigint2 says that the zkVM has big integers, which its crate for them asks for.
 (
   cd "$directory"
-  env -u RUSTFLAGS -u RUSTC_WRAPPER RUSTC=$rustc RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT="$library" \
-    CARGO_ENCODED_RUSTFLAGS="$encoded" CARGO_TARGET_DIR="$built" \
-    cargo build --locked --release --target $target -Z build-std=std,panic_abort \
+  env -u RUSTFLAGS -u RUSTC_WRAPPER RUSTC=$rustc RUSTC_BOOTSTRAP=1 RISC0_FEATURE_bigint2= \
+    __CARGO_TESTS_ONLY_SRC_ROOT="$library" CARGO_ENCODED_RUSTFLAGS="$encoded" \
+    CARGO_TARGET_DIR="$built" cargo build --locked --release --target $target -Z build-std=std,panic_abort \
       -Z build-std-features=compiler-builtins-mem
 )
 CARGO_TARGET_DIR="$built" cargo build --locked --quiet --manifest-path "$here/pack/Cargo.toml"

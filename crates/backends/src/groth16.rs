@@ -122,6 +122,24 @@ impl Groth16Backend {
     }
 }
 
+/// The values of all wires of a circuit that has so many, from its generator and signals. They may well not satisfy it:
+/// that only a proof tells, or [`crate::setup::Circuit::violated_by`].
+///
+/// # Errors
+///
+/// [`BackendError`], if the generator or the signals are at fault, or the control stops the call.
+#[cfg(feature = "setup")]
+pub fn witness(
+    generator: &std::path::Path,
+    signals: &serde_json::Map<String, serde_json::Value>,
+    wires: usize,
+    limits: &Limits,
+    control: &Control,
+) -> Result<Vec<ark_bn254::Fr>, BackendError> {
+    let wasm = program::read(generator, "witness generator", limits.generator)?;
+    Ok(Generator::load(&wasm)?.witness(signals, wires, limits, control)?.elements())
+}
+
 impl Backend for Groth16Backend {
     fn kinds(&self) -> Vec<ProofKind> {
         vec![ProofKind::Groth16Bn254]

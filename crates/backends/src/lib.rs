@@ -16,6 +16,8 @@ pub mod groth16;
 mod program;
 #[cfg(feature = "risc0")]
 pub mod risc0;
+#[cfg(feature = "setup")]
+pub mod setup;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod work;

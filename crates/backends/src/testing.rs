@@ -9,7 +9,7 @@ mod generator;
 mod zkey;
 
 pub use generator::{Quirk, generator_wasm};
-pub use zkey::{Circuit, chain, chain_witness, product, product_witness, wtns, zkey};
+pub use zkey::{chain, chain_witness, product, product_witness, wtns, zkey};
 
 use crate::ProgramFiles;
 use std::{
