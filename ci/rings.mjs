@@ -27,6 +27,8 @@ const rings = {
   "rollup-core": 1,
   "zkpool-rollup": 4,
   "zkpool-rollup-circuit": 4,
+  "zkpool-rollup-node": 5,
+  "zkpool-demo-rollup": 6,
 };
 // Crates of ring 1 are pure: nothing that does I/O, keeps time or runs tasks. Names of direct dependencies.
 const impure = ["tokio", "reqwest", "sqlx", "axum", "object_store", "futures", "async-trait", "rand", "tracing", "alloy"];

@@ -158,7 +158,7 @@ impl Chain for NoChain {
         self.none().await
     }
     async fn simulate_target(&self, _: Address, _: zkpool_protocol::Bytes, _: u32) -> Result<Simulated, ChainError> {
-        self.none().await
+        self.head().await.map(|_| Simulated::Ok(zkpool_protocol::Bytes::new()))
     }
     fn address_of(&self, _: KeyRole) -> Option<Address> {
         None
@@ -171,7 +171,7 @@ impl Chain for NoChain {
         self.none().await
     }
     async fn transaction(&self, _: &str) -> Result<Option<TxRecord>, ChainError> {
-        self.none().await
+        self.head().await.map(|_| None)
     }
     async fn drive(&self) -> Result<Vec<TxRecord>, ChainError> {
         self.head().await?;

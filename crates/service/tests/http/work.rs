@@ -37,16 +37,19 @@ pub(crate) struct Work {
     pub(crate) proof: Bytes,
 }
 
-/// A key whose secrets are known, and with them a proof: verifying is what is tested here, not proving.
-fn key_and_proof() -> (VerifyingKey, ProofBytes) {
-    let [alpha, beta, gamma, delta, a, b, k0, k1, input] = [3u64, 5, 7, 11, 13, 17, 19, 23, 42].map(Fr::from);
+/// A key whose secrets are known, and with them a proof of whatever: verifying is what is tested here, not proving.
+pub(crate) fn key_and_proof(inputs: &[Fr]) -> (VerifyingKey, ProofBytes) {
+    let [alpha, beta, gamma, delta, a, b, first] = [3u64, 5, 7, 11, 13, 17, 19].map(Fr::from);
     let g1 = |scalar: Fr| (G1Affine::generator() * scalar).into_affine();
     let g2 = |scalar: Fr| (G2Affine::generator() * scalar).into_affine();
-    let key = VerifyingKey::new(g1(alpha), g2(beta), g2(gamma), g2(delta), vec![g1(k0), g1(k1)]).unwrap();
+    let weights: Vec<Fr> = (0..inputs.len() as u64).map(|n| Fr::from(23 + n)).collect();
+    let points = std::iter::once(first).chain(weights.iter().copied()).map(g1).collect();
+    let key = VerifyingKey::new(g1(alpha), g2(beta), g2(gamma), g2(delta), points).unwrap();
     // e(A, B) = e(alpha, beta) e(IC, gamma) e(C, delta)
-    let c = (a * b - alpha * beta - (k0 + k1 * input) * gamma) * delta.inverse().unwrap();
+    let sum: Fr = first + weights.iter().zip(inputs).map(|(weight, input)| *weight * input).sum::<Fr>();
+    let c = (a * b - alpha * beta - sum * gamma) * delta.inverse().unwrap();
     let proof = Proof::new(g1(a), g2(b), g1(c)).unwrap();
-    (key, ProofBytes { proof, inputs: PublicInputs::new(vec![input]) })
+    (key, ProofBytes { proof, inputs: PublicInputs::new(inputs.to_vec()) })
 }
 
 impl Service {
@@ -61,7 +64,7 @@ impl Service {
         let (input, stray) = (self.blob(b"input").await, self.blob(b"stray").await);
         let manifest = ProgramManifest::Groth16Bn254 { zkey, witness_generator: None };
         let measured = Measured { units: WorkUnits(1000), memory: 1 << 20 };
-        let (verifying_key, proof) = key_and_proof();
+        let (verifying_key, proof) = key_and_proof(&[Fr::from(42u64)]);
         let program = ProgramRecord {
             manifest: manifest.clone(),
             verifying_key: verifying_key.to_bytes(),

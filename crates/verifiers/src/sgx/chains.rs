@@ -2,17 +2,15 @@
 
 /// The chains on which simulated enclaves are let through: development chains and public test nets. A list of what is
 /// allowed, not of what is forbidden: a chain that nobody has thought of is a chain with value. It is the contract's list,
-/// too (`SgxVerifier.sol`).
-pub const SIMULATION_CHAINS: [u64; 9] = [
+/// too (`SgxInstances.sol`).
+pub const SIMULATION_CHAINS: [u64; 7] = [
     1337,       // a local node
     31_337,     // anvil, hardhat
-    17_000,     // Holesky
-    560_048,    // Hoodi
     11_155_111, // Sepolia
+    560_048,    // Hoodi
     84_532,     // Base Sepolia
-    421_614,    // Arbitrum Sepolia
     11_155_420, // OP Sepolia
-    167_009,    // Taiko Hekla
+    421_614,    // Arbitrum Sepolia
 ];
 
 /// Whether simulated enclaves are let through on a chain.
