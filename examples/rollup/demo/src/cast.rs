@@ -107,15 +107,25 @@ impl Cast {
         self.members.iter().map(|member| committee::attest(scenery, committee, member, &self.operator)).collect()
     }
 
-    /// Gives a prover a simulated enclave, has it registered, and starts the prover.
-    pub async fn start_enclave(&self, scenery: &Scenery, prover: &Actor) -> Result<Process> {
+    /// Gives a prover a simulated enclave and has it registered.
+    pub async fn register_enclave(&self, scenery: &Scenery, prover: &Actor) -> Result<Enclave> {
         let enclave = Enclave::of(scenery, prover)?;
         let registered = enclave.register(scenery, &self.ground, &self.registrar).await?;
         let instance = registered["instance"].as_str().unwrap_or("?");
         let text = format!("has checked the quote of instance {instance} (SIMULATED: it proves nothing) and registered it");
         scenery.timeline.say("registrar", text);
+        Ok(enclave)
+    }
+
+    /// Starts the prover that has an enclave.
+    pub fn start_enclave(&self, scenery: &Scenery, prover: &Actor, enclave: &Enclave) -> Result<Process> {
         let option = enclave.option(&self.ground)?;
         start_prover(scenery, prover, &self.operator, &["--kinds", "sgx", "--enclave", &option])
+    }
+
+    /// Starts the prover that makes the circuit's proof.
+    pub fn start_circuit(&self, scenery: &Scenery, prover: &Actor) -> Result<Process> {
+        start_prover(scenery, prover, &self.operator, &["--kinds", "groth16-bn254"])
     }
 
     /// Whom to count the money of: everybody who has any.

@@ -53,13 +53,14 @@ async fn play(scenery: &Scenery, args: &Args) -> Result<Option<Summary>> {
     let (snark, enclave) = (Actor::new("circuit prover"), Actor::new("enclave prover"));
     let zkvm: Vec<Actor> = (1..=args.zkvm_provers).map(|n| Actor::new(&format!("zkvm prover {n}"))).collect();
     let mut others = cast.attest(scenery)?;
-    others.push(start_prover(scenery, &snark, &cast.operator, &["--kinds", "groth16-bn254"])?);
+    others.push(cast.start_circuit(scenery, &snark)?);
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(zkvm.len())).to_string();
     for prover in &zkvm {
         let options = ["--kinds", "risc0-composite", "--memory", "2GiB", "--threads", &threads];
         others.push(start_prover(scenery, prover, &cast.operator, &options)?);
     }
-    others.push(cast.start_enclave(scenery, &enclave).await?);
+    let held = cast.register_enclave(scenery, &enclave).await?;
+    others.push(cast.start_enclave(scenery, &enclave, &held)?);
     let present = 2 + u32::from(args.zkvm_provers);
     cast.operator.ready(scenery, &mut cast.service, present).await?;
     let text = format!("serves at {}, {present} provers there, slots open", cast.operator.url);
