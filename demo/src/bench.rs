@@ -197,7 +197,14 @@ impl<'a> Bench<'a> {
         for n in 0..count {
             let device = format!("instant-{n}");
             let kinds = vec![KindSpeed { kind: ProofKind::Groth16Bn254, units_per_second: 1e9 }];
-            let join = JoinRequest { device: device.clone(), cpus: 1, memory: 8 << 30, kinds, concurrency: 1, enclaves: vec![] };
+            let join = JoinRequest {
+                device: device.clone(),
+                cpus: 1,
+                memory: 8 << 30,
+                kinds,
+                concurrency: 1,
+                enclaves: vec![],
+            };
             client.join(&join).await.attempt("joining as a prover")?;
             let (client, proof) = (client.clone(), proof.clone());
             running.push(tokio::spawn(async move {

@@ -28,16 +28,16 @@ pub use client::{Client, ClientError, Identity, Options as ClientOptions, TaskEv
 pub use error::ApiError;
 pub use info::{Info, Limits, TokenInfo, VerifierInfo};
 pub use job::{
-    ClaimReply, ClaimRequest, ClaimedJob, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest, JoinReply,
-    JoinRequest, KindSpeed, Lease, LeaveRequest, ResultReply, ResultRequest,
+    AttestTerms, ClaimReply, ClaimRequest, ClaimedJob, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest,
+    JoinReply, JoinRequest, KindSpeed, Lease, LeaveRequest, ResultReply, ResultRequest,
 };
 pub use program::ProgramView;
 pub use quote::{
     GuestRunView, Price, PublishedReply, PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus, RequestId,
 };
 pub use task::{
-    EventKind, ExecutionView, FailedAttempt, FailureKind, JobCount, JobView, LegView, SealView, TaskEvent, TaskRole, TaskView,
-    Timings, TxState, TxView,
+    EventKind, ExecutionView, FailedAttempt, FailureKind, JobCount, JobView, LegView, SealView, TaskEvent, TaskRole,
+    TaskView, Timings, TxState, TxView,
 };
 
 /// The longest that `POST /v1/jobs/claim` waits for a job, in seconds.

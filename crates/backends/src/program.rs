@@ -59,6 +59,8 @@ impl Input {
                 stdin: file(guest.stdin)?,
                 assumptions: guest.assumptions.into_iter().map(file).collect::<Result<_, _>>()?,
             }),
+            // For an enclave, or for others to prove leg by leg.
+            WitnessSource::Enclave(_) | WitnessSource::Legs(_) => Err(BackendError::OtherSystem),
         }
     }
 }

@@ -5,9 +5,11 @@
 //! it does not outlive whoever started it.
 
 mod answer;
+mod backend;
 mod enclave;
 mod error;
 mod process;
 
+pub use backend::SgxBackend;
 pub use enclave::{Enclave, Instance, Patience, Proven};
 pub use error::EnclaveError;

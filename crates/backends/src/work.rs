@@ -124,6 +124,6 @@ impl Step {
 pub struct Outcome {
     /// The result: for `single` and `attest` the proof as the contract takes it, for a zkVM step its receipt.
     pub result: Vec<u8>,
-    /// What a `single` proof proves.
+    /// What a `single` proof proves. What an enclave came to, its word says.
     pub statement: Option<B256>,
 }

@@ -25,14 +25,8 @@ pub enum ProofKind {
 
 impl ProofKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
-        Self::Groth16Bn254,
-        Self::Risc0Composite,
-        Self::Risc0Succinct,
-        Self::Risc0Groth16,
-        Self::Sgx,
-        Self::Bundle,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Groth16Bn254, Self::Risc0Composite, Self::Risc0Succinct, Self::Risc0Groth16, Self::Sgx, Self::Bundle];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {

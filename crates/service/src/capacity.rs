@@ -110,7 +110,7 @@ impl Capacity {
 async fn promised(ctx: &Context) -> OpResult<Vec<(ProofKind, WorkUnits)>> {
     let mut all = Vec::new();
     let states = [TaskState::Quoted, TaskState::Announcing, TaskState::Published, TaskState::Proving];
-    for task in ctx.store.tasks_in(&states).await? {
+    for task in ctx.store.work_in(&states).await? {
         let priced = task.price.map(|price| price.units).filter(|units| units.0 > 0);
         let units = match task.state {
             TaskState::Proving if task.planned => continue,

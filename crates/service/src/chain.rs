@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use zkpool_chain::{
-    BundlePolicy, BundleView, ChainError, CommitteeView, Cursor, Follower, Head, Key, LegReceiverView, LiveTask, Polled,
-    PoolView, Rpc, Sender, SenderOptions, SignerView, Simulated, Slot, TxJournal, TxRecord, TxRequest,
+    BundlePolicy, BundleView, ChainError, CommitteeView, Cursor, Follower, Head, Key, LegReceiverView, LiveTask,
+    Polled, PoolView, Rpc, Sender, SenderOptions, SignerView, Simulated, Slot, TxJournal, TxRecord, TxRequest,
 };
 use zkpool_protocol::{Address, B256, Bytes, Domain, ErrorCode, Quote, U256};
 

@@ -91,9 +91,7 @@ fn read(bytes: &[u8]) -> OpResult<EnvelopeHead> {
         (None, None, None, None, Some(legs)) if legs.envelopes.len() > MAX_LEGS => {
             return Err(OpError::new(ErrorCode::TooLarge, format!("a bundle has at most {MAX_LEGS} legs")));
         }
-        (None, None, None, None, Some(legs)) => {
-            (Form::Legs { shared_provers: legs.shared_provers }, legs.envelopes)
-        }
+        (None, None, None, None, Some(legs)) => (Form::Legs { shared_provers: legs.shared_provers }, legs.envelopes),
         _ => return Err(bad(String::new())),
     };
     Ok(EnvelopeHead { program: wire.program, attached, form })
@@ -109,7 +107,7 @@ mod tests {
         let head = read(format!(r#"{{"program":"{id}","inputs":{{"secret":["1",2]}}}}"#).as_bytes()).unwrap();
         assert_eq!(head, EnvelopeHead { program: id, attached: vec![], form: Form::Circuit });
         let head = read(format!(r#"{{"witness":"{id}","program":"{id}"}}"#).as_bytes()).unwrap();
-        assert_eq!(head, EnvelopeHead { program: id, attached: vec![id], is_guest: false });
+        assert_eq!(head, EnvelopeHead { program: id, attached: vec![id], form: Form::Circuit });
         let other = BlobId::of(b"o");
         let guest = format!(r#"{{"program":"{id}","guest":{{"stdin":"{other}","assumptions":["{id}"]}}}}"#);
         let head = read(guest.as_bytes()).unwrap();

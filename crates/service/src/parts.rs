@@ -92,9 +92,8 @@ pub(crate) async fn legs(ctx: &Context, ask: &Ask) -> OpResult<(Vec<Wanted>, boo
     }
     let not_allowed = |message: String| OpError::new(ErrorCode::VerifierNotAllowed, message);
     let policy = ctx.bundle(ask.verifier).await?;
-    let policy = policy.ok_or_else(|| {
-        not_allowed(format!("verifier {} takes no bundles: name a MultiProofVerifier", ask.verifier))
-    })?;
+    let policy = policy
+        .ok_or_else(|| not_allowed(format!("verifier {} takes no bundles: name a MultiProofVerifier", ask.verifier)))?;
     if policy.legs.len() != legs.len() {
         let message =
             format!("the bundle has {} legs, and verifier {} {}", legs.len(), ask.verifier, policy.legs.len());

@@ -21,7 +21,7 @@ pub use sqlite::{Owner, SqliteStore};
 pub use store::Store;
 pub use types::{
     AnnouncedRescue, Ask, AttestationRecord, Completion, End, InputRecord, JobCensus, JobRecord, LeaseEnd,
-    LeaseOutcome, LeaseRecord, LegOf, LegRef, LogEntry, Measured, Meta, Millis, NewLeg, NewResult, NewTask, NewWatch, Noted, OnChain, Plan,
-    Price, ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal, RequestId, Role, Standing,
-    TaskKey, TaskRecord, WorkItem, Workload,
+    LeaseOutcome, LeaseRecord, LegOf, LegRef, LogEntry, Measured, Meta, Millis, NewLeg, NewResult, NewTask, NewWatch,
+    Noted, OnChain, Plan, Price, ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal, RequestId,
+    Role, Standing, TaskKey, TaskRecord, WorkItem, Workload,
 };

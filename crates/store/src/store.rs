@@ -5,8 +5,8 @@
 
 use crate::{
     Advance, Advanced, AttestationRecord, Completion, InputRecord, JobCensus, JobRecord, LeaseOutcome, LeaseRecord,
-    LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewWatch, Plan, Price, ProgramRecord, ProverDescription, ProverId,
-    ProverRecord, Refusal, Renewal, RequestId, StoreResult, TaskKey, TaskRecord, Workload,
+    LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewWatch, Plan, Price, ProgramRecord, ProverDescription,
+    ProverId, ProverRecord, Refusal, Renewal, RequestId, StoreResult, TaskKey, TaskRecord, Workload,
 };
 use async_trait::async_trait;
 use std::{fmt::Debug, ops::Range};
@@ -55,8 +55,10 @@ pub trait Store: TxJournal + Debug {
     async fn task(&self, id: TaskId) -> StoreResult<Option<TaskRecord>>;
     /// A task by its key.
     async fn task_by_key(&self, key: TaskKey) -> StoreResult<Option<TaskRecord>>;
-    /// All tasks in these states, oldest first.
+    /// All tasks in these states that the chain knows, or may come to know; oldest first. Legs are none of them.
     async fn tasks_in(&self, states: &[TaskState]) -> StoreResult<Vec<TaskRecord>>;
+    /// All in these states that there is work on: tasks and legs, oldest first.
+    async fn work_in(&self, states: &[TaskState]) -> StoreResult<Vec<TaskRecord>>;
     /// Quotes of a payer that can still be published.
     async fn live_quotes_of(&self, payer: Address) -> StoreResult<Vec<TaskRecord>>;
     /// A task's life so far.

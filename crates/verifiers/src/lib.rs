@@ -111,11 +111,9 @@ impl VerifyError {
         match self {
             Self::Receipt(error) => error.code(),
             Self::Attestation(error) => error.code(),
-            Self::Malformed(_)
-            | Self::Rejected
-            | Self::NoOutput
-            | Self::Payee { .. }
-            | Self::Unregistered { .. } => ErrorCode::ProofInvalid,
+            Self::Malformed(_) | Self::Rejected | Self::NoOutput | Self::Payee { .. } | Self::Unregistered { .. } => {
+                ErrorCode::ProofInvalid
+            }
             Self::InputCount { .. } | Self::Statement { .. } => ErrorCode::WrongPublicInputs,
         }
     }

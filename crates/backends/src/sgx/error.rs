@@ -1,7 +1,7 @@
 //! Why an enclave did not do what it was asked.
 
 use crate::Fault;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use std::{io, time::Duration};
 use zkpool_protocol::ErrorCode;
 use zkpool_verifiers::sgx::ProofError;
@@ -13,6 +13,12 @@ pub enum EnclaveError {
     /// No command was given.
     #[error("no command was given to start the enclave with")]
     NoCommand,
+    /// There is no enclave of the program here.
+    #[error("there is no enclave of program {program} here: name one (zkpool prover run --enclave {program}=COMMAND)")]
+    NoEnclave {
+        /// The program.
+        program: B256,
+    },
     /// The command cannot be started.
     #[error("cannot start the enclave with `{program}`")]
     Start {
@@ -94,6 +100,7 @@ impl EnclaveError {
         match self {
             Self::Program(_) => ErrorCode::GuestFailed,
             Self::TooLarge { .. } => ErrorCode::TooLarge,
+            Self::NoEnclave { .. } => ErrorCode::BadRequest,
             Self::Silent { .. } => ErrorCode::TimedOut,
             _ => ErrorCode::Internal,
         }

@@ -1,6 +1,9 @@
 //! Running programs: what they make public, how they are cut, and those that misbehave.
 
-use crate::guests::{Place, backend, hash_input, hashed};
+use crate::{
+    guests::{Place, backend, hash_input, hashed},
+    made::{assumption, composed},
+};
 use std::{fs, sync::Mutex};
 use zkpool_backends::{
     Backend, BackendError, Control, Fault, Input, PreflightOptions, ProgramFiles, preflight_worker,
@@ -20,7 +23,7 @@ fn options(segment_limits: &[u32], cycles: u64) -> PreflightOptions {
 #[test]
 fn preflight_says_what_is_made_public_and_how_it_is_cut() {
     let place = Place::of("hash");
-    let (files, input) = place.envelope(&hash_input(40));
+    let (files, input) = place.envelope(&hash_input(40), &[]);
     let reply = preflight_worker(PreflightRequest {
         program: place.program.manifest.clone(),
         input: Some(input),
@@ -154,13 +157,23 @@ fn a_receipt_that_the_input_does_not_name_cannot_be_built_on() {
     assert_eq!((error.code(), error.fault()), (ErrorCode::BadInput, Fault::Task), "{error}");
 }
 
+#[test]
+fn a_receipt_that_the_input_names_is_built_on() {
+    let place = Place::of("compose");
+    let (stdin, public) = composed();
+    let input = place.input(&stdin, &[place.put("receipt", &assumption())]);
+    let found = backend().preflight(&place.program, &input, &options(&[18], 1 << 30), &Control::new()).unwrap();
+    assert_eq!(found.run.unwrap().journal.as_ref(), public);
+    assert_eq!(found.statement, zkvm::statement(place.image, &public));
+}
+
 /// Runs the execution worker in this process, taking every file away but for the last `left`.
 fn executed(place: &Place, bounds: PreflightBounds) -> Vec<(ExecuteReply, Option<Vec<u8>>)> {
     ran(place, &hash_input(60), bounds)
 }
 
 fn ran(place: &Place, stdin: &[u8], bounds: PreflightBounds) -> Vec<(ExecuteReply, Option<Vec<u8>>)> {
-    let (files, input) = place.envelope(stdin);
+    let (files, input) = place.envelope(stdin, &[]);
     let directory = place.path("segments");
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir(&directory).unwrap();

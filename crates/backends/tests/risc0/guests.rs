@@ -40,13 +40,16 @@ impl Place {
     }
 
     /// The program with a task's envelope, and the envelope's name.
-    pub(crate) fn envelope(&self, stdin: &[u8]) -> (BTreeMap<BlobId, PathBuf>, BlobId) {
+    pub(crate) fn envelope(&self, stdin: &[u8], assumptions: &[&[u8]]) -> (BTreeMap<BlobId, PathBuf>, BlobId) {
         let stdin_id = BlobId::of(stdin);
-        let guest = GuestInput { stdin: stdin_id, assumptions: vec![] };
+        let guest = GuestInput { stdin: stdin_id, assumptions: assumptions.iter().map(|a| BlobId::of(a)).collect() };
         let envelope =
             TaskInput { program: self.program.manifest.id(), source: WitnessSource::Guest(guest) }.to_bytes();
         let mut files = self.program.files.clone();
         files.insert(stdin_id, self.put("stdin", stdin));
+        for (n, assumption) in assumptions.iter().enumerate() {
+            files.insert(BlobId::of(assumption), self.put(&format!("assumption {n}"), assumption));
+        }
         files.insert(BlobId::of(&envelope), self.put("envelope", &envelope));
         (files, BlobId::of(&envelope))
     }

@@ -4,11 +4,17 @@ use crate::guests::{Place, backend, hash_input, hashed};
 use std::{fs, path::PathBuf, sync::Mutex};
 use zkpool_backends::{Backend, BackendError, Control, Step, Work, risc0::execute_worker};
 use zkpool_protocol::{ExecuteReply, ExecuteRequest, PreflightBounds};
+use zkpool_verifiers::risc0::succinct;
 
 /// The segments of a run of the `hash` guest, each with what its proof must show. Others in every run: each draws random
 /// numbers to hide its memory.
 pub(crate) fn segments(place: &Place, iterations: u32, limit: u32) -> Vec<Step> {
-    let (files, input) = place.envelope(&hash_input(iterations));
+    cut(place, &hash_input(iterations), &[], &hashed(iterations), limit)
+}
+
+/// The segments of a run of a guest that makes this public.
+fn cut(place: &Place, stdin: &[u8], assumptions: &[&[u8]], public: &[u8], limit: u32) -> Vec<Step> {
+    let (files, input) = place.envelope(stdin, assumptions);
     let directory = place.path("segments");
     fs::create_dir(&directory).unwrap();
     let request = ExecuteRequest {
@@ -26,7 +32,7 @@ pub(crate) fn segments(place: &Place, iterations: u32, limit: u32) -> Vec<Step> 
             ExecuteReply::Segment { path, claim, .. } => {
                 steps.lock().unwrap().push(Step::Prove { segment: path.clone(), claim: *claim });
             }
-            ExecuteReply::Finished { journal, .. } => assert_eq!(journal.as_ref(), hashed(iterations)),
+            ExecuteReply::Finished { journal, .. } => assert_eq!(journal.as_ref(), public),
             ExecuteReply::Refused { message, .. } => panic!("{message}"),
         }
         Ok(())
@@ -45,7 +51,19 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../verifiers/tests/risc0/data").join(name)
 }
 
-/// Makes those that are not there: six minutes of CPU time for all of them.
+/// A receipt that another program builds on: what the `hash` guest made public in five rounds.
+pub(crate) fn assumption() -> Vec<u8> {
+    succinct(&fs::read(fixture("join")).unwrap(), &hashed(5)).unwrap()
+}
+
+/// What the `compose` guest reads to build on it, and what it then makes public.
+pub(crate) fn composed() -> (Vec<u8>, Vec<u8>) {
+    use sha2::Digest;
+    let (image, journal) = (Place::of("hash").image, hashed(5));
+    ([&image.0[..], &journal].concat(), sha2::Sha256::digest(&journal).to_vec())
+}
+
+/// Makes those that are not there: nine minutes of CPU time for all of them.
 #[test]
 #[ignore = "makes the fixtures of the verifiers' tests"]
 fn fixtures() {
@@ -68,4 +86,13 @@ fn fixtures() {
     let left = make("first.lift", &|| lift("first.prove"));
     let right = make("last.lift", &|| lift("last.prove"));
     make("join", &|| Step::Join { left: left.clone(), right: right.clone() });
+    if !fixture("conditional.lift").exists() {
+        let place = Place::of("compose");
+        let (stdin, public) = composed();
+        let steps = cut(&place, &stdin, &[&assumption()], &public, 18);
+        assert_eq!(steps.len(), 1);
+        let segment = place.put("segment", &prove(&place, &steps[0]).unwrap());
+        let lifted = prove(&place, &Step::Lift { receipt: segment }).unwrap();
+        fs::write(fixture("conditional.lift"), lifted).unwrap();
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     guests::{Place, backend, hashed},
-    made::{fixture, prove, segments},
+    made::{assumption, composed, fixture, prove, segments},
 };
 use std::{
     fs,
@@ -61,6 +61,23 @@ fn neighbours_are_joined_and_what_are_none_is_not() {
     verify_receipt(ProofKind::Risc0Succinct, &receipt, place.image, &hashed(5)).unwrap();
     let error = prove(&place, &Step::Join { left: right, right: left }).unwrap_err();
     assert!(matches!(error, BackendError::Worker { .. }), "{error}");
+}
+
+/// A program that verified another one's receipt has proven nothing before that receipt is joined to its own.
+#[test]
+fn a_receipt_is_freed_of_what_it_builds_on() {
+    let place = Place::of("compose");
+    let (_, public) = composed();
+    let conditional = fixture("conditional.lift");
+    let unresolved = succinct(&fs::read(&conditional).unwrap(), &public).unwrap();
+    let error = verify_receipt(ProofKind::Risc0Succinct, &unresolved, place.image, &public);
+    assert!(error.is_err(), "it builds on something that nobody has shown");
+    let other = Step::Resolve { conditional: conditional.clone(), assumption: place.put("other", &unresolved) };
+    let error = prove(&place, &other).unwrap_err();
+    assert!(matches!(error, BackendError::Worker { .. }), "{error}");
+    let step = Step::Resolve { conditional, assumption: place.put("assumption", &assumption()) };
+    let receipt = succinct(&prove(&place, &step).unwrap(), &public).unwrap();
+    verify_receipt(ProofKind::Risc0Succinct, &receipt, place.image, &public).unwrap();
 }
 
 #[test]

@@ -214,6 +214,8 @@ fn inspect(args: &InspectArgs) -> CliResult<(serde_json::Value, String)> {
             );
         }
         ProgramManifest::Risc0 { image_id, .. } => text += &format!("\nimage id       {image_id}"),
+        // No backend looks at these.
+        ProgramManifest::Sgx { .. } | ProgramManifest::Bundle { .. } => {}
     }
     if let Some(input) = input(args)? {
         let options = PreflightOptions {

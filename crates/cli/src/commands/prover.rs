@@ -11,11 +11,14 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use zkpool_api::Identity;
-use zkpool_backends::{Backend, BackendError, Limits};
+use zkpool_backends::{
+    Backend, BackendError, Control, Limits,
+    sgx::{Enclave, Patience, SgxBackend},
+};
 use zkpool_chain::Key;
-use zkpool_protocol::{Address, ProofKind};
+use zkpool_protocol::{Address, B256, ErrorCode, ProofKind};
 use zkpool_prover::{Agent, Capacity, LogObserver, Machine, Observer, ProverConfig, ProverError, Stop};
 
 /// `zkpool prover …`
@@ -79,6 +82,10 @@ pub struct Own {
     #[arg(long = "kinds", value_name = "KIND", value_delimiter = ',', value_parser = kind)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<ProofKind>,
+    /// An SGX enclave: the program that it is registered under, and the command that starts its agent; can be repeated
+    #[arg(long = "enclave", value_name = "PROGRAM=COMMAND", value_parser = enclave)]
+    #[serde(default, deserialize_with = "enclaves", skip_serializing_if = "Vec::is_empty")]
+    pub enclaves: Vec<EnclaveCommand>,
     /// Directory for jobs in hand, finished proofs, programs and the benchmark [default: .zkpool/prover]
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,6 +123,37 @@ pub struct CapacityArgs {
     #[arg(long, value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Size>,
+}
+
+/// An enclave, and how it is started: in words that are separated by spaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnclaveCommand {
+    /// As its verifier knows the program.
+    program: B256,
+    /// The program that starts it, and its arguments.
+    command: Vec<String>,
+}
+
+impl Serialize for EnclaveCommand {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}={}", self.program, self.command.join(" ")))
+    }
+}
+
+fn enclave(text: &str) -> Result<EnclaveCommand, String> {
+    let parts = text.split_once('=').and_then(|(program, command)| Some((program.parse().ok()?, command)));
+    let (program, command) = parts.ok_or("PROGRAM=COMMAND, with PROGRAM a 0x-prefixed word of 32 bytes")?;
+    let command: Vec<_> = command.split_whitespace().map(str::to_owned).collect();
+    if command.is_empty() {
+        return Err("a command that starts the enclave's agent comes after `=`".into());
+    }
+    Ok(EnclaveCommand { program, command })
+}
+
+/// In a settings file a list, in the environment one of them.
+fn enclaves<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<EnclaveCommand>, D::Error> {
+    let all: Vec<String> = texts::deserialize(deserializer)?;
+    all.iter().map(|text| enclave(text).map_err(serde::de::Error::custom)).collect()
 }
 
 /// A kind of work by its name.
@@ -161,7 +199,12 @@ async fn work(args: RunArgs, context: &Context) -> CliResult {
     let observer: Arc<dyn Observer> = if on_terminal() { Arc::new(JobBars::default()) } else { Arc::new(LogObserver) };
     let stop = Stop::new();
     let share = config.memory_per_job();
-    let agent = Agent::open(config, identity(&key), backends(share)?, observer, stop.clone()).map_err(failed)?;
+    let mut backends = backends(share)?;
+    if let Some(sgx) = start(&own.enclaves).await? {
+        config.enclaves = sgx.programs();
+        backends.push(Arc::new(sgx));
+    }
+    let agent = Agent::open(config, identity(&key), backends, observer, stop.clone()).map_err(failed)?;
     let signals = tokio::spawn(signals::each(move || stop.signal()));
     let done = agent.run().await.map_err(failed);
     signals.abort();
@@ -186,6 +229,28 @@ async fn bench(args: BenchArgs, context: &Context) -> CliResult {
     let lines: Vec<_> = speeds.iter().map(|(kind, speed)| format!("{kind}: {speed:.0} units/s")).collect();
     let text = format!("{} job(s) at once, {} thread(s) each\n{}", capacity.jobs, capacity.threads, lines.join("\n"));
     context.output.result(&value, text)
+}
+
+/// Starts the enclaves, if there are any. That takes seconds each.
+async fn start(commands: &[EnclaveCommand]) -> CliResult<Option<SgxBackend>> {
+    let mut enclaves = BTreeMap::new();
+    for EnclaveCommand { program, command } in commands {
+        let step = Step::begin(&format!("starting the enclave of {program}"));
+        let words = command.iter().map(Into::into).collect();
+        let started =
+            tokio::task::spawn_blocking(move || Enclave::start(words, Patience::default(), &Control::new())).await;
+        let failed = |error: BackendError| CliError::coded("start an enclave", error.report(), error.code());
+        let enclave = match started {
+            Ok(started) => started.map_err(failed)?,
+            Err(error) => return Err(CliError::coded("start an enclave", &error, ErrorCode::Internal)),
+        };
+        step.end();
+        let instance = enclave.instance();
+        let simulated = if instance.simulated { ", SIMULATED: it proves nothing about any hardware" } else { "" };
+        tracing::info!(%program, instance = %instance.address, "an enclave runs{simulated}");
+        enclaves.insert(*program, enclave);
+    }
+    Ok((!enclaves.is_empty()).then(|| SgxBackend::new(enclaves)))
 }
 
 /// What this binary can prove, within a job's share of the memory.

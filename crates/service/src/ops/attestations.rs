@@ -104,7 +104,7 @@ async fn look(ctx: &Context, query: &AttestationsQuery, who: Address) -> OpResul
         None => None,
     };
     let unsigned = ctx.status.unsigned();
-    let mut tasks = ctx.store.tasks_in(&[TaskState::Proving, TaskState::Proven]).await?;
+    let mut tasks = ctx.store.work_in(&[TaskState::Proving, TaskState::Proven]).await?;
     tasks.retain(|task| {
         let waits = task.state == TaskState::Proving || unsigned.contains(&task.key);
         let place = task.id().map(|id| (task.chain.proof_deadline, id));

@@ -30,8 +30,7 @@ pub async fn register_program(ctx: &Context, who: Address, manifest: ProgramMani
             ProgramManifest::Sgx { .. } => Measured { units: ATTEST_UNITS, memory: 0 },
             _ => Measured { units: WorkUnits(0), memory: 0 },
         };
-        let record =
-            ProgramRecord { manifest, verifying_key: vec![], measured, public_inputs: 0, registered_by: who };
+        let record = ProgramRecord { manifest, verifying_key: vec![], measured, public_inputs: 0, registered_by: who };
         ctx.store.put_program(&record, ctx.clock.now()).await?;
         tracing::info!(program = %id, "a program was registered");
         return Ok(view(ctx, &record));

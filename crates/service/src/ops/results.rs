@@ -58,12 +58,7 @@ pub(crate) async fn verify(
 ///
 /// Of a leg it counts if it proves what it shows: whether that is what the other legs show, and what the requester expects,
 /// is looked at when they are put together. A sound proof of something else is evidence of more than a bad prover.
-async fn whole(
-    ctx: &Context,
-    task: &TaskRecord,
-    job: &JobRecord,
-    result: Bytes,
-) -> OpResult<Result<(), VerifyError>> {
+async fn whole(ctx: &Context, task: &TaskRecord, job: &JobRecord, result: Bytes) -> OpResult<Result<(), VerifyError>> {
     let program = programs::known(ctx, job.job.program).await?;
     let (_, quote) = task.quote.as_ref().ok_or_else(missing)?;
     let statement = match task.role {

@@ -18,7 +18,7 @@ use zkpool_protocol::{ErrorCode, JobState, Operation, ProofKind, TaskId, TaskSta
 use zkpool_store::{
     AttestationRecord, Blobs, JobCensus, JobRecord, LeaseEnd, LeaseRecord, LogEntry, Role, Store, TaskKey, TaskRecord,
 };
-use zkpool_verifiers::shown;
+use zkpool_verifiers::shown as output_of;
 
 /// A task. Fails with `NotFound`.
 pub async fn task(ctx: &Context, id: TaskId) -> OpResult<TaskView> {
@@ -237,7 +237,7 @@ async fn legs(store: &dyn Store, blobs: &Blobs, bundle: &TaskRecord) -> OpResult
             Some(proof) => blobs.read(proof, MAX_PROOF as u64).await?,
             None => None,
         };
-        let output = output.and_then(|proof| shown(task.ask.kind, &proof).ok());
+        let output = output.and_then(|proof| output_of(task.ask.kind, &proof).ok());
         let log = store.task_log(task.key).await?;
         views.push(LegView {
             id,

@@ -46,7 +46,7 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     let mut broken = Backoff::default();
     let mut running = FuturesUnordered::new();
     loop {
-        let look = ctx.store.tasks_in(&[TaskState::Proving]);
+        let look = ctx.store.work_in(&[TaskState::Proving]);
         tokio::pin!(look);
         // What ends while it looks, it may still see open.
         let mut ended_meanwhile = Vec::new();

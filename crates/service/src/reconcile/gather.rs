@@ -264,7 +264,7 @@ async fn early(ctx: &Context, bundle: &Bundle<'_>, time: u64) -> OpResult<()> {
         let call = ILegReceiver::receiveLegCall {
             statement: bundle.output,
             leg: U256::from(leg.of.leg),
-            proof: proof.0.clone(),
+            proof: proof.clone(),
         };
         let call = call.abi_encode();
         // A target must not have the operator pay for more than the quote allows for.

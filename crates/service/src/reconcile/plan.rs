@@ -14,7 +14,7 @@ use zkpool_store::{Plan, TaskRecord};
 pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     // A bundle's legs are published by its being planned.
     let mut more = false;
-    for task in ctx.store.tasks_in(&[TaskState::Published]).await? {
+    for task in ctx.store.work_in(&[TaskState::Published]).await? {
         let plan = match task.ask.kind {
             ProofKind::Bundle => legs(ctx, &task).await?,
             ProofKind::Groth16Bn254 => whole(ctx, &task, Operation::Single).await?,

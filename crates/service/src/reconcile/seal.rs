@@ -24,7 +24,7 @@ const PAUSES: Pauses = Pauses {
 /// Seals what can be sealed. What fails is left alone for a while and holds up no other; only without the store nothing
 /// can go on.
 pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
-    let tasks = ctx.store.tasks_in(&[TaskState::Proving]).await?;
+    let tasks = ctx.store.work_in(&[TaskState::Proving]).await?;
     let mut unsealed = ctx.unsealed.lock().await;
     unsealed.keep(|key| tasks.iter().any(|task| task.key == key));
     for task in tasks {

@@ -96,6 +96,7 @@ fn call(ctx: &Context, task: &TaskRecord, quote: &Quote, proof: Bytes) -> OpResu
         (Role::Rescue, None) => {
             return Err(OpError::new(ErrorCode::Internal, "a task is being rescued without a slot"));
         }
+        (Role::Leg, _) => return Err(OpError::new(ErrorCode::Internal, "a leg is delivered with its bundle")),
     })
 }
 

@@ -18,8 +18,7 @@ use zkpool_protocol::{
 };
 use zkpool_service::reconcile_once;
 use zkpool_store::{
-    Fact, InputRecord, Measured, NewTask, Price, ProgramRecord, ProverDescription, ProverId,
-    TaskRecord,
+    Fact, InputRecord, Measured, NewTask, Price, ProgramRecord, ProverDescription, ProverId, TaskRecord,
 };
 use zkpool_verifiers::sgx;
 
@@ -240,7 +239,11 @@ async fn a_lie_in_any_leg_holds_the_bundle_until_another_prover_has_repeated_it(
         let proof = |leg, output| if leg == 0 { circuit_proof(output) } else { enclave_word(output, CHAIN, OPERATOR) };
         let honest = 2 - liar;
         assert_eq!(service.returns(&bundle, honest, 1, &proof(honest, bundle.output)).await.status, 200);
-        assert_eq!(service.returns(&bundle, liar, 2, &proof(liar, other)).await.status, 200, "sound, as far as it goes");
+        assert_eq!(
+            service.returns(&bundle, liar, 2, &proof(liar, other)).await.status,
+            200,
+            "sound, as far as it goes"
+        );
         service.zkvm_leg(&bundle).await;
         service.gather().await;
         assert_eq!(service.state(&bundle).await, TaskState::Proving, "held");

@@ -50,7 +50,8 @@ impl Shop {
     async fn prover(&self, n: u8, po2: u32, kinds: &[ProofKind]) {
         let id = ProverId { address: key(n).address(), device: "rig".into() };
         let speeds = kinds.iter().map(|kind| (*kind, 100_000.0)).collect();
-        let description = ProverDescription { cpus: 1, memory: segment_memory(po2), concurrency: 1, speeds, enclaves: vec![] };
+        let description =
+            ProverDescription { cpus: 1, memory: segment_memory(po2), concurrency: 1, speeds, enclaves: vec![] };
         let now = self.service.ctx.clock.now();
         self.service.ctx.store.join_prover(&id, &description, now).await.unwrap();
         self.service.ctx.status.heard(&id, now);
@@ -73,7 +74,7 @@ impl Shop {
     }
 }
 
-async fn upload(service: &Service, bytes: &[u8]) -> BlobId {
+pub(crate) async fn upload(service: &Service, bytes: &[u8]) -> BlobId {
     let id = service.ctx.blobs.put_bytes(bytes.to_vec().into()).await.unwrap();
     let (size, now) = (bytes.len() as u64, service.ctx.clock.now());
     service.ctx.store.note_upload(requester(), id, size, 1 << 20, now).await.unwrap();

@@ -20,7 +20,9 @@ use std::{
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
-use zkpool_chain::{BundlePolicy, ChainError, Cursor, Head, LiveTask, Polled, SignerView, Simulated, Slot, TxRecord, TxRequest};
+use zkpool_chain::{
+    BundlePolicy, ChainError, Cursor, Head, LiveTask, Polled, SignerView, Simulated, Slot, TxRecord, TxRequest,
+};
 use zkpool_protocol::{Address, B256, Domain, Quote, U256};
 use zkpool_service::{
     Chain, Clock, Committee, Config, Context, KeyRole,
@@ -63,6 +65,8 @@ pub(crate) struct NoChain {
     pub(crate) question: AtomicU32,
     /// The verifiers of bundles.
     pub(crate) bundles: Mutex<BTreeMap<Address, BundlePolicy>>,
+    /// What the verifiers behind their legs are asked, whatever the bundles state.
+    pub(crate) leg_statements: Mutex<BTreeMap<Address, B256>>,
     /// When every target takes every leg by itself, if they do.
     pub(crate) leg_window: Mutex<Option<(u64, u64)>>,
     /// Members that do not count any more.
@@ -140,8 +144,12 @@ impl Chain for NoChain {
     async fn bundle(&self, verifier: Address) -> Result<Option<BundlePolicy>, ChainError> {
         Ok(self.bundles.lock().unwrap().get(&verifier).cloned())
     }
-    async fn leg_statement(&self, _: Address, _: Address, _: B256) -> Result<B256, ChainError> {
-        self.none().await
+    async fn leg_statement(&self, _: Address, leg: Address, _: B256) -> Result<B256, ChainError> {
+        let known = self.leg_statements.lock().unwrap().get(&leg).copied();
+        match known {
+            Some(statement) => Ok(statement),
+            None => self.none().await,
+        }
     }
     async fn leg_window(&self, _: Address, _: B256, _: u32) -> Result<Option<(u64, u64)>, ChainError> {
         Ok(*self.leg_window.lock().unwrap())

@@ -8,9 +8,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 use zkpool_chain::{
-    BundlePolicy,
-    Attempt, Block, ChainError, ChainEvent, Cursor, Failure, FailureKind, Head, Key, LiveTask, Polled, PoolEvent,
-    Receipt, Revert, SignerView, Simulated, Slot, Step, TxRecord, TxRequest, TxState,
+    Attempt, Block, BundlePolicy, ChainError, ChainEvent, Cursor, Failure, FailureKind, Head, Key, LiveTask, Polled,
+    PoolEvent, Receipt, Revert, SignerView, Simulated, Slot, Step, TxRecord, TxRequest, TxState,
 };
 use zkpool_protocol::{Address, B256, Bytes, Domain, Quote, TaskId, U256};
 use zkpool_service::{Chain, Committee, KeyRole};

@@ -27,8 +27,8 @@ pub use receipts::*;
 pub use tasks::*;
 
 use crate::{
-    Advance, Ask, End, Fact, InputRecord, Measured, NewTask, Owner, Plan, Price, ProgramRecord, ProverDescription,
-    NewResult, ProverId, Role, Said, Standing, Store, TaskRecord,
+    Advance, Ask, End, Fact, InputRecord, Measured, NewResult, NewTask, Owner, Plan, Price, ProgramRecord,
+    ProverDescription, ProverId, Role, Said, Standing, Store, TaskRecord,
 };
 use std::sync::Arc;
 use zkpool_protocol::{

@@ -328,7 +328,11 @@ impl Store for SqliteStore {
     }
 
     async fn tasks_in(&self, states: &[TaskState]) -> StoreResult<Vec<TaskRecord>> {
-        tasks::in_states(self, states).await
+        tasks::in_states(self, states, false).await
+    }
+
+    async fn work_in(&self, states: &[TaskState]) -> StoreResult<Vec<TaskRecord>> {
+        tasks::in_states(self, states, true).await
     }
 
     async fn live_quotes_of(&self, payer: Address) -> StoreResult<Vec<TaskRecord>> {

@@ -59,7 +59,10 @@ impl Stranger {
     async fn join(&self) {
         let kinds = vec![KindSpeed { kind: ProofKind::Risc0Composite, units_per_second: 400.0 }];
         let device = self.device.clone();
-        self.client.join(&JoinRequest { device, cpus: 1, memory: MEMORY, kinds, concurrency: 1, enclaves: vec![] }).await.unwrap();
+        self.client
+            .join(&JoinRequest { device, cpus: 1, memory: MEMORY, kinds, concurrency: 1, enclaves: vec![] })
+            .await
+            .unwrap();
     }
 
     /// Waits for a segment.

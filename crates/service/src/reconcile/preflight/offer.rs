@@ -2,7 +2,9 @@
 
 use super::{
     super::{
-        calldata, gather::EARLY_LEG_GAS, segments,
+        calldata,
+        gather::EARLY_LEG_GAS,
+        segments,
         slots::{self, Found, Need},
     },
     Declined, agreeable, parts,

@@ -55,6 +55,7 @@ impl Case {
         Pool::prepare(&pool.operator).await.unwrap();
         let quote = match role {
             Role::Own => None,
+            Role::Leg => unreachable!("the chain knows no legs"),
             Role::Rescue => Some(theirs(&mut pool).await),
         };
         Self { step, role, pool, prover, quote, chained, fork: 0 }
@@ -124,6 +125,7 @@ impl Case {
     async fn reach_live(&mut self, state: TaskState) {
         let start = match self.role {
             Role::Own => [S::Preflight, S::Quoted],
+            Role::Leg => unreachable!("the chain knows no legs"),
             Role::Rescue => [S::Watched, S::Announcing],
         };
         for next in start.into_iter().chain([S::Published, S::Proving, S::Proven, S::Submitting]) {
@@ -193,6 +195,7 @@ impl Case {
             }
             S::Published => {
                 match role {
+                    Role::Leg => unreachable!("the chain knows no legs"),
                     Role::Own => drop(self.pool.publish(self.quote.as_ref().unwrap())),
                     Role::Rescue => {
                         world.hold(false);

@@ -3,10 +3,7 @@
 use super::{read, record};
 use crate::{
     LegOf, Millis, NewLeg, NewTask, Price, Role, StoreError, StoreResult, TaskKey, TaskRecord,
-    sqlite::{
-        SqliteStore, Write,
-        row::Fields,
-    },
+    sqlite::{SqliteStore, Write, row::Fields},
 };
 use zkpool_protocol::{Address, BlobId, TaskState};
 

@@ -67,13 +67,16 @@ pub(super) async fn by_key(store: &SqliteStore, key: TaskKey) -> StoreResult<Opt
     row.map(|row| read(&Fields::of(row))).transpose()
 }
 
-pub(super) async fn in_states(store: &SqliteStore, states: &[TaskState]) -> StoreResult<Vec<TaskRecord>> {
+pub(super) async fn in_states(store: &SqliteStore, states: &[TaskState], legs: bool) -> StoreResult<Vec<TaskRecord>> {
     let names = states.iter().map(|state| format!("{:?}", state.as_str())).collect::<Vec<_>>().join(",");
-    let rows = sqlx::query("SELECT * FROM tasks WHERE state IN (SELECT value FROM json_each(?)) ORDER BY key")
-        .bind(format!("[{names}]"))
-        .fetch_all(store.read()?)
-        .await
-        .map_err(|error| StoreError::database("read the tasks in a state", error))?;
+    let rows = sqlx::query(
+        "SELECT * FROM tasks WHERE state IN (SELECT value FROM json_each(?)) AND (? OR role != 'leg') ORDER BY key",
+    )
+    .bind(format!("[{names}]"))
+    .bind(legs)
+    .fetch_all(store.read()?)
+    .await
+    .map_err(|error| StoreError::database("read the tasks in a state", error))?;
     rows.into_iter().map(|row| read(&Fields::of(row))).collect()
 }
 

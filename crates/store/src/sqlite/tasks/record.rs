@@ -212,12 +212,7 @@ fn read_quote(row: &Fields, ask: &Ask) -> StoreResult<Quote> {
 }
 
 fn read_leg(row: &Fields, bundle: TaskKey) -> StoreResult<LegOf> {
-    Ok(LegOf {
-        bundle,
-        leg: row.u32("leg")?,
-        round: row.u32("round")?,
-        independent: row.bool("independent")?,
-    })
+    Ok(LegOf { bundle, leg: row.u32("leg")?, round: row.u32("round")?, independent: row.bool("independent")? })
 }
 
 fn read_price(row: &Fields, work: u128) -> StoreResult<Price> {

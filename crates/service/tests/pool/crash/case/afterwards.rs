@@ -33,6 +33,7 @@ impl Case {
                 Role::Own if round < 30 => 1,
                 Role::Own => 30,
                 Role::Rescue => 10,
+                Role::Leg => unreachable!("the chain knows no legs"),
             });
             self.prover.join(&self.pool.operator).await.unwrap();
             helper.join(&self.pool.operator).await.unwrap();
