@@ -67,9 +67,12 @@ impl Enclave {
         Ok([text(&self.agent)?, text(&self.platform)?, text(&self.sealed)?])
     }
 
-    /// The same as one option of `zkpool prover run --enclave`. The directories are this run's own and hold no quotes.
+    /// The same as one option of `zkpool prover run --enclave`, which takes the command's words apart at spaces.
     pub fn option(&self, ground: &Ground) -> Result<String> {
-        let words: Vec<_> = self.command()?.iter().map(|word| format!("'{word}'")).collect();
+        let words = self.command()?;
+        if words.iter().any(|word| word.contains(char::is_whitespace)) {
+            return Err(DemoError::new("telling a prover of its enclave", "there is a space in a directory's name"));
+        }
         Ok(format!("{}={}", ground.enclave, words.join(" ")))
     }
 
