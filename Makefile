@@ -21,7 +21,7 @@ RISC0_STAMP := $(CONTRACTS)/lib/risc0/.stamp
 SOL := $(shell find $(CONTRACTS)/src $(CONTRACTS)/test -name '*.sol' 2>/dev/null)
 ARTIFACTS := $(CONTRACTS)/out/.stamp
 
-.PHONY: help demo demo-zkml demo-rollup test setup chromium nextest contracts test-contracts test-rust lint lint-contracts lint-rust mutants mutants-changed \
+.PHONY: help demo demo-zkml demo-rollup test setup chromium nextest contracts test-contracts test-rust lint lint-contracts lint-rust mutants mutants-changed rollup-mutants \
 	slither snapshots bench bench-zkml fmt clean guests guest-check train-check
 
 help: ## this list
@@ -101,13 +101,18 @@ snapshots: contracts ## measures the contracts' gas anew
 mutants-changed: contracts ## the mutants of files changed since BASE
 	node $(CONTRACTS)/tools/mutants.mjs --changed $(BASE)
 
+rollup-mutants: setup ## breaks the example rollup on purpose, one check at a time in each kind of proof (half an hour)
+	node examples/rollup/mutants.mjs
+
 guests: ## builds the zkVM guests that are committed (needs apt's rustc-web, rust-web-src and lld-19)
 	ci/guests/build.sh crates/backends/tests/guests hash compose bad
 	examples/zkml/guest/build.sh
+	examples/rollup/guest/build.sh
 
 guest-check: ## the committed zkVM guests are what their sources give, bit for bit
 	ci/guests/build.sh --check crates/backends/tests/guests hash compose bad
 	examples/zkml/guest/build.sh --check
+	examples/rollup/guest/build.sh --check
 
 train-check: ## the committed weights of the digit classifier are what its training gives (installs scikit-learn into .venv)
 	test -x .venv/bin/python || python3 -m venv .venv

@@ -63,6 +63,7 @@ const fn status(code: ErrorCode) -> u16 {
         | ErrorCode::BadInput
         | ErrorCode::WitnessUnsatisfied
         | ErrorCode::WrongPublicInputs
+        | ErrorCode::LegsDisagree
         | ErrorCode::PreflightExceeded
         | ErrorCode::DeadlineTooShort
         | ErrorCode::TooExpensive

@@ -55,11 +55,8 @@ template Rollup(depth, transfers) {
 
     // Padding only ends a batch, and there is something before it.
     padding[0] === 0;
-    for (var t = 0; t < transfers; t++) {
-        padding[t] * (padding[t] - 1) === 0;
-        if (t > 0) {
-            padding[t - 1] * (1 - padding[t]) === 0;
-        }
+    for (var t = 1; t < transfers; t++) {
+        padding[t - 1] * (1 - padding[t]) === 0;
     }
 
     component transfer[transfers];

@@ -64,6 +64,7 @@ template Transfer(depth) {
     signal real <== 1 - padding;
 
     // Padding is zeros. A transfer is not, as its places differ, so a record is padding or not whatever the prover says.
+    // `padding` is 0 or 1: if it is not 0, both places are 0, and then it is 1.
     padding * from === 0;
     padding * to === 0;
     padding * amount === 0;

@@ -238,9 +238,9 @@ async fn a_lie_in_any_leg_holds_the_bundle_until_another_prover_has_repeated_it(
         let bundle = service.bundle(3, false).await;
         let proof = |leg, output| if leg == 0 { circuit_proof(output) } else { enclave_word(output, CHAIN, OPERATOR) };
         let honest = 2 - liar;
-        assert_eq!(service.returns(&bundle, honest, 1, &proof(honest, bundle.output)).await.status, 200);
+        assert_eq!(service.returns(&bundle, honest, 6, &proof(honest, bundle.output)).await.status, 200);
         assert_eq!(
-            service.returns(&bundle, liar, 2, &proof(liar, other)).await.status,
+            service.returns(&bundle, liar, 5, &proof(liar, other)).await.status,
             200,
             "sound, as far as it goes"
         );
@@ -259,11 +259,11 @@ async fn a_lie_in_any_leg_holds_the_bundle_until_another_prover_has_repeated_it(
         let odd = legs.iter().find(|leg| leg["agrees"] == false).unwrap();
         assert_eq!((odd["leg"].as_u64(), odd["round"].as_u64()), (Some(liar.into()), Some(0)));
         assert_eq!(odd["shows"], json!(other));
-        assert_eq!(odd["provers"], json!([key(2).address()]), "the culprit is named");
+        assert_eq!(odd["provers"], json!([key(5).address()]), "the culprit is named");
         // Neither the liar nor whoever has a hand in another leg may repeat it.
         let (store, now) = (&service.ctx.store, service.ctx.clock.now());
         let job = JobId { task: service.leg(&bundle, liar).await.id().unwrap(), index: 0 };
-        for barred in [1, 2] {
+        for barred in [6, 5] {
             let prover = ProverId { address: key(barred).address(), device: "rig".into() };
             assert!(store.grant_lease(job, &prover, false, now + 60_000, now).await.is_err(), "{barred}");
         }

@@ -62,7 +62,7 @@ impl<const DEPTH: usize, C: Crypto> World<DEPTH, C> {
     pub fn transfer(&mut self) -> Transfer {
         let (from, to) = self.places();
         let account = self.state.accounts()[from as usize];
-        let amount = self.rng.gen_range(1..=account.balance / 2);
+        let amount = self.rng.gen_range(0..=account.balance / 2);
         self.wallets[from as usize].transfer_with::<C>(&self.domain, from, to, amount, account.nonce)
     }
 
@@ -169,7 +169,7 @@ fn forged<C: Clone + Crypto, const DEPTH: usize, const TRANSFERS: usize>(seed: u
         refused::<C, DEPTH, TRANSFERS>(name, seed, Fault::Signature, last, untouched)
     };
     let mut cases = vec![
-        altered("another amount was signed", |transfer| transfer.amount -= 1),
+        altered("another amount was signed", |transfer| transfer.amount ^= 1),
         altered("another R", |transfer| transfer.r[20] ^= 1),
         altered("another sign of R's x", |transfer| transfer.r[0] ^= 0x80),
         altered("another s", |transfer| transfer.s[20] ^= 1),
@@ -407,13 +407,19 @@ fn misshapen<C: Clone + Crypto, const DEPTH: usize, const TRANSFERS: usize>(seed
         cases.push(Case { name: "padding first", input, circuit_input, expected: Err(Refusal::Empty) });
     }
     if TRANSFERS > 2 {
-        let mut parts = full;
-        parts.name = "padding between";
-        let second = 64 + Transfer::LENGTH..64 + 2 * Transfer::LENGTH;
-        parts.input[second].fill(0);
-        parts.circuit_input = None;
-        parts.expected = Err(Refusal::Gap { at: 2 });
-        cases.push(parts);
+        // The roots fit: padding changes nothing.
+        let mut between = valid::<C, DEPTH, TRANSFERS>(seed, TRANSFERS - 1);
+        between.name = "padding between";
+        between.input[64 + Transfer::LENGTH..64 + TRANSFERS * Transfer::LENGTH].rotate_right(Transfer::LENGTH);
+        for (name, rows) in between.circuit_input.iter_mut().filter_map(Value::as_object_mut).flatten() {
+            if let Some(rows) = rows.as_array_mut()
+                && name != "root"
+            {
+                rows[1..].rotate_right(1);
+            }
+        }
+        between.expected = Err(Refusal::Gap { at: 2 });
+        cases.push(between);
     }
     cases
 }

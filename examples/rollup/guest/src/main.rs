@@ -47,10 +47,12 @@ impl Curve<EC_256_WIDTH_WORDS> for BabyJubjub {
 // All of these are the checked operations: they assert that what the host says is below the modulus.
 impl Accelerator for Zkvm {
     type Point = Point;
+    const NEUTRAL: Point = Point::IDENTITY;
 
     fn compress(state: &Hash, block: &[u8; 64]) -> Hash {
-        let half = |at: usize| Digest::from(core::array::from_fn::<u8, 32, _>(|i| block[at + i]));
-        (*Impl::compress(&Digest::from(*state), &half(0), &half(32))).into()
+        let (halves, _) = block.as_chunks::<32>();
+        let [first, second] = [Digest::from(halves[0]), Digest::from(halves[1])];
+        (*Impl::compress(&Digest::from(*state), &first, &second)).into()
     }
 
     fn add(a: &Words, b: &Words) -> Words {
@@ -85,15 +87,11 @@ impl Accelerator for Zkvm {
         point.as_u32s().copied()
     }
 
-    fn sum(a: &Point, b: &Point) -> Point {
-        let mut result = Point::IDENTITY;
-        a.add(b, &mut result);
-        result
+    fn sum(a: &Point, b: &Point, sum: &mut Point) {
+        a.add(b, sum);
     }
 
-    fn double(a: &Point) -> Point {
-        let mut result = Point::IDENTITY;
-        a.double(&mut result);
-        result
+    fn double(a: &Point, twice: &mut Point) {
+        a.double(twice);
     }
 }

@@ -145,6 +145,8 @@ fn a_field_element_has_one_set_of_bits() {
     let input: Value = bits.iter().map(|bit| text(*bit)).collect();
     assert_eq!(canonical.outputs(&json!({"in": input})), None);
     assert!(!built.takes(&witness, 1, &bits));
+    // And 5 as 3·1 + 1·2.
+    assert!(!built.takes(&witness, 1, &[3, 1, 0].map(Fr::from)));
 }
 
 const GENERATOR: [Fr; 2] = [

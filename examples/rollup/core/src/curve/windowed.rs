@@ -43,6 +43,8 @@ const fn small(value: u32) -> Words {
 pub trait Accelerator {
     /// A point of the Weierstrass form, perhaps the neutral one.
     type Point: Copy;
+    /// The neutral point.
+    const NEUTRAL: Self::Point;
 
     /// SHA-256's compression function, the state as bytes.
     fn compress(state: &Hash, block: &[u8; 64]) -> Hash;
@@ -58,10 +60,47 @@ pub trait Accelerator {
     fn point(coordinates: &[Words; 2]) -> Self::Point;
     /// Its coordinates; none of the neutral one.
     fn coordinates(point: &Self::Point) -> Option<[Words; 2]>;
-    /// The sum of any two points, equal, opposite or neutral ones as well.
-    fn sum(a: &Self::Point, b: &Self::Point) -> Self::Point;
-    /// Twice any point.
-    fn double(a: &Self::Point) -> Self::Point;
+    /// Puts the sum of any two points, equal, opposite or neutral ones as well, into the third.
+    fn sum(a: &Self::Point, b: &Self::Point, sum: &mut Self::Point);
+    /// Puts twice any point into the other.
+    fn double(a: &Self::Point, twice: &mut Self::Point);
+}
+
+/// A point that is added to in place: moving points around costs as much as adding them.
+struct Sum<A: Accelerator> {
+    points: [A::Point; 2],
+    /// Which of the two it is.
+    at: usize,
+}
+
+impl<A: Accelerator> Sum<A> {
+    fn new(point: A::Point) -> Self {
+        Self { points: [point, A::NEUTRAL], at: 0 }
+    }
+
+    fn point(&self) -> &A::Point {
+        &self.points[self.at]
+    }
+
+    fn double(&mut self) {
+        let [first, second] = &mut self.points;
+        if self.at == 0 {
+            A::double(first, second)
+        } else {
+            A::double(second, first)
+        }
+        self.at ^= 1;
+    }
+
+    fn add(&mut self, other: &A::Point) {
+        let [first, second] = &mut self.points;
+        if self.at == 0 {
+            A::sum(first, other, second)
+        } else {
+            A::sum(second, other, first)
+        }
+        self.at ^= 1;
+    }
 }
 
 /// Curve and hash of a machine.
@@ -99,38 +138,39 @@ impl<A: Accelerator> Crypto for Windowed<A> {
         }
         let inverse = A::invert(&A::multiply(&A::subtract(&ONE, &y), &x));
         let v = A::multiply(&A::add(&ONE, &y), &inverse);
-        let eighth = A::point(&[A::add(&A::multiply(&v, &x), &SHIFT), v]);
-        let key = A::double(&A::double(&A::double(&eighth)));
-        let [x, y] = A::coordinates(&key).ok_or(PointFault::Order)?;
+        let mut key = Sum::<A>::new(A::point(&[A::add(&A::multiply(&v, &x), &SHIFT), v]));
+        (0..3).for_each(|_| key.double());
+        let [x, y] = A::coordinates(key.point()).ok_or(PointFault::Order)?;
         let opposite = A::point(&[x, A::subtract(&ZERO, &y)]);
         let mut opposites = [opposite; 15];
         for k in 1..15 {
-            opposites[k] = if k % 2 == 1 { A::double(&opposites[k / 2]) } else { A::sum(&opposites[k - 1], &opposite) };
+            let (known, rest) = opposites.split_at_mut(k);
+            A::sum(&known[k - 1], &opposite, &mut rest[0]);
         }
-        Ok((Key { opposites }, encoding::<A>(&key)))
+        Ok((Key { opposites }, encoding::<A>(key.point())))
     }
 
     fn commitment(s: &[u8; 32], c: u128, key: &Self::Key) -> Encoded {
         let s = words(s);
         let bits = |words: &[u32], at: usize| (words[at / 32] >> (at % 32) & 3) as usize;
-        let mut sum = None;
+        let c = [c as u32, (c >> 32) as u32, (c >> 64) as u32, (c >> 96) as u32];
+        let mut sum = Sum::<A>::new(A::NEUTRAL);
         for at in (0..128).step_by(2).rev() {
-            sum = sum.map(|sum| A::double(&A::double(&sum)));
+            sum.double();
+            sum.double();
             let of_base = bits(&s[..4], at) + 4 * bits(&s[4..], at);
             if of_base != 0 {
-                sum = plus::<A>(sum, A::point(&MULTIPLES[of_base - 1]));
+                sum.add(&A::point(&MULTIPLES[of_base - 1]));
             }
-            let of_key = (c >> at & 15) as usize;
-            if at % 4 == 0 && of_key != 0 {
-                sum = plus::<A>(sum, key.opposites[of_key - 1]);
+            if at % 4 == 0 {
+                let of_key = bits(&c, at) + 4 * bits(&c, at + 2);
+                if of_key != 0 {
+                    sum.add(&key.opposites[of_key - 1]);
+                }
             }
         }
-        sum.map_or(encode(&[0; 32], bytes(&ONE)), |sum| encoding::<A>(&sum))
+        encoding::<A>(sum.point())
     }
-}
-
-fn plus<A: Accelerator>(sum: Option<A::Point>, more: A::Point) -> Option<A::Point> {
-    Some(sum.map_or(more, |sum| A::sum(&sum, &more)))
 }
 
 /// x = u/v and y = (u - 1)/(u + 1), as bytes. For points of odd order.

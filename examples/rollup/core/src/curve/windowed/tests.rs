@@ -21,6 +21,7 @@ fn unfield(value: Fr) -> Words {
 
 impl Accelerator for Emulated {
     type Point = Option<[Fr; 2]>;
+    const NEUTRAL: Self::Point = None;
 
     fn compress(state: &Hash, block: &[u8; 64]) -> Hash {
         Portable::compress(state, block)
@@ -45,18 +46,28 @@ impl Accelerator for Emulated {
     fn coordinates(point: &Self::Point) -> Option<[Words; 2]> {
         point.map(|point| point.map(unfield))
     }
-    fn sum(a: &Self::Point, b: &Self::Point) -> Self::Point {
-        let (Some([x1, y1]), Some([x2, y2])) = (a, b) else { return a.or(*b) };
-        if x1 == x2 {
-            return if y1 == y2 { Self::double(a) } else { None };
+    fn sum(a: &Self::Point, b: &Self::Point, sum: &mut Self::Point) {
+        *sum = match (a, b) {
+            (Some([x1, y1]), Some([x2, y2])) if x1 != x2 => chord(*x1, *y1, *x2, (y2 - y1) / (x2 - x1)),
+            (Some([_, y1]), Some([_, y2])) => {
+                if y1 == y2 {
+                    twice(a)
+                } else {
+                    None
+                }
+            }
+            _ => a.or(*b),
         }
-        chord(*x1, *y1, *x2, (y2 - y1) / (x2 - x1))
     }
-    fn double(a: &Self::Point) -> Self::Point {
-        let [x, y] = (*a)?;
-        let slope = (x.square() * Fr::from(3) + field(&WEIERSTRASS_A)) * (y + y).inverse()?;
-        chord(x, y, x, slope)
+    fn double(a: &Self::Point, doubled: &mut Self::Point) {
+        *doubled = twice(a);
     }
+}
+
+fn twice(a: &Option<[Fr; 2]>) -> Option<[Fr; 2]> {
+    let [x, y] = (*a)?;
+    let slope = (x.square() * Fr::from(3) + field(&WEIERSTRASS_A)) * (y + y).inverse()?;
+    chord(x, y, x, slope)
 }
 
 fn chord(x1: Fr, y1: Fr, x2: Fr, slope: Fr) -> Option<[Fr; 2]> {
