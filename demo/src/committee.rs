@@ -9,7 +9,7 @@ use crate::{
 use alloy::{
     primitives::{Address, B256, U256},
     sol,
-    sol_types::{SolCall, SolValue},
+    sol_types::SolValue,
 };
 use std::{path::PathBuf, process::Command, time::Duration};
 

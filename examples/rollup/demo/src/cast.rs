@@ -54,7 +54,8 @@ pub async fn circuit(scenery: &Scenery) -> Result<Artifacts> {
     let built = scenery.zkpool.parent().and_then(Path::parent).attempt(what)?;
     let cache = built.join("rollup");
     scenery.timeline.say("circuit", "compiled, and a development key drawn, if that was not done before (minutes)");
-    let artifacts = tokio::task::spawn_blocking(move || zkpool_rollup_circuit::artifacts(&cache)).await.attempt(what)?;
+    let artifacts =
+        tokio::task::spawn_blocking(move || zkpool_rollup_circuit::artifacts(&cache)).await.attempt(what)?;
     artifacts.attempt(what)
 }
 
@@ -78,13 +79,17 @@ impl Cast {
 
         let what = "naming the circuit's files";
         let (zkey, generator) = (circuit.development_key.clone(), circuit.circuit.generator.clone());
-        let ids = tokio::task::spawn_blocking(move || Ok::<_, zkpool_rollup_node::error::NodeError>((blob_of(&zkey)?, blob_of(&generator)?)));
+        let ids = tokio::task::spawn_blocking(move || {
+            Ok::<_, zkpool_rollup_node::error::NodeError>((blob_of(&zkey)?, blob_of(&generator)?))
+        });
         let (zkey, generator) = ids.await.attempt(what)?.attempt(what)?;
         let circuit_program = ProgramManifest::Groth16Bn254 { zkey, witness_generator: Some(generator) };
         let trusted = trusted(&ground, &circuit_program);
         let operator = Operator::new(scenery, &Character::plain("operator"), &trusted)?;
         stage.fund(operator.owner.address(), ether(100)).await?;
-        for (who, what) in [(operator.hot.address(), "funding a signer"), (registrar.address(), "funding the registrar")] {
+        for (who, what) in
+            [(operator.hot.address(), "funding a signer"), (registrar.address(), "funding the registrar")]
+        {
             stage.anvil.set_ether(who, ether(10)).await.attempt(what)?;
         }
         stage.mine_by_the_second().await?;
@@ -112,7 +117,8 @@ impl Cast {
         let enclave = Enclave::of(scenery, prover)?;
         let registered = enclave.register(scenery, &self.ground, &self.registrar).await?;
         let instance = registered["instance"].as_str().unwrap_or("?");
-        let text = format!("has checked the quote of instance {instance} (SIMULATED: it proves nothing) and registered it");
+        let text =
+            format!("has checked the quote of instance {instance} (SIMULATED: it proves nothing) and registered it");
         scenery.timeline.say("registrar", text);
         Ok(enclave)
     }
@@ -131,7 +137,11 @@ impl Cast {
     /// Whom to count the money of: everybody who has any.
     pub fn ledger(&self, scenery: &Scenery, sequencer: &Actor) -> Ledger {
         let stage = &scenery.stage;
-        let people = [&self.operator.owner, &self.operator.hot, sequencer].into_iter().zip(["operator", "operator's signer", "sequencer"]);
+        let people = [&self.operator.owner, &self.operator.hot, sequencer].into_iter().zip([
+            "operator",
+            "operator's signer",
+            "sequencer",
+        ]);
         let mut parties: Vec<_> = people.map(|(actor, name)| (name.to_owned(), actor.address())).collect();
         parties.extend(self.members.iter().map(|member| (member.name.clone(), member.address())));
         parties.extend(self.ground.committee.map(|committee| ("committee contract".to_owned(), committee)));

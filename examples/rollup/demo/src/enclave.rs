@@ -89,8 +89,7 @@ impl Enclave {
         let build = build(&self.ask(scenery, ground, registrar, &policy, &["--dry-run"]).await?)?;
         let (stage, what) = (&scenery.stage, "making a build known");
         let program = ground.enclave;
-        let add =
-            addProgramCall { program, mrsigner: build.mrsigner, isvProdId: build.product, minIsvSvn: build.svn };
+        let add = addProgramCall { program, mrsigner: build.mrsigner, isvProdId: build.product, minIsvSvn: build.svn };
         stage.call(ground.sgx, add, U256::ZERO, what).await?;
         let allow = setMrenclaveCall { program, mrenclave: build.mrenclave, allowed: true };
         stage.call(ground.sgx, allow, U256::ZERO, what).await?;

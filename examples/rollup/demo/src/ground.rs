@@ -82,8 +82,8 @@ impl Ground {
         }
         // A delay of zero: nobody has to have time to object to an enclave that does not exist.
         let (delay, simulated) = (U256::ZERO, true);
-        let arguments =
-            (stage.deployer, Address::ZERO, parties.registrar, delay, U256::from(LIFETIME), simulated).abi_encode_params();
+        let arguments = (stage.deployer, Address::ZERO, parties.registrar, delay, U256::from(LIFETIME), simulated)
+            .abi_encode_params();
         let sgx = stage.deploy("SgxVerifier", &arguments).await?;
         let enclave = keccak256("rollup transfers v1");
         legs.push(stage.deploy("SgxLeg", &(sgx, enclave).abi_encode_params()).await?);

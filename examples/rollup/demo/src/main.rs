@@ -79,7 +79,8 @@ async fn play(scenery: &Scenery, args: &Args) -> Result<Option<Summary>> {
     for batch in 0..args.batches {
         timeline.title(&format!("Batch {batch}"));
         for sent in users.send(&scenery.stage, &node).await? {
-            timeline.say("users", format!("account {} sends {} to account {}, signed", sent.from, sent.amount, sent.to));
+            timeline
+                .say("users", format!("account {} sends {} to account {}, signed", sent.from, sent.amount, sent.to));
         }
         let mut alive: Vec<&mut Process> = others.iter_mut().collect();
         alive.push(&mut cast.service);

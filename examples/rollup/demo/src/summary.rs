@@ -95,8 +95,7 @@ impl BatchReport {
         let timings = &view["timings"];
         let at = |name: &str| timings[name].as_u64();
         let between = |from: Option<u64>, until: Option<u64>| Some(until?.saturating_sub(from?));
-        let (published, slowest, delivered) =
-            (at("published_at_ms"), at("slowest_leg_at_ms"), at("delivered_at_ms"));
+        let (published, slowest, delivered) = (at("published_at_ms"), at("slowest_leg_at_ms"), at("delivered_at_ms"));
         let legs = view["legs"].as_array().map(Vec::as_slice).unwrap_or_default();
         let is_slowest = |leg: &&Value| last(leg)["proven_at_ms"].as_u64().is_some_and(|at| Some(at) == slowest);
         let of_leg = |leg: &Value| {
@@ -151,7 +150,10 @@ impl BatchReport {
             seconds(self.overhead_ms),
             seconds(self.bundling_ms)
         );
-        println!("  price {}; delivery {} gas, {} ETH; transaction {}", self.price, self.gas, self.fee, self.transaction);
+        println!(
+            "  price {}; delivery {} gas, {} ETH; transaction {}",
+            self.price, self.gas, self.fee, self.transaction
+        );
     }
 }
 
@@ -195,7 +197,9 @@ impl zkpool_demo::run::Summary for Summary {
         println!("  batches   {} final", self.finalised);
         println!("  rollup    {}, verifier {}", self.rollup, self.verifier);
         for leg in &self.simulated {
-            println!("  \x1b[33mSIMULATED\x1b[0m: the {leg} is signed by an enclave that does not exist, and proves nothing");
+            println!(
+                "  \x1b[33mSIMULATED\x1b[0m: the {leg} is signed by an enclave that does not exist, and proves nothing"
+            );
         }
         println!();
         for fault in &self.faults {

@@ -86,8 +86,7 @@ impl Users {
             let record = self.wallets[from as usize].transfer(&domain, from, to, amount, nonce).encode();
             let body = json!({ "record": hex::encode_prefixed(record) });
             let what = "sending a transfer";
-            let answer =
-                client.post(format!("{}/transfers", node.url)).json(&body).send().await.attempt(what)?;
+            let answer = client.post(format!("{}/transfers", node.url)).json(&body).send().await.attempt(what)?;
             if !answer.status().is_success() {
                 return Err(DemoError::new(what, answer.text().await.unwrap_or_default()));
             }

@@ -18,8 +18,13 @@ fn a_batch_is_final_when_three_independent_proofs_agree() {
     ] {
         assert!(demo.with_file_name(binary).exists(), "build the binary first: cargo build -p {package}");
     }
-    let output =
-        Command::new(demo).args(["--batches", "1", "--json"]).arg(&summary).arg("--dir").arg(dir.path()).output().unwrap();
+    let output = Command::new(demo)
+        .args(["--batches", "1", "--json"])
+        .arg(&summary)
+        .arg("--dir")
+        .arg(dir.path())
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
 

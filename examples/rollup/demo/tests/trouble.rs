@@ -11,9 +11,7 @@ use alloy::{
 };
 use serde_json::{Value, json};
 use std::{path::Path, time::Duration};
-use zkpool_api::{
-    ClaimRequest, Client, ClientOptions, Identity, JoinRequest, KindSpeed, ResultRequest, TaskView,
-};
+use zkpool_api::{ClaimRequest, Client, ClientOptions, Identity, JoinRequest, KindSpeed, ResultRequest, TaskView};
 use zkpool_bindings::IZKPool;
 use zkpool_chain::Key;
 use zkpool_demo::{
@@ -85,8 +83,7 @@ impl Liar {
 async fn delivered_legs(scenery: &Scenery, task: TaskId) -> Vec<Bytes> {
     let entries = chainlog::of(&scenery.stage, task).await.unwrap();
     let delivery = entries.iter().find(|entry| entry.name == "prove").unwrap().tx;
-    let transaction: Value =
-        scenery.stage.anvil.request("eth_getTransactionByHash", json!([delivery])).await.unwrap();
+    let transaction: Value = scenery.stage.anvil.request("eth_getTransactionByHash", json!([delivery])).await.unwrap();
     let input: Bytes = serde_json::from_value(transaction["input"].clone()).unwrap();
     let proof = IZKPool::proveCall::abi_decode(&input).unwrap().proof;
     let legs = sol_data::Array::<LegProof>::abi_decode(&proof).unwrap();
@@ -160,8 +157,11 @@ async fn a_bundle_with_lying_legs_is_held_and_repaired_by_others() {
     let _provers = honest(&cast);
     let second = node.finished(&scenery, 1, PATIENCE, &mut [&mut cast.service], &mut told).await.unwrap();
     assert_eq!(second["stage"], "final", "{second}");
-    for (leg, (liar, honest)) in
-        second["legs"].as_array().unwrap().iter().zip([("lying circuit", "circuit prover"), ("lying enclave", "enclave prover")])
+    for (leg, (liar, honest)) in second["legs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip([("lying circuit", "circuit prover"), ("lying enclave", "enclave prover")])
     {
         let tries = leg["tries"].as_array().unwrap();
         let last = tries.last().unwrap();

@@ -104,7 +104,14 @@ impl Programs {
 
     /// The wish for a bundle about a batch, delivered to the rollup's contract. `attempt` tells one from the one before
     /// it, which was never delivered.
-    pub fn wish(&self, batch: &Batch, terms: &Terms, contract: &Contract, verifier: Address, attempt: u32) -> ProofRequest {
+    pub fn wish(
+        &self,
+        batch: &Batch,
+        terms: &Terms,
+        contract: &Contract,
+        verifier: Address,
+        attempt: u32,
+    ) -> ProofRequest {
         let mut blobs: Vec<Bytes> = Vec::new();
         let mut keep = |blob: Bytes| {
             let id = BlobId::of(&blob);
@@ -289,7 +296,10 @@ mod tests {
         for (envelope, (_, program)) in legs.envelopes.iter().zip(programs.legs()) {
             let envelope = TaskInput::from_bytes(blob(envelope)).unwrap();
             assert_eq!(envelope.program, program.id());
-            assert_eq!(envelope.blobs().iter().map(|id| blob(id).to_vec()).collect::<Vec<_>>(), [batch.zkvm_input.clone()]);
+            assert_eq!(
+                envelope.blobs().iter().map(|id| blob(id).to_vec()).collect::<Vec<_>>(),
+                [batch.zkvm_input.clone()]
+            );
         }
         assert_eq!(wish.blobs.len(), 3, "both legs read the same bytes");
         assert_eq!(wish.statement(), Some(statement(&batch)));

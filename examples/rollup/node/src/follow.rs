@@ -156,7 +156,8 @@ impl Node {
     async fn delivered(&self, batch: &Batch, task: TaskId, transaction: B256, on_time: bool) -> Result<(), NodeError> {
         let (contract, number) = (&self.inner.contract, batch.journal.context.batch);
         if !contract.standing(number).await?.proven {
-            let reason = format!("transaction {transaction} delivered a proof that the contract had no gas for: call it again");
+            let reason =
+                format!("transaction {transaction} delivered a proof that the contract had no gas for: call it again");
             return Err(contract.fault(reason));
         }
         let cost = contract.cost(transaction).await?;

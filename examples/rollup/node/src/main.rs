@@ -136,12 +136,8 @@ async fn serve(args: Args) -> Result<(), NodeError> {
     let contract = Contract::new(rpc.clone(), args.rollup, args.from_block);
     let key = KeySource::Raw(Secret::Env(args.key_env)).load()?;
     // Its records are its own; the guest lies beside them.
-    let files = Files {
-        zkey: args.zkey,
-        generator: args.generator,
-        dir: args.state.join("programs"),
-        receipt: args.receipt,
-    };
+    let files =
+        Files { zkey: args.zkey, generator: args.generator, dir: args.state.join("programs"), receipt: args.receipt };
     let options = Options { ask_bound: Duration::from_secs(args.ask_bound), ..Options::default() };
     let config = Config { rpc, domain, key, state: args.state, operators: args.operators, options };
     let requester = Requester::open(config).await?;

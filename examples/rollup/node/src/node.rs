@@ -89,10 +89,8 @@ impl Node {
     pub async fn open(setup: Setup) -> Result<Self, NodeError> {
         let Setup { requester, contract, genesis, files, terms, patience, wallets } = setup;
         let fixed = contract.fixed().await?;
-        let domain = zkpool_rollup::Domain {
-            chain_id: requester.domain().chain_id,
-            rollup: contract.address().into_array(),
-        };
+        let domain =
+            zkpool_rollup::Domain { chain_id: requester.domain().chain_id, rollup: contract.address().into_array() };
         let mut sequencer = DeployedSequencer::new(domain, &genesis, 0)?;
         let checks = [
             (fixed.sequencer == requester.address(), format!("its sequencer is {}, not this key", fixed.sequencer)),
@@ -327,11 +325,7 @@ pub fn demonstration(secret: &[u8; 32]) -> Vec<Wallet> {
 }
 
 /// Applies a batch that stands in the contract.
-fn again(
-    sequencer: &mut DeployedSequencer,
-    contract: &Contract,
-    proposed: &Proposed,
-) -> Result<Batch, NodeError> {
+fn again(sequencer: &mut DeployedSequencer, contract: &Contract, proposed: &Proposed) -> Result<Batch, NodeError> {
     let fault = |why: String| contract.fault(format!("batch {} is none of this node's: {why}", proposed.batch));
     let (records, _) = proposed.transfers.as_chunks::<{ Transfer::LENGTH }>();
     for record in records.iter().filter(|record| **record != Transfer::PADDING) {

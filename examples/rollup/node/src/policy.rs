@@ -97,7 +97,8 @@ impl Policy {
                 }
                 System::Sgx => {
                     let program = SgxLeg::new(leg.leg, provider.clone()).PROGRAM().call().await.map_err(away)?;
-                    let simulated = SgxVerifier::new(behind, provider.clone()).SIMULATED().call().await.map_err(away)?;
+                    let simulated =
+                        SgxVerifier::new(behind, provider.clone()).SIMULATED().call().await.map_err(away)?;
                     (Some(program), simulated)
                 }
             };
