@@ -21,7 +21,7 @@ RISC0_STAMP := $(CONTRACTS)/lib/risc0/.stamp
 SOL := $(shell find $(CONTRACTS)/src $(CONTRACTS)/test -name '*.sol' 2>/dev/null)
 ARTIFACTS := $(CONTRACTS)/out/.stamp
 
-.PHONY: help demo demo-zkml test setup chromium nextest contracts test-contracts test-rust lint lint-contracts lint-rust mutants mutants-changed rollup-mutants \
+.PHONY: help demo demo-zkml demo-rollup test setup chromium nextest contracts test-contracts test-rust lint lint-contracts lint-rust mutants mutants-changed rollup-mutants \
 	slither snapshots bench bench-zkml fmt clean guests guest-check train-check
 
 help: ## this list
@@ -37,6 +37,12 @@ demo: contracts ## sets everything up and runs the whole road on this machine (A
 demo-zkml: contracts ## a drawn digit, proven in pieces by three machines, answered on chain (ARGS='--succinct --page …')
 	cargo build --release -p zkpool-cli -p zkpool-digits -p zkpool-demo-zkml
 	target/release/zkpool-demo-zkml $(ARGS)
+
+# The enclave of this one is simulated, and says so.
+demo-rollup: contracts ## batches of a rollup, each proven by a circuit, a zkVM and a (simulated) enclave (ARGS='--batches 2 --page …')
+	cargo build --release -p zkpool-cli -p zkpool-rollup-node -p zkpool-demo-rollup
+	cargo build --release -p zkpool-rollup-enclave --features simulated
+	target/release/zkpool-demo-rollup $(ARGS)
 
 test: lint test-contracts test-rust ## all tests: Solidity and Rust, unit to end-to-end
 
@@ -82,6 +88,7 @@ test-contracts: contracts ## Solidity: unit, fuzz, invariants, attacks, gas snap
 
 test-rust: contracts chromium nextest ## Rust: unit to end-to-end, the demos included
 	cargo build --workspace --all-targets
+	cargo build -p zkpool-rollup-enclave --features simulated
 	cargo nextest run --workspace --no-fail-fast
 	cargo test --doc --workspace --quiet
 

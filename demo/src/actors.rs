@@ -207,10 +207,13 @@ impl Scenery {
     /// timeline. At most `bound`.
     pub async fn run(&self, actor: &Actor, args: &[&str], bound: Duration) -> Result<Ran> {
         let what = format!("{}: zkpool {}", actor.name, args[..args.len().min(2)].join(" "));
+        // What comes after `--` is another program's.
+        let (own, others) = args.split_at(args.iter().position(|arg| *arg == "--").unwrap_or(args.len()));
         let mut child = tokio::process::Command::new(&self.zkpool)
-            .args(args)
+            .args(own)
             .arg("--json")
             .args(["--key", "env:ACTOR_KEY"])
+            .args(others)
             .env("ACTOR_KEY", actor.secret())
             .env("ZKPOOL_RPC", self.stage.anvil.url())
             .env("ZKPOOL_POOL", self.stage.domain.pool.to_string())

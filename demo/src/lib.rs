@@ -4,6 +4,7 @@
 
 pub mod actors;
 pub mod chainlog;
+pub mod committee;
 pub mod error;
 pub mod money;
 pub mod process;

@@ -2,10 +2,11 @@
 
 use crate::error::{Attempt, Result};
 use alloy::{
-    primitives::{Address, U256},
+    primitives::{Address, Bytes, U256},
     sol,
     sol_types::SolCall,
 };
+use serde::de::DeserializeOwned;
 use zkpool_chain::{
     PoolView,
     testing::{Anvil, AnvilOptions, Deployer},
@@ -90,6 +91,12 @@ impl Stage {
     /// Typed reads of the pool.
     pub fn view(&self) -> PoolView {
         PoolView::new(self.anvil.rpc(), self.domain)
+    }
+
+    /// What a view function returns, as the JSON-RPC gives it: hex of the ABI encoding.
+    pub async fn view_of<C: SolCall, T: DeserializeOwned>(&self, to: Address, call: C) -> Result<T> {
+        let request = serde_json::json!([{ "to": to, "data": Bytes::from(call.abi_encode()) }, "latest"]);
+        self.anvil.request("eth_call", request).await.attempt(format!("calling {to}"))
     }
 
     /// Calls a contract as the deployer, with `value` wei.

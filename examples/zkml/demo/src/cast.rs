@@ -1,11 +1,9 @@
 //! Who is there before anybody asks: an operator that serves, and a committee that has put up its stakes.
 
-use crate::{
-    ground::Ground,
-    parties::{attest, join},
-};
+use crate::ground::Ground;
 use zkpool_demo::{
     actors::{Actor, Character, Operator, Scenery, Trusted},
+    committee,
     error::{Attempt, DemoError, Result},
     process::Process,
     stage::ether,
@@ -42,9 +40,9 @@ impl Cast {
         stage.anvil.set_ether(operator.hot.address(), ether(10)).await.attempt("funding a signer")?;
         stage.mine_by_the_second().await?;
         for member in &members {
-            join(scenery, &ground, member).await?;
+            committee::join(scenery, ground.committee, member).await?;
         }
-        if !ground.seated(stage).await? {
+        if !committee::seated(stage, ground.committee).await? {
             return Err(DemoError::new("seating the committee", "the contract says that it has no quorum"));
         }
         timeline.say("committee", "three members have put up their stakes; two must sign");
@@ -54,6 +52,6 @@ impl Cast {
 
     /// Starts the nodes of some members.
     pub fn attest(&self, scenery: &Scenery, members: &[Actor]) -> Result<Vec<Process>> {
-        members.iter().map(|member| attest(scenery, &self.ground, member, &self.operator)).collect()
+        members.iter().map(|member| committee::attest(scenery, self.ground.committee, member, &self.operator)).collect()
     }
 }

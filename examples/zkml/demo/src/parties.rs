@@ -1,9 +1,9 @@
-//! Who takes part besides the operator: provers, members of the committee, and the application.
+//! The application, as a process.
 
 use crate::ground::Ground;
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{process::Command, time::Duration};
 use zkpool_demo::{
-    actors::{Actor, Operator, Scenery, free_address, text},
+    actors::{Actor, Operator, Scenery, free_address},
     error::{Attempt, Result},
     process::Process,
     stage::ether,
@@ -12,32 +12,6 @@ use zkpool_protocol::ProofKind;
 
 /// How long a command may take that waits for nothing but blocks.
 const SOON: Duration = Duration::from_secs(90);
-
-/// A member puts up its stake, and begins the memory of what it signs.
-pub async fn join(scenery: &Scenery, ground: &Ground, member: &Actor) -> Result<()> {
-    scenery.stage.fund(member.address(), ether(20)).await?;
-    let (committee, state) = (ground.committee.to_string(), memory(scenery, member));
-    let args = ["verifier", "join", "--committee", &committee, "--state", text(&state)?];
-    scenery.run(member, &args, SOON).await.map(drop)
-}
-
-/// Where a member keeps what it has signed.
-fn memory(scenery: &Scenery, member: &Actor) -> PathBuf {
-    scenery.dir.join(member.name.replace(' ', "-"))
-}
-
-/// Starts a member's node.
-pub fn attest(scenery: &Scenery, ground: &Ground, member: &Actor, operator: &Operator) -> Result<Process> {
-    let name = member.name.replace(' ', "-");
-    let mut command = Command::new(&scenery.zkpool);
-    command
-        .args(["verifier", "run", "--key", "env:MEMBER_KEY", "--operator", &operator.url])
-        .args(["--committee", &ground.committee.to_string(), "--rpc", scenery.stage.anvil.url()])
-        .args(["--chain-id", &scenery.stage.domain.chain_id.to_string(), "--state"])
-        .arg(memory(scenery, member))
-        .env("MEMBER_KEY", member.secret());
-    Process::start(&name, &scenery.dir, command).attempt("starting a member's node")
-}
 
 /// The application: its process, and where its page is.
 pub struct Application {
