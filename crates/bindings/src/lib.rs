@@ -45,6 +45,12 @@ mod generated {
 
     sol!(
         #[sol(rpc, all_derives)]
+        SgxVerifier,
+        "../../abi/SgxVerifier.json"
+    );
+
+    sol!(
+        #[sol(rpc, all_derives)]
         DigitOracle,
         "../../abi/DigitOracle.json"
     );
@@ -88,6 +94,6 @@ pub use committee::{committee_domain, committee_seal};
 pub use convert::batch_tasks;
 pub use generated::{
     CommitteeVerifier, DigitOracle, ICallEncoder, IERC20, IProofVerifier, IWETH, IZKPool, RiscZeroVerifierAdapter,
-    Router,
+    Router, SgxVerifier,
 };
 pub use revert::Revert;
