@@ -165,15 +165,16 @@ contract Rollup is ILegReceiver {
     /// @notice Whether a batch with this statement is proven. For the pool's `doneCheck`.
     function isProven(bytes32 statement) external view returns (bool) {
         uint256 next = _batchOf[statement];
-        return next != 0 && _batches[next - 1].proven;
+        return next > 0 && _batches[next - 1].proven;
     }
 
     /// @inheritdoc ILegReceiver
     function legWindow(bytes32 statement, uint256 leg) public view returns (uint64 from, uint64 until) {
         uint256 next = _batchOf[statement];
-        if (next == 0 || leg >= _windows.length) return (0, 0);
+        bool known = next > 0 && leg < _windows.length;
+        if (!known || _windows[leg] == 0) return (0, 0);
         Batch storage batch = _batches[next - 1];
-        if (batch.proven || _windows[leg] == 0) return (0, 0);
+        if (batch.proven) return (0, 0);
         return (batch.proposedAt, uint64(batch.proposedAt) + _windows[leg]);
     }
 
@@ -190,7 +191,7 @@ contract Rollup is ILegReceiver {
     }
 
     function _rootBefore(uint32 batchId) private view returns (bytes32) {
-        return batchId == 0 ? GENESIS_ROOT : _batches[batchId - 1].postRoot;
+        return batchId > 0 ? _batches[batchId - 1].postRoot : GENESIS_ROOT;
     }
 
     function _finalise() private {

@@ -101,13 +101,12 @@ contract MultiProofVerifier is IProofVerifier {
     function halted() external view returns (bool) {
         uint256 running;
         bool proven;
+        bytes memory question = abi.encodeCall(IProofVerifier.halted, ());
         uint256 count = _legs.length;
         for (uint256 i; i < count; ++i) {
             LegView storage leg_ = _legs[i];
             uint256 share = (gasleft() - HALTED_RESERVE) / (count - i);
-            if (ExternalCalls.answersTrue(address(leg_.leg), share, abi.encodeCall(IProofVerifier.halted, ()))) {
-                continue;
-            }
+            if (ExternalCalls.answersTrue(address(leg_.leg), share, question)) continue;
             ++running;
             if (leg_.trustClass == TrustClass.ONCHAIN_PROOF) proven = true;
             if (running >= THRESHOLD && proven) return false;

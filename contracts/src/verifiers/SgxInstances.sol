@@ -309,10 +309,10 @@ abstract contract SgxInstances {
         emit RegistrarSet(registrar_);
     }
 
-    /// A list of those that are, because nobody can list those that are not: development chains, Sepolia, Hoodi, and the
-    /// Sepolias of Base, Optimism and Arbitrum.
+    /// A list of those that are, because nobody can list those that are not: development chains, Sepolia, Holesky, Hoodi,
+    /// the Sepolias of Base, Optimism and Arbitrum, and Taiko's Hekla.
     function _isTestNetwork(uint256 chainId) private pure returns (bool) {
-        return chainId == 31_337 || chainId == 1337 || chainId == 11_155_111 || chainId == 560_048 || chainId == 84_532
-            || chainId == 11_155_420 || chainId == 421_614;
+        return chainId == 31_337 || chainId == 1337 || chainId == 11_155_111 || chainId == 17_000 || chainId == 560_048
+            || chainId == 84_532 || chainId == 11_155_420 || chainId == 421_614 || chainId == 167_009;
     }
 }

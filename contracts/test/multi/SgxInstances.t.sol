@@ -6,6 +6,50 @@ import {Instance, InstanceState, SgxInstances} from "../../src/verifiers/SgxInst
 import {SgxVerifier} from "../../src/verifiers/SgxVerifier.sol";
 import {SgxFixture} from "./SgxFixture.sol";
 
+/// @notice How a quote is read on its way into the register, with nobody registered before.
+contract SgxQuoteTest is SgxFixture {
+    function setUp() public {
+        sgx = new SgxVerifier(sgxOwner, guardian, registrar, DELAY, LIFETIME, false);
+        knowProgram(sgx, PROGRAM);
+        allowBuild(PROGRAM, MRENCLAVE);
+        instance = makeAddr("instance");
+    }
+
+    function test_ReadsTheQuoteThatItRegisters() public {
+        register(instance);
+        Instance memory seat = sgx.instancesOf(PROGRAM)[0];
+        assertEq(seat.key, instance);
+        assertEq(seat.mrenclave, MRENCLAVE);
+        assertEq(seat.isvSvn, ISV_SVN);
+    }
+
+    function test_RevertWhen_QuoteIsOfAnotherForm() public {
+        QuoteSpec memory spec = specOf(instance);
+        spec.version = 4;
+        _refused(quoteOf(spec), DcapQuote.UnknownQuoteFormat.selector);
+        spec = specOf(instance);
+        spec.keyType = 3;
+        _refused(quoteOf(spec), DcapQuote.UnknownQuoteFormat.selector);
+        spec = specOf(instance);
+        spec.tee = 0x81;
+        _refused(quoteOf(spec), DcapQuote.UnknownQuoteFormat.selector);
+        _refused(bytes.concat(quoteOf(specOf(instance)), hex"00"), DcapQuote.BadQuoteLength.selector);
+        _refused("", DcapQuote.BadQuoteLength.selector);
+    }
+
+    function testFuzz_ReportDataIsOfOneChainContractProgramAndKey(uint64 chainId, bytes32 program, address who) public {
+        vm.chainId(bound(chainId, 1, type(uint64).max - 1));
+        assertEq(sgx.reportDataOf(program, who), boundTo(block.chainid, address(sgx), program, who));
+    }
+
+    function _refused(bytes memory quote, bytes4 reason) private {
+        freshBlock();
+        vm.prank(registrar);
+        vm.expectRevert(reason);
+        sgx.register(quote, "", BLOCK, PROGRAM, instance);
+    }
+}
+
 /// @notice Which enclaves are registered, by whom, and who can end it.
 contract SgxInstancesTest is SgxFixture {
     address internal second;
@@ -120,7 +164,11 @@ contract SgxInstancesTest is SgxFixture {
             spec.dataHigh = others[i];
             _refused(spec, abi.encodeWithSelector(SgxInstances.QuoteNotBound.selector));
         }
-        assertEq(sgx.reportDataOf(PROGRAM, second), boundTo(block.chainid, address(sgx), PROGRAM, second));
+        // And the reverse: the chain has split, and this is the other half.
+        vm.chainId(999);
+        QuoteSpec memory elsewhere = specOf(second);
+        elsewhere.dataHigh = boundTo(31_337, address(sgx), PROGRAM, second);
+        _refused(elsewhere, abi.encodeWithSelector(SgxInstances.QuoteNotBound.selector));
     }
 
     /// SECURITY 16: the quote was made within the last 256 blocks.
@@ -368,7 +416,8 @@ contract SgxInstancesTest is SgxFixture {
 
     /// Simulated ones live on development chains and test networks, and need not wait.
     function test_SimulatedOnTestNetworksAlone() public {
-        uint64[7] memory tests = [uint64(31_337), 1337, 11_155_111, 560_048, 84_532, 11_155_420, 421_614];
+        uint64[9] memory tests =
+            [uint64(31_337), 1337, 11_155_111, 17_000, 560_048, 84_532, 11_155_420, 421_614, 167_009];
         for (uint256 i; i < tests.length; ++i) {
             vm.chainId(tests[i]);
             assertTrue(new SgxVerifier(sgxOwner, guardian, registrar, 0, 1, true).SIMULATED());
