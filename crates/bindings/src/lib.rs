@@ -45,6 +45,12 @@ mod generated {
 
     sol!(
         #[sol(rpc, all_derives)]
+        SgxVerifier,
+        "../../abi/SgxVerifier.json"
+    );
+
+    sol!(
+        #[sol(rpc, all_derives)]
         DigitOracle,
         "../../abi/DigitOracle.json"
     );
@@ -71,12 +77,6 @@ mod generated {
         #[sol(rpc, all_derives)]
         ILegReceiver,
         "../../abi/ILegReceiver.json"
-    );
-
-    sol!(
-        #[sol(rpc, all_derives)]
-        SgxVerifier,
-        "../../abi/SgxVerifier.json"
     );
 
     sol!(

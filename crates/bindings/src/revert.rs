@@ -2,7 +2,7 @@
 
 use crate::{
     CommitteeVerifier::CommitteeVerifierErrors, DigitOracle::DigitOracleErrors, IZKPool::IZKPoolErrors,
-    Router::RouterErrors,
+    Router::RouterErrors, SgxVerifier::SgxVerifierErrors,
 };
 use alloy::{
     primitives::{Bytes, hex},
@@ -86,6 +86,9 @@ fn read(data: &[u8]) -> (String, String) {
     }
     if let Ok(error) = DigitOracleErrors::abi_decode(data) {
         return oracle_error(&error);
+    }
+    if let Ok(error) = SgxVerifierErrors::abi_decode(data) {
+        return enclave_error(&error);
     }
     if let Ok(error) = ErrorString::abi_decode(data) {
         // Foreign text: bounded, on one line.
@@ -197,11 +200,13 @@ fn committee_error(error: &CommitteeVerifierErrors) -> (String, String) {
             ("SignersNotAscending", "the signatures are not in ascending order of their signers".into())
         }
         E::NotALiveMember(e) => ("NotALiveMember", format!("{} is no member, or does not count now", e.signer)),
-        E::UnknownProgram(e) => ("UnknownProgram", format!("the committee does not vouch for {}", e.imageId)),
+        E::UnknownProgram(e) => ("UnknownProgram", format!("the contract does not vouch for program {}", e.imageId)),
         E::IntegrityNotSupported(_) => {
             ("IntegrityNotSupported", "a committee signs images and journals, not digests of claims".into())
         }
-        E::BadProgram(e) => ("BadProgram", format!("the program {} stands twice, or has no question", e.imageId)),
+        E::BadProgram(e) => {
+            ("BadProgram", format!("the program {} stands twice, or something about it is missing", e.imageId))
+        }
         E::BadMembers(_) => ("BadMembers", "there are none or too many members, or they are not ascending".into()),
         E::BadThreshold(_) => ("BadThreshold", "the threshold is not more than half of the members".into()),
         E::BadStake(_) => ("BadStake", "the stake is zero".into()),
@@ -237,6 +242,58 @@ fn oracle_error(error: &DigitOracleErrors) -> (String, String) {
     (name.into(), text.into())
 }
 
+fn enclave_error(error: &SgxVerifierErrors) -> (String, String) {
+    use SgxVerifierErrors as E;
+    let (name, text): (&str, String) = match error {
+        E::AlreadyStopped(_) => ("AlreadyStopped", "the verifier was stopped, for good".into()),
+        E::BadProofLength(_) => ("BadProofLength", "an enclave's proof has another length".into()),
+        E::StatementMismatch(_) => ("StatementMismatch", "the proof is for another program or another output".into()),
+        E::NotActive(e) => {
+            let state = match e.state {
+                0 => "is not one of the program's",
+                1 => "does not count yet",
+                3 => "has expired",
+                4 => "was revoked",
+                5 => "is of a build that is not on the list",
+                6 => "is of a version that is too old",
+                _ => "does not count",
+            };
+            ("NotActive", format!("instance {} {state}", e.signer))
+        }
+        E::BadDelay(_) => ("BadDelay", "the delay is too short or too long".into()),
+        E::BadLifetime(_) => ("BadLifetime", "instances must live for some time, and not for too long".into()),
+        E::NotATestNetwork(e) => {
+            ("NotATestNetwork", format!("chain {} is no test network: simulated enclaves are not taken", e.chainId))
+        }
+        E::MrenclaveUnchanged(e) => ("MrenclaveUnchanged", format!("nothing would change about build {}", e.mrenclave)),
+        E::IsvSvnNotRaised(e) => ("IsvSvnNotRaised", format!("the least ISVSVN is {} and can only rise", e.current)),
+        E::AlreadyRegistered(e) => ("AlreadyRegistered", format!("{} was registered before", e.instance)),
+        E::NotAnInstance(e) => ("NotAnInstance", format!("{} is no instance", e.instance)),
+        E::MrenclaveNotAllowed(e) => {
+            ("MrenclaveNotAllowed", format!("build {} is not on the program's list, or not yet", e.mrenclave))
+        }
+        E::WrongSigner(e) => {
+            ("WrongSigner", format!("the program's builds are not signed by {} as product {}", e.mrsigner, e.isvProdId))
+        }
+        E::IsvSvnTooOld(e) => {
+            ("IsvSvnTooOld", format!("the enclave's ISVSVN is {}, less than {}", e.received, e.expected))
+        }
+        E::QuoteNotBound(_) => {
+            ("QuoteNotBound", "the quote is not for this chain, contract, program and instance".into())
+        }
+        E::StaleQuote(_) => ("StaleQuote", "the quote's block is too old, or another one".into()),
+        E::NoFreeSeat(_) => ("NoFreeSeat", "the program has as many instances as it can: revoke one".into()),
+        E::BadQuoteLength(_) => ("BadQuoteLength", "the quote is not whole".into()),
+        E::UnknownQuoteFormat(_) => ("UnknownQuoteFormat", "the quote is not of an SGX enclave, version 3".into()),
+        E::BadAttributes(e) => {
+            ("BadAttributes", format!("the enclave's attributes {:#x} are not those of a closed one", e.flags))
+        }
+        // Those that the pool or a committee has too were read as theirs.
+        other => (SgxVerifierErrors::name_by_selector(other.selector()).unwrap_or_default(), UNEXPLAINED.into()),
+    };
+    (name.into(), text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,10 +321,11 @@ mod tests {
 
     /// With whatever arguments: zeros stand for any.
     #[test]
-    fn every_error_of_committees_and_of_the_oracle_has_a_text() {
+    fn every_error_of_the_other_contracts_has_a_text() {
         let committee = (0..CommitteeVerifierErrors::COUNT).map(|i| CommitteeVerifierErrors::selector_at(i).unwrap());
         let oracle = (0..DigitOracleErrors::COUNT).map(|i| DigitOracleErrors::selector_at(i).unwrap());
-        for selector in committee.chain(oracle) {
+        let enclaves = (0..SgxVerifierErrors::COUNT).map(|i| SgxVerifierErrors::selector_at(i).unwrap());
+        for selector in committee.chain(oracle).chain(enclaves) {
             let mut data = selector.to_vec();
             data.resize(4 + 64, 0);
             let exact = [0, 32, 64].map(|arguments| Revert::decode(&data[..4 + arguments]));

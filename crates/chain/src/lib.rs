@@ -7,6 +7,7 @@
 //!   [`Sender::tick`] again and again; nothing is sent that was not recorded, nothing recorded is sent twice.
 //! - [`PoolView`]: typed reads of the pool, its slots and tokens; simulations at the head of the chain.
 //! - [`CommitteeView`]: typed reads of a committee of verifiers.
+//! - [`SgxView`]: typed reads of a verifier of SGX enclaves.
 //! - [`KeySource`], [`Key`]: signing keys that are never printed.
 //! - `testing` (feature `test-support`): a real anvil for tests and the demo.
 //!
@@ -22,6 +23,7 @@ mod journal;
 mod keys;
 mod rpc;
 mod sender;
+mod sgx;
 #[cfg(feature = "test-support")]
 pub mod testing;
 mod transport;
@@ -39,6 +41,7 @@ pub use journal::{
 pub use keys::{Key, KeyError, KeySource, Secret};
 pub use rpc::{Head, Rpc, RpcOptions};
 pub use sender::{Clock, FeePolicy, Sender, SenderOptions, TxRequest, Urgency};
+pub use sgx::{EnclaveProgram, Enclaves, InstanceState, Registration, SgxView};
 pub use view::{LiveTask, PoolView, Rescue, SignerView, Simulated, Slot, SlotState, TokenInfo};
 
 pub use alloy;

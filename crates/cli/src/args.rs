@@ -4,7 +4,7 @@ use crate::{
     commands::{
         completions::CompletionsArgs, deploy::DeployCommand, key::KeyCommand, operator::OperatorCommand,
         program::ProgramCommand, prover::ProverCommand, quote::QuoteCommand, request::RequestCommand,
-        service::ServiceCommand, verifier::VerifierCommand,
+        service::ServiceCommand, sgx::SgxCommand, verifier::VerifierCommand,
     },
     logging::LogFormat,
 };
@@ -15,7 +15,7 @@ const AFTER: &str = "\
 Settings
   A setting can be given as a flag, in the environment, or in a file; the first of these wins. The file is TOML, named
   with --config, or zkpool.toml in the current directory if that exists. `rpc`, `chain_id` and `pool` stand at its top
-  (ZKPOOL_RPC, …); all others in the section of their role: [service], [operator], [prover], [verifier], [request]
+  (ZKPOOL_RPC, …); all others in the section of their role: [service], [operator], [prover], [verifier], [sgx], [request]
   (`jobs` in [prover] is ZKPOOL_PROVER__JOBS is --jobs). Keys that several roles share are entries [key.NAME].
 
 Secrets
@@ -75,6 +75,9 @@ pub enum Command {
     /// Answer for receipts with a stake, as a member of a committee
     #[command(subcommand)]
     Verifier(VerifierCommand),
+    /// Instances of programs in SGX enclaves: register them, check what was registered
+    #[command(subcommand)]
+    Sgx(SgxCommand),
     /// Programs (circuits): look at them, register them with operators
     #[command(subcommand)]
     Program(ProgramCommand),

@@ -19,7 +19,7 @@ pub const DEFAULT_FILE: &str = "zkpool.toml";
 /// Keys that sections share.
 const SHARED: [&str; 3] = ["rpc", "chain_id", "pool"];
 /// Sections of the file.
-const SECTIONS: [&str; 6] = ["key", "service", "operator", "prover", "verifier", "request"];
+const SECTIONS: [&str; 7] = ["key", "service", "operator", "prover", "verifier", "sgx", "request"];
 
 /// File and environment, read once.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ pub mod prover;
 pub mod quote;
 pub mod request;
 pub mod service;
+pub mod sgx;
 pub mod verifier;
 pub mod worker;
 
@@ -39,6 +40,7 @@ pub async fn run(cli: Cli) -> CliResult {
         Command::Operator(command) => operator::run(command, &context()?).await,
         Command::Prover(command) => prover::run(command, &context()?).await,
         Command::Verifier(command) => verifier::run(command, &context()?).await,
+        Command::Sgx(command) => sgx::run(command, &context()?).await,
         Command::Program(command) => program::run(command, &context()?).await,
         Command::Request(command) => request::run(command, &context()?).await,
         Command::Deploy(command) => deploy::run(command, &context()?).await,

@@ -10,6 +10,7 @@ mod kill;
 mod kit;
 mod offline;
 mod road;
+mod sgx;
 mod stage;
 mod verifier;
 mod worker;

@@ -127,7 +127,34 @@ fn only_whole_proofs_are_read() {
     }
 }
 
-/// Words for the contract's tests to hold to.
+/// The contract's own: `contracts/test/vectors/bundle.json`, which forge holds fresh.
+#[test]
+fn the_contracts_hashes_and_proofs_are_the_same() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contracts/test/vectors/bundle.json");
+    let vectors: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let hash = |value: &Value| -> B256 { text(value).parse().unwrap() };
+    let domain = Domain {
+        chain_id: vectors["chainId"].as_u64().unwrap(),
+        verifier: text(&vectors["sgxVerifier"]).parse().unwrap(),
+    };
+    let instance = &vectors["instance"];
+    let (program, address): (B256, Address) = (hash(&instance["program"]), text(&instance["address"]).parse().unwrap());
+    let binding = Binding { domain, program, instance: address, block_hash: B256::ZERO };
+    assert_eq!(binding.report_data()[..32], hash(&instance["reportData"])[..]);
+    let attestations = vectors["attestations"].as_array().unwrap();
+    assert!(!attestations.is_empty());
+    for vector in attestations {
+        let bytes = hex::decode(text(&vector["proof"])).unwrap();
+        let proof = Proof::decode(&bytes).unwrap();
+        assert_eq!(proof.encode()[..], bytes);
+        assert_eq!((proof.program, proof.output), (program, hash(&vector["output"])));
+        assert_eq!(proof.payee, text(&vector["payee"]).parse::<Address>().unwrap());
+        assert_eq!(proof.digest(&domain), hash(&vector["digest"]));
+        proof.check(&domain, program, hash(&vector["statement"]), address).unwrap();
+    }
+}
+
 #[test]
 fn the_hashes_are_these() {
     let proof = Proof { program: PROGRAM, output: output(b"journal"), payee: PAYEE, signature: [0; 65] };

@@ -208,6 +208,11 @@ fn keys_are_of_prime_order() {
     assert_eq!(key([Fr::from(0), -Fr::from(1)]), None, "of order 2");
     let quarter = Fr::from(168_700).sqrt().unwrap().inverse().unwrap();
     assert_eq!(key([quarter, Fr::from(0)]), None, "of order 4");
+    let eighth: [Fr; 2] = [
+        MontFp!("4342719913949491028786768530115087822524712248835451589697801404893164183326"),
+        MontFp!("4826523245007015323400664741523384119579596407052839571721035538011798951543"),
+    ];
+    assert_eq!(key(eighth), None, "of order 8");
 }
 
 #[test]

@@ -158,4 +158,10 @@ fn points_that_are_no_eighth_are_refused_alike() {
     assert_eq!(both(&with(ZERO, unfield(-Fr::from(1)))), PointFault::Order);
     let quarter = Fr::from(168_700).sqrt().unwrap().inverse().unwrap();
     assert_eq!(both(&with(unfield(quarter), ZERO)), PointFault::Order);
+    // One of order 8: the generator of all of the curve times the order of the base point.
+    let [x, y]: [Fr; 2] = [
+        ark_ff::MontFp!("4342719913949491028786768530115087822524712248835451589697801404893164183326"),
+        ark_ff::MontFp!("4826523245007015323400664741523384119579596407052839571721035538011798951543"),
+    ];
+    assert_eq!(both(&with(unfield(x), unfield(y))), PointFault::Order);
 }
