@@ -12,6 +12,8 @@ const rings = {
   "zkpool-api": 2,
   "zkpool-verifiers": 2,
   "zkpool-backends": 2,
+  "zkpool-enclave": 2,
+  "zkpool-sgx-sim": 2,
   "zkpool-service": 3,
   "zkpool-prover": 3,
   "zkpool-requester": 3,
@@ -37,7 +39,13 @@ const forbidden = [
   ["zkpool-requester", "zkpool-store"],
   ["zkpool-attester", "zkpool-store"],
   ["zkpool-attester", "zkpool-backends"],
+  ["zkpool-backends", "zkpool-enclave"],
+  ["zkpool-verifiers", "zkpool-enclave"],
 ];
+// What runs inside an enclave is measured: it takes nothing of this project. (The other way round applications may.)
+const alone = ["zkpool-enclave"];
+// What only pretends, and must not be in anything that is shipped. Names of those that may link it.
+const pretends = { "zkpool-sgx-sim": ["zkpool-demo"] };
 
 const metadata = JSON.parse(
   execFileSync("cargo", ["metadata", "--format-version", "1", "--no-deps"], { maxBuffer: 1 << 28 }),
@@ -50,6 +58,10 @@ for (const crate of metadata.packages) {
     if (dep.kind === "dev") continue;
     if (ring === 1 && impure.includes(dep.name)) faults.push(`${crate.name} is pure, but depends on ${dep.name}`);
     if (!(dep.name in rings)) continue;
+    if (alone.includes(crate.name)) faults.push(`${crate.name} is to stand alone, but depends on ${dep.name}`);
+    if (dep.name in pretends && !pretends[dep.name].includes(crate.name)) {
+      faults.push(`${crate.name} must not link ${dep.name}, which only pretends`);
+    }
     const inwards = rings[dep.name] < ring || (rings[dep.name] === ring && ring < 3);
     if (!inwards) faults.push(`${crate.name} (ring ${ring}) depends on ${dep.name} (ring ${rings[dep.name]})`);
     if (forbidden.some(([a, b]) => a === crate.name && b === dep.name)) {

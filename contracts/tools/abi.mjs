@@ -16,9 +16,16 @@ const WANTED = [
   ["src/interfaces/IRiscZeroVerifier.sol", "IRiscZeroVerifier"],
   ["src/verifiers/RiscZeroVerifierAdapter.sol", "RiscZeroVerifierAdapter"],
   ["src/verifiers/CommitteeVerifier.sol", "CommitteeVerifier"],
+  ["src/verifiers/SgxVerifier.sol", "SgxVerifier"],
+  ["src/verifiers/MultiProofVerifier.sol", "MultiProofVerifier"],
+  ["src/verifiers/legs/Groth16Leg.sol", "Groth16Leg"],
+  ["src/verifiers/legs/RiscZeroLeg.sol", "RiscZeroLeg"],
+  ["src/verifiers/legs/SgxLeg.sol", "SgxLeg"],
+  ["src/interfaces/ILegReceiver.sol", "ILegReceiver"],
   ["src/encoders/RiscZeroEncoder.sol", "RiscZeroEncoder"],
   ["src/periphery/Router.sol", "Router"],
   ["src/examples/DigitOracle.sol", "DigitOracle"],
+  ["src/examples/Rollup.sol", "Rollup"],
   ["node_modules/@openzeppelin/contracts/token/ERC20/IERC20.sol", "IERC20"],
 ];
 

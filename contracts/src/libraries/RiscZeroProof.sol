@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {AbiBytes} from "./AbiBytes.sol";
+
 /// @notice How this pool carries a RISC Zero proof: `abi.encode(bytes32 imageId, bytes journal, bytes seal)`. The journal
 /// travels with it, because the application needs the journal as well.
 library RiscZeroProof {
@@ -24,31 +26,10 @@ library RiscZeroProof {
         if (proof.length < TAIL) return (false, imageId, journal, seal);
         imageId = bytes32(proof[:WORD]);
         uint256 end;
-        (ok, journal, end) = _bytesAt(proof, TAIL);
+        (ok, journal, end) = AbiBytes.read(proof, TAIL);
         ok = ok && bytes32(proof[WORD:2 * WORD]) == bytes32(TAIL) && bytes32(proof[2 * WORD:TAIL]) == bytes32(end);
         if (!ok) return (false, imageId, journal, seal);
-        (ok, seal, end) = _bytesAt(proof, end);
+        (ok, seal, end) = AbiBytes.read(proof, end);
         ok = ok && end == proof.length;
-    }
-
-    /// The ABI `bytes` at `start`: its length, itself, zeros up to a whole word. `start` is at most the proof's length.
-    function _bytesAt(bytes calldata proof, uint256 start)
-        private
-        pure
-        returns (bool ok, bytes calldata content, uint256 end)
-    {
-        content = proof[:0];
-        uint256 room = proof.length - start;
-        if (room < WORD) return (false, content, end);
-        room -= WORD;
-        uint256 length = uint256(bytes32(proof[start:start + WORD]));
-        if (length > room) return (false, content, end);
-        uint256 padding = (WORD - length % WORD) % WORD;
-        if (padding > room - length) return (false, content, end);
-        start += WORD;
-        content = proof[start:start + length];
-        end = start + length + padding;
-        // What is longer than the padding would be cut by the conversion: it is at most 31 bytes.
-        ok = bytes32(proof[start + length:end]) == 0;
     }
 }

@@ -68,7 +68,7 @@ contract TestVerifier is IProofVerifier {
         _answer(uint256(mode) - uint256(Halt.Nothing));
     }
 
-    function trustClass() external pure returns (TrustClass) {
+    function trustClass() external view virtual returns (TrustClass) {
         return TrustClass.ONCHAIN_PROOF;
     }
 

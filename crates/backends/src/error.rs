@@ -45,6 +45,10 @@ pub enum BackendError {
     #[cfg(feature = "risc0")]
     #[error(transparent)]
     Guest(#[from] crate::risc0::GuestError),
+    /// The enclave, or what it answered.
+    #[cfg(feature = "sgx")]
+    #[error(transparent)]
+    Enclave(#[from] crate::sgx::EnclaveError),
     /// A step's input, or what came out, is not the receipt that it should be.
     #[error(transparent)]
     Receipt(#[from] ReceiptError),
@@ -134,6 +138,8 @@ impl BackendError {
             Self::WitnessUnsatisfied => ErrorCode::WitnessUnsatisfied,
             #[cfg(feature = "risc0")]
             Self::Guest(error) => error.code(),
+            #[cfg(feature = "sgx")]
+            Self::Enclave(error) => error.code(),
             Self::Receipt(error) => error.code(),
             Self::OtherSystem | Self::Operation(_) | Self::NotBuilt(_) | Self::DevelopmentMode => ErrorCode::BadRequest,
             Self::NoWrap => ErrorCode::NoProver,
@@ -161,6 +167,8 @@ impl BackendError {
             | Self::Worker { .. } => Fault::Machine,
             #[cfg(feature = "risc0")]
             Self::Guest(error) if error.is_bound() => Fault::Machine,
+            #[cfg(feature = "sgx")]
+            Self::Enclave(error) => error.fault(),
             Self::Generator(error) if error.is_bound() => Fault::Machine,
             _ if self.code() == ErrorCode::Storage => Fault::Machine,
             _ => Fault::Task,

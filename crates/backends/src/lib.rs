@@ -18,6 +18,8 @@ mod program;
 pub mod risc0;
 #[cfg(feature = "setup")]
 pub mod setup;
+#[cfg(feature = "sgx")]
+pub mod sgx;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod work;

@@ -9,6 +9,7 @@
 pub mod binfile;
 pub mod groth16;
 pub mod risc0;
+pub mod sgx;
 
 use alloy_primitives::B256;
 use zkpool_protocol::{ErrorCode, ProofKind};
@@ -53,6 +54,9 @@ pub enum VerifyError {
     /// The receipt is not one, or proves something else.
     #[error(transparent)]
     Receipt(#[from] risc0::ReceiptError),
+    /// The enclave's signature is not one, or of something else.
+    #[error(transparent)]
+    Attestation(#[from] sgx::ProofError),
     /// The proof carries another number of public inputs than the key takes.
     #[error("the proof carries {found} public inputs, but the verifying key takes {expected}")]
     InputCount {
@@ -81,6 +85,7 @@ impl VerifyError {
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::Receipt(error) => error.code(),
+            Self::Attestation(error) => error.code(),
             Self::Malformed(_) | Self::Rejected => ErrorCode::ProofInvalid,
             Self::InputCount { .. } | Self::Statement { .. } => ErrorCode::WrongPublicInputs,
         }
