@@ -27,6 +27,8 @@ const rings = {
   "rollup-core": 1,
   "zkpool-rollup": 4,
   "zkpool-rollup-circuit": 4,
+  "zkpool-rollup-enclave": 4,
+  "zkpool-rollup-simulated-enclave": 5,
 };
 // Crates of ring 1 are pure: nothing that does I/O, keeps time or runs tasks. Names of direct dependencies.
 const impure = ["tokio", "reqwest", "sqlx", "axum", "object_store", "futures", "async-trait", "rand", "tracing", "alloy"];
@@ -45,7 +47,7 @@ const forbidden = [
 // What runs inside an enclave is measured: it takes nothing of this project. (The other way round applications may.)
 const alone = ["zkpool-enclave"];
 // What only pretends, and must not be in anything that is shipped. Names of those that may link it.
-const pretends = { "zkpool-sgx-sim": ["zkpool-demo"] };
+const pretends = { "zkpool-sgx-sim": ["zkpool-demo", "zkpool-rollup-simulated-enclave"] };
 
 const metadata = JSON.parse(
   execFileSync("cargo", ["metadata", "--format-version", "1", "--no-deps"], { maxBuffer: 1 << 28 }),
