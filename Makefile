@@ -40,8 +40,7 @@ demo-zkml: contracts ## a drawn digit, proven in pieces by three machines, answe
 
 # The enclave of this one is simulated, and says so.
 demo-rollup: contracts ## batches of a rollup, each proven by a circuit, a zkVM and a (simulated) enclave (ARGS='--batches 2 --page …')
-	cargo build --release -p zkpool-cli -p zkpool-rollup-node -p zkpool-demo-rollup
-	cargo build --release -p zkpool-rollup-enclave --features simulated
+	cargo build --release -p zkpool-cli -p zkpool-rollup-node -p zkpool-rollup-simulated-enclave -p zkpool-demo-rollup
 	target/release/zkpool-demo-rollup $(ARGS)
 
 test: lint test-contracts test-rust ## all tests: Solidity and Rust, unit to end-to-end
@@ -88,7 +87,6 @@ test-contracts: contracts ## Solidity: unit, fuzz, invariants, attacks, gas snap
 
 test-rust: contracts chromium nextest ## Rust: unit to end-to-end, the demos included
 	cargo build --workspace --all-targets
-	cargo build -p zkpool-rollup-enclave --features simulated
 	cargo nextest run --workspace --no-fail-fast
 	cargo test --doc --workspace --quiet
 
