@@ -20,8 +20,6 @@ NPM_STAMP := $(CONTRACTS)/node_modules/.package-lock.json
 RISC0_STAMP := $(CONTRACTS)/lib/risc0/.stamp
 SOL := $(shell find $(CONTRACTS)/src $(CONTRACTS)/test -name '*.sol' 2>/dev/null)
 ARTIFACTS := $(CONTRACTS)/out/.stamp
-# The example's enclave on a simulated platform. What is shipped is built without it.
-SIMULATED := --features zkpool-rollup-enclave/simulated
 
 .PHONY: help demo demo-zkml demo-rollup test setup chromium nextest contracts test-contracts test-rust lint lint-contracts lint-rust mutants mutants-changed rollup-mutants \
 	slither snapshots bench bench-zkml fmt clean guests guest-check train-check
@@ -42,8 +40,7 @@ demo-zkml: contracts ## a drawn digit, proven in pieces by three machines, answe
 
 # The enclave of this one is simulated, and says so.
 demo-rollup: contracts ## batches of a rollup, each proven by a circuit, a zkVM and a (simulated) enclave (ARGS='--batches 2 --page …')
-	cargo build --release -p zkpool-cli -p zkpool-rollup-node -p zkpool-demo-rollup
-	cargo build --release -p zkpool-rollup-enclave --features simulated
+	cargo build --release -p zkpool-cli -p zkpool-rollup-node -p zkpool-rollup-simulated-enclave -p zkpool-demo-rollup
 	target/release/zkpool-demo-rollup $(ARGS)
 
 test: lint test-contracts test-rust ## all tests: Solidity and Rust, unit to end-to-end
@@ -89,9 +86,9 @@ test-contracts: contracts ## Solidity: unit, fuzz, invariants, attacks, gas snap
 	node $(CONTRACTS)/tools/mutants.mjs --trace
 
 test-rust: contracts chromium nextest ## Rust: unit to end-to-end, the demos included
-	cargo build --workspace --all-targets $(SIMULATED)
-	cargo nextest run --workspace --no-fail-fast $(SIMULATED)
-	cargo test --doc --workspace --quiet $(SIMULATED)
+	cargo build --workspace --all-targets
+	cargo nextest run --workspace --no-fail-fast
+	cargo test --doc --workspace --quiet
 
 mutants: contracts ## breaks the contracts on purpose: every mutant must be caught by its own test
 	node $(CONTRACTS)/tools/mutants.mjs
@@ -131,7 +128,7 @@ lint-contracts: contracts
 lint-rust:
 	cargo fmt --all --check
 	node ci/rings.mjs
-	cargo clippy --workspace --all-targets $(SIMULATED) -- -D warnings
+	cargo clippy --workspace --all-targets -- -D warnings
 
 fmt: setup ## formats everything
 	$(FORGE) fmt

@@ -139,6 +139,7 @@ impl Operator {
              [service.pricing]\nwei_per_million_units = \"{units}\"\npremium_bps = {premium}\n\
              [service.quotes]\nvalidity = 60\nlive_per_payer = 256\n[service.limits]\nrequests_per_second = 5000\n\
              [service.dispatch]\nmin_lease = 5\n\
+             [service.preflight]\ntimeout = 600\n\
              [service.chain]\npoll_ms = 200\nconfirmations = 1\n",
             rpc = stage.anvil.url(),
             chain = stage.domain.chain_id,

@@ -3,6 +3,7 @@
 //! measures it.
 
 pub mod actors;
+pub mod browser;
 pub mod chainlog;
 pub mod committee;
 pub mod error;

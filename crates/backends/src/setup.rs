@@ -37,15 +37,29 @@ const BATCH: usize = 1 << 16;
 pub fn write_development_key(
     circuit: &Circuit,
     rng: &mut (impl RngCore + CryptoRng),
-    out: &mut impl Write,
+    out: &mut dyn Write,
 ) -> io::Result<()> {
+    let [alpha, beta, delta, tau] = [(); 4].map(|()| Fr::rand(rng));
+    write_key(circuit, &Waste { alpha, beta, delta, tau }, out)
+}
+
+/// What a setup draws, and whoever knows it can prove anything.
+struct Waste {
+    alpha: Fr,
+    beta: Fr,
+    delta: Fr,
+    tau: Fr,
+}
+
+// Not generic, so that it is compiled here, where optimisation is on in development, too.
+fn write_key(circuit: &Circuit, waste: &Waste, out: &mut dyn Write) -> io::Result<()> {
     let too_large = || io::Error::new(io::ErrorKind::InvalidInput, "the circuit has more constraints than BN254 takes");
     let rows = circuit.constraints() + circuit.inputs + 1;
     let domain = Radix2EvaluationDomain::<Fr>::new(rows).ok_or_else(too_large)?;
     let double = Radix2EvaluationDomain::<Fr>::new(2 * domain.size()).ok_or_else(too_large)?;
 
-    let [alpha, beta, delta] = [(); 3].map(|()| Fr::rand(rng));
-    let tau = domain.sample_element_outside_domain(rng);
+    // A zero, or a tau in the domain, is drawn by nobody.
+    let Waste { alpha, beta, delta, tau } = *waste;
     let delta_inverse = delta.inverse().unwrap_or_default();
     let [a, b, c] = at(circuit, &domain.evaluate_all_lagrange_coefficients(tau));
     let combined = |factor: Fr| {
@@ -106,19 +120,19 @@ fn at(circuit: &Circuit, rows: &[Fr]) -> [Vec<Fr>; 3] {
     columns
 }
 
-fn section_of(out: &mut impl Write, id: u32, bytes: &[u8]) -> io::Result<()> {
+fn section_of(out: &mut dyn Write, id: u32, bytes: &[u8]) -> io::Result<()> {
     begin(out, id, bytes.len() as u64)?;
     out.write_all(bytes)
 }
 
-fn begin(out: &mut impl Write, id: u32, length: u64) -> io::Result<()> {
+fn begin(out: &mut dyn Write, id: u32, length: u64) -> io::Result<()> {
     out.write_all(&id.to_le_bytes())?;
     out.write_all(&length.to_le_bytes())
 }
 
 /// A section of points: the generator times each of the numbers.
 fn points<G: ScalarMul<ScalarField = Fr>, const LEN: usize>(
-    out: &mut impl Write,
+    out: &mut dyn Write,
     id: u32,
     generator: G,
     factors: &[Fr],
@@ -134,7 +148,7 @@ fn points<G: ScalarMul<ScalarField = Fr>, const LEN: usize>(
 }
 
 /// The section of the matrices A and B.
-fn entries(out: &mut impl Write, circuit: &Circuit) -> io::Result<()> {
+fn entries(out: &mut dyn Write, circuit: &Circuit) -> io::Result<()> {
     let [a, b, _] = &circuit.matrices;
     let count = a.count() + b.count() + circuit.inputs + 1;
     let claimed = u32::try_from(count).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;

@@ -56,7 +56,7 @@ impl Enclave {
             fs::create_dir_all(dir).attempt(format!("making {}", dir.display()))?;
         }
         if !enclave.agent.exists() {
-            let how = "build it: cargo build -p zkpool-rollup-enclave --features simulated";
+            let how = "build it: cargo build -p zkpool-rollup-simulated-enclave";
             return Err(DemoError::new(format!("finding {}", enclave.agent.display()), how));
         }
         Ok(enclave)

@@ -14,7 +14,7 @@ fn a_batch_is_final_when_three_independent_proofs_agree() {
     for (binary, package) in [
         ("zkpool", "zkpool-cli"),
         ("zkpool-rollup-node", "zkpool-rollup-node"),
-        ("zkpool-rollup-simulated-enclave", "zkpool-rollup-enclave --features simulated"),
+        ("zkpool-rollup-simulated-enclave", "zkpool-rollup-simulated-enclave"),
     ] {
         assert!(demo.with_file_name(binary).exists(), "build the binary first: cargo build -p {package}");
     }

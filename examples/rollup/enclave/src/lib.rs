@@ -1,7 +1,8 @@
 //! The rollup's state transition as an SGX program: the same core as the zkVM guest runs, in ordinary instructions.
 //!
-//! Two binaries: `zkpool-rollup-enclave` for an enclave under Gramine, and, only with the feature `simulated`,
-//! `zkpool-rollup-simulated-enclave` for a simulated platform. Neither takes a flag that would make it the other.
+//! Two binaries in two crates: `zkpool-rollup-enclave`, here, for an enclave under Gramine, and
+//! `zkpool-rollup-simulated-enclave`, in `simulated/`, for a simulated platform. Neither takes a flag that would make it the
+//! other, and this one does not link what simulates.
 
 use rollup_core::{DEPTH, Portable, TRANSFERS, apply};
 use zkpool_enclave::Program;

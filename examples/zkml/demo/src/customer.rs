@@ -1,7 +1,6 @@
 //! Whoever asks: over the page's own routes, or as a person with a browser.
 
 use crate::{
-    browser::Browser,
     drawing::{Stroke, draw, image},
     parties::Application,
 };
@@ -16,6 +15,7 @@ use std::{
 };
 use zkpool_demo::{
     actors::Scenery,
+    browser::Browser,
     error::{Attempt, DemoError, Result},
     process::Process,
 };

@@ -3,7 +3,6 @@
 //!
 //! `zkpool-demo-zkml` draws digits, asks on the page which they are, and ends with the answer in the contract.
 
-pub mod browser;
 pub mod cast;
 pub mod customer;
 pub mod drawing;

@@ -19,7 +19,8 @@ use std::{
     time::Duration,
 };
 use tokio::sync::watch;
-use zkpool_demo_zkml::{browser::Browser, drawing::draw};
+use zkpool_demo::browser::Browser;
+use zkpool_demo_zkml::drawing::draw;
 
 const SOON: Duration = Duration::from_secs(20);
 const PROVERS: [&str; 2] = ["0x1111111111111111111111111111111111111111", "0x2222222222222222222222222222222222222222"];

@@ -1,6 +1,10 @@
 //! A person's browser: headless Chromium, driven by chromedriver over plain HTTP (W3C WebDriver).
 
-use crate::drawing::Stroke;
+use crate::{
+    actors::free_address,
+    error::{Attempt, DemoError, Result},
+    process::Process,
+};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use std::{
@@ -8,11 +12,9 @@ use std::{
     process::Command,
     time::{Duration, Instant},
 };
-use zkpool_demo::{
-    actors::free_address,
-    error::{Attempt, DemoError, Result},
-    process::Process,
-};
+
+/// A line drawn without lifting the pen: points, 0 to 1 in both directions, from the top left.
+pub type Stroke = Vec<(f64, f64)>;
 
 /// Longest that a command of the browser may take.
 const BOUND: Duration = Duration::from_secs(60);
