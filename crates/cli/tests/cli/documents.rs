@@ -132,7 +132,12 @@ fn what_the_documents_tell_to_run_works() {
     let (mut shell, mut toml) = (Blocks::read("sh", here.clone()), Blocks::read("toml", here));
 
     // What make would do. (This test is part of `make test`, and the demos have tests of their own.)
-    for (document, target) in [("README.md", "make demo"), ("README.md", "make test"), ("zkml.md", "make demo-zkml")] {
+    for (document, target) in [
+        ("README.md", "make demo"),
+        ("README.md", "make test"),
+        ("zkml.md", "make demo-zkml"),
+        ("rollup.md", "make demo-rollup"),
+    ] {
         for line in shell.take(document, target).lines() {
             let mut make = std::process::Command::new("bash");
             make.args(["-c", &line.replacen("make ", "make -n ", 1)]).current_dir(root());
