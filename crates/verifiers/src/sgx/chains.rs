@@ -3,14 +3,16 @@
 /// The chains on which simulated enclaves are let through: development chains and public test nets. A list of what is
 /// allowed, not of what is forbidden: a chain that nobody has thought of is a chain with value. It is the contract's list,
 /// too (`SgxInstances.sol`).
-pub const SIMULATION_CHAINS: [u64; 7] = [
+pub const SIMULATION_CHAINS: [u64; 9] = [
     1337,       // a local node
     31_337,     // anvil, hardhat
     11_155_111, // Sepolia
+    17_000,     // Holesky
     560_048,    // Hoodi
     84_532,     // Base Sepolia
     11_155_420, // OP Sepolia
     421_614,    // Arbitrum Sepolia
+    167_009,    // Taiko Hekla
 ];
 
 /// Whether simulated enclaves are let through on a chain.
@@ -31,5 +33,20 @@ mod tests {
             assert!(!may_simulate(chain), "{chain}");
         }
         assert!(may_simulate(31_337) && may_simulate(1337));
+    }
+
+    #[test]
+    fn the_contract_has_the_same_list() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contracts/src/verifiers/SgxInstances.sol");
+        let source = std::fs::read_to_string(file).unwrap();
+        let list = source.split("function _isTestNetwork").nth(1).unwrap().split(';').next().unwrap();
+        let numbers = list.split("chainId ==").skip(1).map(|rest| {
+            let digits = rest.trim_start().chars().take_while(|c| c.is_ascii_digit() || *c == '_');
+            digits.filter(|c| *c != '_').collect::<String>().parse::<u64>().unwrap()
+        });
+        let (mut theirs, mut ours) = (numbers.collect::<Vec<_>>(), SIMULATION_CHAINS.to_vec());
+        theirs.sort_unstable();
+        ours.sort_unstable();
+        assert_eq!(theirs, ours);
     }
 }
