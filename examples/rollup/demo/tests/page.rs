@@ -62,9 +62,8 @@ fn one(started: u64, proven: Option<u64>, prover: usize, agrees: Option<bool>) -
 }
 
 fn batch(stage: &str, legs: Value, delivered: Option<u64>) -> Value {
-    let delivery = delivered.map(|_| {
-        json!({ "transaction": word("cd"), "block": 12, "gas": 765_432, "fee": "0.00076", "on_time": true })
-    });
+    let delivery = delivered
+        .map(|_| json!({ "transaction": word("cd"), "block": 12, "gas": 765_432, "fee": "0.00076", "on_time": true }));
     let slowest = delivered.map(|at| at - 2_500);
     json!({
         "batch": 0, "statement": word("02"), "pre_root": word("03"), "post_root": word("04"), "stage": stage,
@@ -92,10 +91,8 @@ async fn events(State(script): State<Script>) -> Sse<impl Stream<Item = Result<E
 }
 
 async fn serve(script: Script) -> String {
-    let api = Router::new()
-        .route("/events", get(events))
-        .route("/demonstration/transfers", post(send))
-        .with_state(script);
+    let api =
+        Router::new().route("/events", get(events)).route("/demonstration/transfers", post(send)).with_state(script);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let routes = zkpool_rollup_node::web::page(api, vec![address.clone()]);
@@ -144,7 +141,10 @@ async fn what_is_told_is_shown_and_what_is_simulated_is_called_so() {
         { "leg": 2, "kind": "sgx", "tries": [one(1_200, Some(1_300), 2, Some(true))] },
     ]);
     script.view.send_replace(view(json!([batch("final", legs, Some(11_500))])));
-    browser.wait("the end", SOON, async |page| Ok((page.count(".stage.final").await? == 1).then_some(()))).await.unwrap();
+    browser
+        .wait("the end", SOON, async |page| Ok((page.count(".stage.final").await? == 1).then_some(())))
+        .await
+        .unwrap();
     let shown = browser.text(".batch").await.unwrap();
     for expected in ["0 → 1: 25", "0.0125 WETH", "2.5 s", "765432", "Leg 2 was received early"] {
         assert!(shown.contains(expected), "{expected} in {shown}");
