@@ -129,7 +129,7 @@ function circuitRunner(place) {
     .map((line) => JSON.parse(line))
     .find((message) => message.executable && message.target.name === "circuit").executable;
   const test = (name) => {
-    const ran = spawnSync(binary, ["--exact", name], {
+    const ran = spawnSync(binary, ["--exact", name, "--include-ignored"], {
       cwd: path.join(HERE, "circuit"),
       env: { ...process.env, ROLLUP_CIRCUIT_SOURCES: path.join(place, "circuit") },
       encoding: "utf8",

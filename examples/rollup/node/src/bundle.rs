@@ -296,10 +296,8 @@ mod tests {
         for (envelope, (_, program)) in legs.envelopes.iter().zip(programs.legs()) {
             let envelope = TaskInput::from_bytes(blob(envelope)).unwrap();
             assert_eq!(envelope.program, program.id());
-            assert_eq!(
-                envelope.blobs().iter().map(|id| blob(id).to_vec()).collect::<Vec<_>>(),
-                [batch.zkvm_input.clone()]
-            );
+            let read: Vec<_> = envelope.blobs().iter().map(blob).collect();
+            assert_eq!(read, [&batch.zkvm_input[..]]);
         }
         assert_eq!(wish.blobs.len(), 3, "both legs read the same bytes");
         assert_eq!(wish.statement(), Some(statement(&batch)));
