@@ -1,6 +1,8 @@
 //! The core and the sequencer against a model that was written from the documents alone: the slowest way that each of them
 //! can be read.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod curve;
 mod model;
 mod sha;

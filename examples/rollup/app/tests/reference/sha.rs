@@ -2,7 +2,7 @@
 
 /// The first 32 bits of the fractional part of a root of each of the first primes.
 fn fractions(count: usize, root: impl Fn(u128) -> u128) -> Vec<u32> {
-    let is_prime = |n: &u128| (2..*n).all(|d| n % d != 0);
+    let is_prime = |n: &u128| (2..*n).all(|d| !n.is_multiple_of(d));
     (2..).filter(is_prime).take(count).map(|prime| root(prime) as u32).collect()
 }
 
