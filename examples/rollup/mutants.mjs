@@ -111,7 +111,8 @@ function coreRunner(place) {
   return { sources, test };
 }
 
-// The circuit's tests are built once: they are told where the sources are.
+// The circuit's tests are built once: they are told where the sources are. Optimised as a whole, because the interpreter that
+// runs witness generators is many times slower without.
 function circuitRunner(place) {
   const sources = place;
   fs.mkdirSync(path.join(place, "circuit"), { recursive: true });
@@ -120,7 +121,7 @@ function circuitRunner(place) {
   }
   const messages = execFileSync(
     "cargo",
-    ["test", "--no-run", "--quiet", "-p", "zkpool-rollup-circuit", "--test", "circuit", "--message-format", "json"],
+    ["test", "--release", "--no-run", "--quiet", "-p", "zkpool-rollup-circuit", "--test", "circuit", "--message-format", "json"],
     { cwd: ROOT, encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "inherit"] },
   );
   const binary = messages
