@@ -105,7 +105,7 @@ contract DcapQuoteTest is SgxFixture {
     }
 
     function _realQuote() private view returns (bytes memory) {
-        string memory json = vm.readFile(string.concat(vm.projectRoot(), "/test/fixtures/sgx_quote.json"));
+        string memory json = vm.readFile("test/fixtures/sgx_quote.json");
         return vm.parseJsonBytes(json, ".quote");
     }
 }
