@@ -91,12 +91,15 @@ pub struct Character {
     pub premium_bps: u32,
     /// Slots of each token.
     pub slots: u32,
+    /// Whose word it takes for what an enclave comes to.
+    pub trusted_payers: Vec<Address>,
 }
 
 impl Character {
     /// Nothing special.
     pub const fn plain(name: &'static str) -> Self {
-        Self { name, wei_per_million_units: 2_000_000_000_000_000, premium_bps: 50, slots: SLOTS }
+        let trusted_payers = Vec::new();
+        Self { name, wei_per_million_units: 2_000_000_000_000_000, premium_bps: 50, slots: SLOTS, trusted_payers }
     }
 }
 
@@ -117,6 +120,7 @@ impl Operator {
         fs::create_dir_all(&dir).attempt(format!("making {}", dir.display()))?;
         let stage = &scenery.stage;
         let programs: Vec<_> = trusted.iter().map(|trusted| format!("\"{}\"", trusted.program)).collect();
+        let payers: Vec<_> = character.trusted_payers.iter().map(|payer| format!("\"{payer}\"")).collect();
         let verifiers: String = trusted
             .iter()
             .map(|Trusted { verifier, kind, program }| {
@@ -134,7 +138,7 @@ impl Operator {
             "rpc = \"{rpc}\"\nchain_id = {chain}\npool = \"{pool}\"\n\n\
              [service]\noperator = \"{operator}\"\ndata = \"{data}\"\nlisten = \"{listen}\"\n\
              keys = {{ signer = \"env:SIGNER_KEY\", owner = \"env:OWNER_KEY\" }}\n\
-             trusted_programs = [{programs}]\n\
+             trusted_programs = [{programs}]\ntrusted_payers = [{payers}]\n\
              {weth}{token}{verifiers}\
              [service.pricing]\nwei_per_million_units = \"{units}\"\npremium_bps = {premium}\n\
              [service.quotes]\nvalidity = 60\nlive_per_payer = 256\n[service.limits]\nrequests_per_second = 5000\n\
@@ -149,6 +153,7 @@ impl Operator {
             weth = slots(stage.weth),
             token = slots(stage.token),
             programs = programs.join(", "),
+            payers = payers.join(", "),
             units = character.wei_per_million_units,
             premium = character.premium_bps,
         );

@@ -50,6 +50,10 @@ pub struct LegInputs {
     /// a lie of its owner, can then be in all of them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shared_provers: bool,
+    /// Whether a target that takes legs one by one (`ILegReceiver`) is to be sent each as it comes. What the transactions
+    /// cost is in the price.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub early: bool,
 }
 
 /// What a zkVM program reads.

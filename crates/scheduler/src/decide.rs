@@ -174,7 +174,7 @@ impl<'a> Giving<'a> {
     fn copy(&mut self, held: &mut Held<'a>, by_a_margin: bool) -> bool {
         let Some(owner) = held.owner.filter(|_| held.job.liability_deadline > self.now) else { return false };
         // A copy on the same owner's machine would likely share its fate.
-        let mut not = self.legs.not(held.job);
+        let mut not = self.legs.not(held.job).to_vec();
         not.push(owner);
         let Some((prover, takes)) = self.floor.soonest(held.job, &not) else { return false };
         let (end, margin) = (self.now.saturating_add(takes), if by_a_margin { self.margin(takes) } else { 1 });

@@ -4,7 +4,11 @@
 //! It is not enough to keep each owner to one leg: the one who could prove the last leg must not be used up by the first.
 
 use crate::{Candidate, Millis, OpenJob};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 use zkpool_protocol::{Address, TaskId};
 
 /// With so many owners who could do it a leg never runs out of them: the other legs take fewer.
@@ -15,6 +19,8 @@ pub(crate) struct Legs<'a> {
     provers: &'a [Candidate],
     now: Millis,
     bundles: BTreeMap<TaskId, BTreeMap<u32, Leg<'a>>>,
+    /// What `not` has said of a leg: a leg of a zkVM has many jobs. Until somebody is given a job of the bundle.
+    said: RefCell<BTreeMap<(TaskId, u32), Rc<[Address]>>>,
 }
 
 struct Leg<'a> {
@@ -26,7 +32,7 @@ struct Leg<'a> {
 
 impl<'a> Legs<'a> {
     pub(crate) fn new(provers: &'a [Candidate], jobs: &'a [OpenJob], now: Millis) -> Self {
-        let mut legs = Self { provers, now, bundles: BTreeMap::new() };
+        let mut legs = Self { provers, now, bundles: BTreeMap::new(), said: RefCell::default() };
         for job in jobs {
             let Some(of) = job.leg else { continue };
             let bundle = legs.bundles.entry(of.bundle).or_default();
@@ -42,27 +48,33 @@ impl<'a> Legs<'a> {
 
     /// Notes that an owner was given a job.
     pub(crate) fn given(&mut self, job: &OpenJob, owner: Address) {
-        let leg = job.leg.and_then(|of| self.bundles.get_mut(&of.bundle)?.get_mut(&of.leg));
-        if let Some(leg) = leg {
-            leg.owners.insert(owner);
+        let leg = job.leg.and_then(|of| Some((of, self.bundles.get_mut(&of.bundle)?.get_mut(&of.leg)?)));
+        if let Some((of, leg)) = leg
+            && leg.owners.insert(owner)
+        {
+            self.said.get_mut().retain(|(bundle, _), _| *bundle != of.bundle);
         }
     }
 
     /// Who must not get this job: those at work on another leg of its bundle, and those without whom another leg, on which
     /// nobody is at work yet, could find nobody of its own.
-    pub(crate) fn not(&self, job: &OpenJob) -> Vec<Address> {
+    pub(crate) fn not(&self, job: &OpenJob) -> Rc<[Address]> {
         let Some((of, bundle)) = job.leg.and_then(|of| Some((of, self.bundles.get(&of.bundle)?))) else {
-            return vec![];
+            return Rc::default();
         };
-        let others = bundle.iter().filter(|(leg, _)| **leg != of.leg).map(|(_, leg)| leg);
+        let mut said = self.said.borrow_mut();
+        said.entry((of.bundle, of.leg)).or_insert_with(|| self.not_of(of.leg, bundle).into()).clone()
+    }
+
+    fn not_of(&self, of: u32, bundle: &BTreeMap<u32, Leg<'a>>) -> Vec<Address> {
+        let others = bundle.iter().filter(|(leg, _)| **leg != of).map(|(_, leg)| leg);
         let mut not: Vec<Address> = others.clone().flat_map(|leg| leg.owners.iter().copied()).collect();
         let taken: BTreeSet<Address> = bundle.values().flat_map(|leg| leg.owners.iter().copied()).collect();
         let waiting = others.filter(|leg| leg.owners.is_empty());
         // An owner at work on this leg is no choice for another one any more.
         let able: Vec<Vec<Address>> = waiting.map(|leg| self.able(leg.job, &taken)).collect();
         let scarce: Vec<&[Address]> = able.iter().map(Vec::as_slice).filter(|owners| owners.len() < MANY).collect();
-        let is_begun = bundle.get(&of.leg).is_some_and(|leg| !leg.owners.is_empty());
-        let own = if is_begun { None } else { Some(self.able(job, &taken)) };
+        let own = bundle.get(&of).filter(|leg| leg.owners.is_empty()).map(|leg| self.able(leg.job, &taken));
         let all: Vec<&[Address]> = scarce.iter().copied().chain(own.as_deref()).collect();
         if !each_has_one_of_its_own(&all, None) {
             // Somebody is missing in any case: what can be done is done.

@@ -70,6 +70,8 @@ pub trait Chain: Send + Sync {
     async fn encode(&self, encoder: Address, data: &Bytes, proof: &Bytes) -> Result<Bytes, ChainError>;
     /// Tries out a target's call as the pool would make it.
     async fn simulate_target(&self, target: Address, data: Bytes, call_gas: u32) -> Result<Simulated, ChainError>;
+    /// Tries out a transaction of the signer's own, with so much gas.
+    async fn simulate_own(&self, to: Address, data: Bytes, gas: u64) -> Result<Simulated, ChainError>;
 
     /// The address of a key, if the service has it.
     fn address_of(&self, key: KeyRole) -> Option<Address>;
@@ -227,6 +229,10 @@ impl Chain for LiveChain {
 
     async fn simulate_target(&self, target: Address, data: Bytes, call_gas: u32) -> Result<Simulated, ChainError> {
         self.view.simulate_target(target, data, call_gas).await
+    }
+
+    async fn simulate_own(&self, to: Address, data: Bytes, gas: u64) -> Result<Simulated, ChainError> {
+        self.view.simulate(self.signer.address(), to, data, gas).await
     }
 
     fn address_of(&self, key: KeyRole) -> Option<Address> {

@@ -40,6 +40,9 @@ pub struct Config {
     /// Programs that it signs for without a trial proof.
     #[serde(default)]
     pub trusted_programs: Vec<ProgramId>,
+    /// Payers whose word it takes for what a program in an SGX enclave comes to, where nothing else tells it beforehand.
+    #[serde(default)]
+    pub trusted_payers: Vec<Address>,
     /// What it asks for its work.
     #[serde(default)]
     pub pricing: Pricing,

@@ -25,6 +25,8 @@ pub(crate) enum Form {
     Legs {
         /// Whether one prover may make several legs.
         shared_provers: bool,
+        /// Whether the target is to be sent each leg as it comes.
+        early: bool,
     },
 }
 
@@ -91,7 +93,9 @@ fn read(bytes: &[u8]) -> OpResult<EnvelopeHead> {
         (None, None, None, None, Some(legs)) if legs.envelopes.len() > MAX_LEGS => {
             return Err(OpError::new(ErrorCode::TooLarge, format!("a bundle has at most {MAX_LEGS} legs")));
         }
-        (None, None, None, None, Some(legs)) => (Form::Legs { shared_provers: legs.shared_provers }, legs.envelopes),
+        (None, None, None, None, Some(legs)) => {
+            (Form::Legs { shared_provers: legs.shared_provers, early: legs.early }, legs.envelopes)
+        }
         _ => return Err(bad(String::new())),
     };
     Ok(EnvelopeHead { program: wire.program, attached, form })
@@ -114,8 +118,10 @@ mod tests {
         assert_eq!(head, EnvelopeHead { program: id, attached: vec![other, id], form: Form::Guest });
         let enclave = read(format!(r#"{{"program":"{id}","enclave":{{"input":"{other}"}}}}"#).as_bytes()).unwrap();
         assert_eq!(enclave, EnvelopeHead { program: id, attached: vec![other], form: Form::Enclave });
-        let legs = format!(r#"{{"program":"{id}","legs":{{"envelopes":["{other}","{id}"],"shared_provers":true}}}}"#);
-        let form = Form::Legs { shared_provers: true };
+        let legs = format!(
+            r#"{{"program":"{id}","legs":{{"envelopes":["{other}","{id}"],"shared_provers":true,"early":true}}}}"#
+        );
+        let form = Form::Legs { shared_provers: true, early: true };
         assert_eq!(read(legs.as_bytes()).unwrap(), EnvelopeHead { program: id, attached: vec![other, id], form });
         let nine = vec![id.to_string(); MAX_LEGS + 1];
         let nine = serde_json::json!({ "program": id, "legs": { "envelopes": nine } });

@@ -36,6 +36,26 @@ impl OpError {
         Self { code, message: message.into(), source: Some(source.into()) }
     }
 
+    /// Whether it is the store's: without that nothing can go on.
+    pub(crate) fn is_store_fault(&self) -> bool {
+        self.store_error().is_some()
+    }
+
+    /// Whether it is the chain's endpoint that did not answer: others would fare no better.
+    pub(crate) fn is_endpoint_fault(&self) -> bool {
+        let error = self.source.as_ref().and_then(|source| source.downcast_ref::<ChainError>());
+        error.is_some_and(ChainError::is_transient)
+    }
+
+    /// Whether what was to be worked on has gone on, or ended, in the meantime.
+    pub(crate) fn is_over(&self) -> bool {
+        self.code == ErrorCode::NotFound || matches!(self.store_error(), Some(StoreError::Moved { .. }))
+    }
+
+    fn store_error(&self) -> Option<&StoreError> {
+        self.source.as_ref().and_then(|source| source.downcast_ref())
+    }
+
     /// The fault and all that lies beneath it, in one line for the log.
     pub fn chain(&self) -> String {
         let mut text = self.message.clone();

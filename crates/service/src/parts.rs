@@ -25,6 +25,8 @@ pub(crate) struct Parts {
     pub(crate) all: Vec<Part>,
     /// Whether they are the legs of a bundle, no two of which may have a prover in common.
     pub(crate) independent: bool,
+    /// Whether the target is to be sent each leg as it comes.
+    pub(crate) early: bool,
 }
 
 /// A part that is proven by itself.
@@ -56,6 +58,15 @@ pub(crate) struct Wanted {
     pub(crate) verifier: AllowedVerifier,
 }
 
+/// How the legs of a bundle are to be made and delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// No two by one prover.
+    pub(crate) independent: bool,
+    /// Each as it comes, to a target that takes it.
+    pub(crate) early: bool,
+}
+
 /// The parts of a task whose inputs were looked at. Fails with `Internal` if one was not.
 pub(crate) async fn stored(ctx: &Context, ask: &Ask) -> OpResult<Parts> {
     let missing = || OpError::new(ErrorCode::Internal, "a task whose input was never looked at");
@@ -63,28 +74,28 @@ pub(crate) async fn stored(ctx: &Context, ask: &Ask) -> OpResult<Parts> {
     if ask.kind != ProofKind::Bundle {
         let program = programs::known(ctx, ask.program).await?;
         let part = Part { ask: ask.clone(), input: input.clone(), program };
-        return Ok(Parts { input, all: vec![part], independent: false });
+        return Ok(Parts { input, all: vec![part], independent: false, early: false });
     }
-    let (wanted, independent) = legs(ctx, ask).await?;
+    let (wanted, Manner { independent, early }) = legs(ctx, ask).await?;
     let mut all = Vec::with_capacity(wanted.len());
     for Wanted { mut ask, program, .. } in wanted {
         ask.statement = Some(program.manifest.statement(input.statement));
         let input = ctx.store.input(ask.input).await?.ok_or_else(missing)?;
         all.push(Part { ask, input, program });
     }
-    Ok(Parts { input, all, independent })
+    Ok(Parts { input, all, independent, early })
 }
 
-/// The legs of a bundle as program, envelope and verifier agree on them, and whether they are to be independent of each
-/// other. Fails with `BadInput`, `VerifierNotAllowed`.
-pub(crate) async fn legs(ctx: &Context, ask: &Ask) -> OpResult<(Vec<Wanted>, bool)> {
+/// The legs of a bundle as program, envelope and verifier agree on them, and what the envelope wants of them all. Fails
+/// with `BadInput`, `VerifierNotAllowed`.
+pub(crate) async fn legs(ctx: &Context, ask: &Ask) -> OpResult<(Vec<Wanted>, Manner)> {
     let bad = |message: String| OpError::new(ErrorCode::BadInput, message);
     let program = programs::known(ctx, ask.program).await?;
     let ProgramManifest::Bundle { legs } = &program.manifest else {
         return Err(OpError::new(ErrorCode::Internal, "a bundle whose program is none"));
     };
     let head = envelope::head(ctx, ask.input).await?;
-    let Form::Legs { shared_provers } = head.form else {
+    let Form::Legs { shared_provers, early } = head.form else {
         return Err(bad("the input is not one for a bundle: it names the envelopes of its legs (\"legs\")".into()));
     };
     if head.attached.len() != legs.len() {
@@ -126,7 +137,7 @@ pub(crate) async fn legs(ctx: &Context, ask: &Ask) -> OpResult<(Vec<Wanted>, boo
             }),
         });
     }
-    Ok((all, !shared_provers))
+    Ok((all, Manner { independent: !shared_provers, early }))
 }
 
 /// A bundle's program: how many legs it has, that they are of different proof systems, and that each yields what is asked
@@ -151,8 +162,9 @@ pub(crate) async fn check_bundle(ctx: &Context, manifest: &ProgramManifest) -> O
     Ok(())
 }
 
-/// A leg as the store keeps it: what its bundle was published with, but for its own statement and verifier.
-pub(crate) fn new_leg(bundle: &TaskRecord, parts: &Parts, place: usize, round: u32) -> OpResult<NewLeg> {
+/// A leg as the store keeps it: what its bundle was published with, but for its own statement and verifier. `dissent`: it
+/// is asked for because legs disagree.
+pub(crate) fn new_leg(bundle: &TaskRecord, parts: &Parts, place: usize, round: u32, dissent: bool) -> OpResult<NewLeg> {
     let gone = || OpError::new(ErrorCode::Internal, "a bundle without a quote, or without this leg");
     let (id, quote) = bundle.quote.as_ref().ok_or_else(gone)?;
     let part = parts.all.get(place).ok_or_else(gone)?;
@@ -166,6 +178,7 @@ pub(crate) fn new_leg(bundle: &TaskRecord, parts: &Parts, place: usize, round: u
         leg,
         round,
         independent: parts.independent,
+        dissent,
         ask: part.ask.clone(),
         quote,
         units: part.input.measured.units,

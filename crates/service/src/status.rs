@@ -32,6 +32,8 @@ struct Inner {
     members: BTreeMap<(Address, Address), Millis>,
     /// Proven tasks whose signatures do not count any more.
     unsigned: BTreeSet<TaskKey>,
+    /// Tries of legs of which it was said that they show another output.
+    dissenting: BTreeSet<TaskKey>,
 }
 
 /// Slots that were open when this process saw the chain first may hold quotes that this database does not know, if it is
@@ -214,6 +216,11 @@ impl Status {
     /// The proven tasks that need more signatures.
     pub fn unsigned(&self) -> BTreeSet<TaskKey> {
         self.lock().unsigned.clone()
+    }
+
+    /// A leg's try shows another output than its bundle. True if that is news.
+    pub fn dissents(&self, leg: TaskKey) -> bool {
+        self.lock().dissenting.insert(leg)
     }
 
     // ---- reconcilers ----

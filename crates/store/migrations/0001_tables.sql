@@ -173,11 +173,13 @@ CREATE TABLE tasks (
     planned INTEGER NOT NULL DEFAULT 0,
     receipt BLOB,
     proof BLOB,
-    -- a leg: of which bundle, which of its legs, which try; whether no prover may work on two legs
+    -- a leg: of which bundle, which of its legs, which try; whether no prover may work on two legs; whether this try was
+    -- asked for because legs disagree
     bundle INTEGER REFERENCES tasks (key),
     leg INTEGER,
     round INTEGER,
     independent INTEGER,
+    dissent INTEGER NOT NULL DEFAULT 0,
     failed_submissions INTEGER NOT NULL DEFAULT 0,
     retry_at INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL,
@@ -290,14 +292,21 @@ SELECT
 FROM jobs JOIN tasks ON tasks.key = jobs.task;
 
 -- Who must not get a job of a leg: whoever works, or has worked, on another leg of its bundle, where provers are to be
--- independent of each other; and whoever has made this leg before, which is being repeated. (The segments of a zkVM leg are
--- held to the service's own execution, whoever proves them.)
+-- independent of each other; and whoever has made this leg before a disagreement for which it is being repeated. (The segments
+-- of a zkVM leg are held to the service's own execution, whoever proves them.) A line may come more than once.
 CREATE VIEW leg_exclusions AS
-SELECT DISTINCT mine.key AS task, leases.prover
+SELECT mine.key AS task, leases.prover
 FROM tasks AS mine
 JOIN tasks AS other ON other.bundle = mine.bundle AND other.key != mine.key
 JOIN leases ON leases.task = other.key AND (leases.ended IS NULL OR leases.ended = 'done')
-WHERE CASE other.leg WHEN mine.leg THEN mine.kind NOT LIKE 'risc0%' ELSE mine.independent END;
+WHERE CASE other.leg
+    WHEN mine.leg THEN mine.kind NOT LIKE 'risc0%' AND EXISTS (
+        SELECT 1 FROM tasks AS since
+        WHERE since.bundle = mine.bundle AND since.leg = mine.leg
+            AND since.round > other.round AND since.round <= mine.round AND since.dissent
+    )
+    ELSE mine.independent
+END;
 
 CREATE VIEW lease_rows AS
 SELECT leases.*, tasks.id AS task_id FROM leases JOIN tasks ON tasks.key = leases.task;

@@ -130,9 +130,9 @@ pub trait Store: TxJournal + Debug {
     async fn plan_task(&self, key: TaskKey, plan: &Plan, now: Millis) -> StoreResult<()>;
     /// A bundle's legs, every try of each, by leg and round.
     async fn legs_of(&self, key: TaskKey) -> StoreResult<Vec<TaskRecord>>;
-    /// Adds a further try of a leg, and leaves the one before it: `released`, with what it came to. `Moved` unless the
-    /// bundle is being proven or proven and this is the round that comes next.
-    async fn repeat_leg(&self, key: TaskKey, leg: &NewLeg, why: &str, now: Millis) -> StoreResult<()>;
+    /// Adds a further try of each of these legs, and leaves the one before it: `released`, with what it came to, and why.
+    /// All or none; `Moved` unless the bundle is being proven or proven and each is the round that comes next.
+    async fn repeat_legs(&self, key: TaskKey, legs: &[(NewLeg, &str)], now: Millis) -> StoreResult<()>;
     /// A bundle's proof, put together of its legs': `proving` → `proven`. `Moved` in any other state.
     async fn prove_bundle(&self, key: TaskKey, proof: BlobId, now: Millis) -> StoreResult<TaskState>;
     /// Leaves what there is of a graph that grows and is not complete: its jobs are cancelled, and never come back. Returns

@@ -206,6 +206,8 @@ pub struct LegOf {
     pub round: u32,
     /// Whether whoever works on another leg of the bundle must not work on this one.
     pub independent: bool,
+    /// Whether it was asked for because legs disagree: who made a try before it must not make this one.
+    pub dissent: bool,
 }
 
 /// A leg, to be stored: published like its bundle, with a quote of its own that nobody signs.
@@ -219,6 +221,8 @@ pub struct NewLeg {
     pub round: u32,
     /// Whether whoever works on another leg of the bundle must not work on this one.
     pub independent: bool,
+    /// Whether it was asked for because legs disagree: who made a try before it must not make this one.
+    pub dissent: bool,
     /// What it would be asked for with as a task of its own.
     pub ask: Ask,
     /// What it would be quoted with: its verifier and statement differ from its bundle's.

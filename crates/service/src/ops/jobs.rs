@@ -103,6 +103,7 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
         let message = format!("{error}; the job goes to somebody else");
         return Err(OpError::caused_by(ErrorCode::ProofInvalid, message, error));
     }
+    let dissents = results::dissents(ctx, &task, &job, &request.proof).await?;
     // Durable before it is answered.
     let result = ctx.blobs.put_bytes(request.proof.0).await?;
     let took = now.saturating_sub(lease.granted_at);
@@ -113,10 +114,18 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
         prover: lease.prover.clone(),
         result,
         proving_ms: request.proving_ms.map(|ms| ms.min(took)),
-        standing: prover.standing.after_hit(),
-        speed: Some(observed_speed(known, job.job.units, took)),
+        // It is evidence, and most likely against who made it: no way to a better standing, or to a name for being fast.
+        standing: match (dissents, lease.ended) {
+            (false, _) => prover.standing.after_hit(),
+            (true, None) => prover.standing.after_miss(now, &rules(ctx)),
+            (true, Some(_)) => prover.standing,
+        },
+        speed: (!dissents).then(|| observed_speed(known, job.job.units, took)),
     };
     let done = ctx.store.complete_job(&result, now).await?;
+    if dissents {
+        metrics::miss("dissent");
+    }
     tracing::info!(
         task.id = %id.task,
         job = id.index,

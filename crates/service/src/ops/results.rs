@@ -99,10 +99,25 @@ async fn attested(
         Err(error) => return Ok(Err(error)),
     };
     // Which enclaves are registered, and still count, only the contract knows.
-    match ctx.chain.verifies(verifier, statement, &result).await? {
-        true => Ok(Ok(())),
-        false => Ok(Err(VerifyError::Unregistered { instance })),
+    if ctx.chain.verifies(verifier, statement, &result).await? {
+        return Ok(Ok(()));
     }
+    if ctx.chain.is_halted(verifier).await? {
+        let message = "the enclaves' verifier is halted and takes nothing: send the result again later";
+        return Err(OpError::new(ErrorCode::NoCapacity, message));
+    }
+    Ok(Err(VerifyError::Unregistered { instance }))
+}
+
+/// Whether a leg's result, though sound, shows another output than its bundle's.
+pub(crate) async fn dissents(ctx: &Context, task: &TaskRecord, job: &JobRecord, result: &[u8]) -> OpResult<bool> {
+    if task.role != Role::Leg || !job.job.operation.is_whole() {
+        return Ok(false);
+    }
+    let program = programs::known(ctx, job.job.program).await?;
+    let (_, quote) = task.quote.as_ref().ok_or_else(missing)?;
+    let output = shown(job.job.kind, result);
+    Ok(output.map_or(true, |output| program.manifest.statement(output) != quote.task.statement))
 }
 
 /// A blob that must be here.

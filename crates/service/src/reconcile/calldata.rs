@@ -19,8 +19,12 @@ const COMMITTEE_SEAL: u64 = 36;
 const SIGNATURE: u64 = 65;
 /// What ABI puts around a leg's proof, and what it may need to fill a word.
 const LEG_FRAME: u64 = 160;
+/// Gas of a leg that a target takes by itself, without what the transaction and its bytes cost.
+const EARLY_LEG_GAS: u64 = 500_000;
+/// What `receiveLeg` carries besides the proof.
+const EARLY_LEG_FRAME: u64 = 132;
 /// A byte that is sent, at most, and what it costs to be copied and hashed on its way to target and verifier.
-pub(super) const GAS_PER_BYTE: u64 = 16 + 8;
+const GAS_PER_BYTE: u64 = 16 + 8;
 /// What a transaction costs at least, for itself and for each byte (EIP-7623).
 const BASE_GAS: u64 = 21_000;
 const LEAST_GAS_PER_BYTE: u64 = 40;
@@ -52,7 +56,28 @@ async fn proof_length(ctx: &Context, ask: &Ask, input: &InputRecord) -> OpResult
 }
 
 fn words(length: usize) -> u64 {
-    (length as u64).next_multiple_of(32)
+    words64(length as u64)
+}
+
+const fn words64(length: u64) -> u64 {
+    length.next_multiple_of(32)
+}
+
+/// What the transactions cost at most, in gas, with which a target is sent those legs that it takes by themselves.
+pub(super) async fn early_legs(ctx: &Context, ask: &Ask, parts: &Parts) -> OpResult<u64> {
+    let mut gas = 0;
+    for (place, part) in (0u32..).zip(&parts.all).filter(|_| parts.early) {
+        if ctx.chain.leg_window(ask.target, parts.input.statement, place).await?.is_some() {
+            gas += early_leg(words64(proof_length(ctx, &part.ask, &part.input).await?) + EARLY_LEG_FRAME);
+        }
+    }
+    Ok(gas)
+}
+
+/// The gas that a transaction may take with which a target is sent a leg: a call of this length.
+pub(super) fn early_leg(length: u64) -> u64 {
+    let gas = BASE_GAS + EARLY_LEG_GAS + length.saturating_mul(GAS_PER_BYTE);
+    gas.max(BASE_GAS.saturating_add(length.saturating_mul(LEAST_GAS_PER_BYTE)))
 }
 
 /// Whether a transaction with such a call would be taken by nodes. Fails with `TooLarge`.

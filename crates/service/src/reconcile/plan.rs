@@ -35,7 +35,7 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
 /// Each leg becomes a task.
 async fn legs(ctx: &Context, task: &TaskRecord) -> OpResult<Plan> {
     let parts = parts::stored(ctx, &task.ask).await?;
-    let legs = (0..parts.all.len()).map(|place| parts::new_leg(task, &parts, place, 0));
+    let legs = (0..parts.all.len()).map(|place| parts::new_leg(task, &parts, place, 0, false));
     Ok(Plan::Legs(legs.collect::<OpResult<_>>()?))
 }
 

@@ -18,7 +18,7 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use offer::offer;
 use std::collections::HashSet;
 use zkpool_protocol::{ErrorCode, TaskState};
-use zkpool_store::{Price, Refusal, StoreError, TaskRecord};
+use zkpool_store::{Price, Refusal, TaskRecord};
 
 /// Decides every request, and those that come meanwhile: one that takes long does not hold up the others.
 pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
@@ -93,7 +93,7 @@ async fn decide(ctx: &Context, task: &TaskRecord) -> OpResult<()> {
         Err(Declined { why, price }) => (why, price),
     };
     // The store is what a refusal would have to be written to.
-    if matches!(why.code, ErrorCode::Storage | ErrorCode::Internal) && is_store_fault(&why) {
+    if matches!(why.code, ErrorCode::Storage | ErrorCode::Internal) && why.is_store_fault() {
         return Err(why);
     }
     if matches!(why.code, ErrorCode::Internal | ErrorCode::Storage) {
@@ -106,10 +106,6 @@ async fn decide(ctx: &Context, task: &TaskRecord) -> OpResult<()> {
     ctx.store.refuse_task(task.key, &refusal, price, ctx.clock.now()).await?;
     ctx.changes.announce(Change::Task(task.key));
     Ok(())
-}
-
-fn is_store_fault(error: &OpError) -> bool {
-    error.source.as_ref().is_some_and(|source| source.is::<StoreError>())
 }
 
 /// Quotes that were reserved when the process died: the same quote is signed.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use zkpool_bindings::committee_seal;
 use zkpool_chain::alloy::primitives::{Address, Signature};
 use zkpool_protocol::{B256, BlobId, Bytes, ErrorCode, JobState, Operation, ProgramManifest, ProofKind, TaskState};
-use zkpool_store::{InputRecord, JobRecord, StoreError, TaskRecord};
+use zkpool_store::{InputRecord, JobRecord, TaskRecord};
 use zkpool_verifiers::risc0::{self, MAX_ASSUMPTION, MAX_RESULT, ProofBytes, ReceiptError};
 
 /// Before a task is sealed again that could not be.
@@ -38,8 +38,8 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
         match seal(ctx, &task, &last).await {
             Ok(()) => unsealed.forget(task.key),
             // It ended in the meantime.
-            Err(error) if is_over(&error) => {}
-            Err(error) if is_store_fault(&error) => return Err(error),
+            Err(error) if error.is_over() => {}
+            Err(error) if error.is_store_fault() => return Err(error),
             Err(error) => {
                 let pause = unsealed.failed(task.key, &PAUSES);
                 tracing::warn!(
@@ -53,15 +53,6 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
         }
     }
     Ok(false)
-}
-
-fn is_store_fault(error: &OpError) -> bool {
-    error.source.as_ref().is_some_and(|source| source.is::<StoreError>())
-}
-
-fn is_over(error: &OpError) -> bool {
-    let source = error.source.as_ref().and_then(|source| source.downcast_ref::<StoreError>());
-    matches!(source, Some(StoreError::Moved { .. }))
 }
 
 /// What a receipt is of.

@@ -30,8 +30,20 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     }
     let mut sent = false;
     for task in ctx.store.tasks_in(&[TaskState::Proven]).await? {
-        if task.retry_at <= ctx.clock.now() && may_be_revealed(ctx, &task, &head) {
-            sent |= submit(ctx, &task).await?;
+        if task.retry_at > ctx.clock.now() || !may_be_revealed(ctx, &task, &head) {
+            continue;
+        }
+        match submit(ctx, &task).await {
+            Ok(submitted) => sent |= submitted,
+            Err(error) if error.is_over() => {}
+            Err(error) if error.is_store_fault() || error.is_endpoint_fault() => return Err(error),
+            // One that cannot be submitted holds up no other.
+            Err(error) => tracing::warn!(
+                task.id = task.id().map(tracing::field::display),
+                code = %error.code,
+                error = error.chain(),
+                "a proof cannot be submitted"
+            ),
         }
     }
     // What was just recorded goes out at once.

@@ -33,9 +33,15 @@ struct Shop {
 }
 
 impl Shop {
-    /// An operator that signs for a bundle of a wrapped receipt and an enclave's word.
+    /// An operator that signs for a bundle of a wrapped receipt and an enclave's word, which read the same.
     async fn open() -> Self {
+        Self::reading(b"stdin", json!([])).await
+    }
+
+    /// The enclave reads this; whom the operator trusts.
+    async fn reading(enclave: &'static [u8], trusted_payers: serde_json::Value) -> Self {
         let wishes = json!({
+            "trusted_payers": trusted_payers,
             "verifiers": [{ "address": VERIFIER, "kind": "bundle" }],
             "slots": [{ "token": TOKEN, "count": 1, "collateral": "1000000", "honour": "1" }],
         });
@@ -43,23 +49,21 @@ impl Shop {
         service.see_chain(9);
         let binary = upload(&service, b"R0BF").await;
         let zkvm = ProgramManifest::Risc0 { binary, image_id: IMAGE.parse().unwrap() };
-        let enclave = ProgramManifest::Sgx { enclave: ENCLAVE };
-        let legs = vec![
-            BundleLeg { program: zkvm.id(), kind: KIND },
-            BundleLeg { program: enclave.id(), kind: ProofKind::Sgx },
-        ];
+        let sgx = ProgramManifest::Sgx { enclave: ENCLAVE };
+        let legs =
+            vec![BundleLeg { program: zkvm.id(), kind: KIND }, BundleLeg { program: sgx.id(), kind: ProofKind::Sgx }];
         let all = ProgramManifest::Bundle { legs };
-        for program in [&zkvm, &enclave, &all] {
+        for program in [&zkvm, &sgx, &all] {
             register_program(&service.ctx, requester(), program.clone()).await.unwrap();
         }
-        let (stdin, bytes) = (upload(&service, b"stdin").await, upload(&service, b"enclave's").await);
+        let (stdin, bytes) = (upload(&service, b"stdin").await, upload(&service, enclave).await);
         let guest = WitnessSource::Guest(GuestInput { stdin, assumptions: vec![] });
         let guest = TaskInput { program: zkvm.id(), source: guest }.to_bytes();
         let word = WitnessSource::Enclave(EnclaveInput { input: bytes });
-        let word = TaskInput { program: enclave.id(), source: word }.to_bytes();
+        let word = TaskInput { program: sgx.id(), source: word }.to_bytes();
         let envelopes = vec![upload(&service, &guest).await, upload(&service, &word).await];
         let ask = ask(all.id(), all.id(), ProofKind::Bundle, VERIFIER);
-        let mut shop = Self { service, zkvm, enclave, all, envelopes, ask, attempts: 0 };
+        let mut shop = Self { service, zkvm, enclave: sgx, all, envelopes, ask, attempts: 0 };
         shop.puts(shop.envelopes.clone(), false).await;
         shop.policy(["risc0", "sgx"]);
         let output = bundle::output(JOURNAL);
@@ -70,7 +74,7 @@ impl Shop {
 
     /// The bundle's input.
     async fn puts(&mut self, envelopes: Vec<BlobId>, shared_provers: bool) {
-        let source = WitnessSource::Legs(LegInputs { envelopes, shared_provers });
+        let source = WitnessSource::Legs(LegInputs { envelopes, shared_provers, early: false });
         self.ask.input = upload(&self.service, &TaskInput { program: self.all.id(), source }.to_bytes()).await;
     }
 
@@ -141,6 +145,18 @@ async fn a_bundle_that_is_in_order_comes_as_far_as_the_chain() {
     shop.ask.statement = Some(bundle::output(b"another journal"));
     let message = shop.refused(ErrorCode::LegsDisagree).await;
     assert!(message.contains("leg 0"), "{message}");
+}
+
+/// What an enclave comes to is known only if a zkVM leg reads the same; or from somebody whose word is taken.
+#[tokio::test]
+async fn a_payer_is_not_believed_what_an_enclave_comes_to() {
+    for (trusted, code) in [(json!([]), ErrorCode::Forbidden), (json!([requester()]), ErrorCode::RpcUnreachable)] {
+        let mut shop = Shop::reading(b"something else", trusted).await;
+        shop.zkvm_prover(2).await;
+        shop.prover(3, "rig", &[ProofKind::Sgx], vec![ENCLAVE]).await;
+        let message = shop.refused(code).await;
+        assert!(code != ErrorCode::Forbidden || message.contains("trusted_payers"), "{message}");
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use alloy::signers::SignerSync;
 use ark_bn254::Fr;
 use ark_ff::{BigInteger256, PrimeField};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::atomic::Ordering};
 use zkpool_bindings::bundle_proof;
 use zkpool_chain::{BundlePolicy, LegPolicy, alloy::primitives::keccak256};
 use zkpool_protocol::{
@@ -22,17 +22,17 @@ use zkpool_store::{
 };
 use zkpool_verifiers::sgx;
 
-const VERIFIER: Address = Address::repeat_byte(0xb0);
-const CIRCUIT: Address = Address::repeat_byte(0xb1);
-const ZKVM: Address = Address::repeat_byte(0xb2);
-const SGX: Address = Address::repeat_byte(0xb3);
+pub(crate) const VERIFIER: Address = Address::repeat_byte(0xb0);
+pub(crate) const CIRCUIT: Address = Address::repeat_byte(0xb1);
+pub(crate) const ZKVM: Address = Address::repeat_byte(0xb2);
+pub(crate) const SGX: Address = Address::repeat_byte(0xb3);
 const ENCLAVE: B256 = B256::repeat_byte(0xe1);
 
 /// A bundle that was published.
-struct Bundle {
-    id: TaskId,
-    key: i64,
-    output: B256,
+pub(crate) struct Bundle {
+    pub(crate) id: TaskId,
+    pub(crate) key: i64,
+    pub(crate) output: B256,
 }
 
 fn halves(output: B256) -> Vec<Fr> {
@@ -41,12 +41,12 @@ fn halves(output: B256) -> Vec<Fr> {
 }
 
 /// A circuit's proof that the output is this one. It verifies.
-fn circuit_proof(output: B256) -> Bytes {
+pub(crate) fn circuit_proof(output: B256) -> Bytes {
     key_and_proof(&halves(output)).1.encode().into()
 }
 
 /// An enclave's word that the output is this one.
-fn enclave_word(output: B256, chain_id: u64, payee: Address) -> Bytes {
+pub(crate) fn enclave_word(output: B256, chain_id: u64, payee: Address) -> Bytes {
     let mut proof = sgx::Proof { program: ENCLAVE, output, payee, signature: [0; 65] };
     let digest = proof.digest(&sgx::Domain { chain_id, verifier: SGX });
     proof.signature = key(0xee).sign_hash_sync(&digest).unwrap().as_bytes();
@@ -61,8 +61,9 @@ impl Service {
         id
     }
 
-    /// A bundle of a circuit's proof, a wrapped receipt and an enclave's word, published at block 10.
-    async fn bundle(&self, threshold: u32, shared_provers: bool) -> Bundle {
+    /// A bundle of a circuit's proof, a wrapped receipt and an enclave's word, published at block 10; its target is to be
+    /// sent them `early`, or not.
+    pub(crate) async fn bundle(&self, threshold: u32, early: bool) -> Bundle {
         let (store, now) = (&self.ctx.store, self.ctx.clock.now());
         let output = bundle::output(JOURNAL);
         // The zkVM's program and input, as they are for a task of its own.
@@ -94,7 +95,7 @@ impl Service {
         let enclave_input = EnclaveInput { input: bytes };
         let enclave_input = self.put(envelope(enclave.id(), WitnessSource::Enclave(enclave_input))).await;
         let envelopes = vec![circuit_input, zkvm.ask.input, enclave_input];
-        let inputs = LegInputs { envelopes: envelopes.clone(), shared_provers };
+        let inputs = LegInputs { envelopes: envelopes.clone(), shared_provers: false, early };
         let input = self.put(envelope(all.id(), WitnessSource::Legs(inputs))).await;
         let looked_at = |blob, program: &ProgramManifest, attached, statement| InputRecord {
             blob,
@@ -139,13 +140,13 @@ impl Service {
     }
 
     /// The last try of a leg.
-    async fn leg(&self, bundle: &Bundle, leg: u32) -> TaskRecord {
+    pub(crate) async fn leg(&self, bundle: &Bundle, leg: u32) -> TaskRecord {
         let legs = self.ctx.store.legs_of(bundle.key).await.unwrap();
         legs.into_iter().rfind(|task| task.leg.unwrap().leg == leg).unwrap()
     }
 
     /// A prover is given the leg's one job and returns this.
-    async fn returns(&self, bundle: &Bundle, leg: u32, prover: u8, proof: &Bytes) -> crate::support::Answer {
+    pub(crate) async fn returns(&self, bundle: &Bundle, leg: u32, prover: u8, proof: &Bytes) -> crate::support::Answer {
         let (store, now) = (&self.ctx.store, self.ctx.clock.now());
         let task = self.leg(bundle, leg).await;
         let signer = key(prover);
@@ -162,7 +163,7 @@ impl Service {
     }
 
     /// The zkVM's leg is proven and sealed; the wrapped receipt is the published one.
-    async fn zkvm_leg(&self, bundle: &Bundle) {
+    pub(crate) async fn zkvm_leg(&self, bundle: &Bundle) {
         let task = self.leg(bundle, 1).await;
         let stdin = BlobId::of(b"stdin");
         let guest = Guest { id: task.id().unwrap(), key: task.key, image: IMAGE.parse().unwrap(), stdin };
@@ -171,27 +172,27 @@ impl Service {
         assert_eq!(self.leg(bundle, 1).await.state, TaskState::Proven);
     }
 
-    async fn gather(&self) {
+    pub(crate) async fn gather(&self) {
         reconcile_once(&self.ctx, &["gather"]).await.unwrap();
         // Legs that are to be repeated get their jobs.
         reconcile_once(&self.ctx, &["plan", "execute"]).await.unwrap();
     }
 
-    async fn state(&self, bundle: &Bundle) -> TaskState {
+    pub(crate) async fn state(&self, bundle: &Bundle) -> TaskState {
         self.ctx.store.task_by_key(bundle.key).await.unwrap().unwrap().state
     }
 
-    async fn view(&self, bundle: &Bundle) -> Value {
+    pub(crate) async fn view(&self, bundle: &Bundle) -> Value {
         self.get(&format!("/v1/tasks/{}", bundle.id), None).await.json()
     }
 
-    async fn proof(&self, bundle: &Bundle) -> Bytes {
+    pub(crate) async fn proof(&self, bundle: &Bundle) -> Bytes {
         let blob = self.ctx.store.task_by_key(bundle.key).await.unwrap().unwrap().proof.unwrap();
         self.ctx.blobs.read(blob, 1 << 20).await.unwrap().unwrap().into()
     }
 
     /// What every leg came to in the end, as one proof.
-    async fn expected_proof(&self, bundle: &Bundle, legs: &[u32]) -> Bytes {
+    pub(crate) async fn expected_proof(&self, bundle: &Bundle, legs: &[u32]) -> Bytes {
         let mut proofs = Vec::new();
         for leg in legs {
             let blob = self.leg(bundle, *leg).await.proof.unwrap();
@@ -347,9 +348,9 @@ async fn what_is_enough_is_delivered_when_time_runs_short() {
 }
 
 #[tokio::test]
-async fn a_target_that_takes_legs_gets_them_early_and_only_in_their_window() {
+async fn a_target_that_takes_legs_gets_them_early_once_and_only_in_their_window() {
     let service = Service::start().await;
-    let bundle = service.bundle(3, false).await;
+    let bundle = service.bundle(3, true).await;
     let now = service.ctx.clock.now() / 1_000;
     service.returns(&bundle, 2, 3, &enclave_word(bundle.output, CHAIN, OPERATOR)).await;
     service.see_chain(50);
@@ -359,8 +360,24 @@ async fn a_target_that_takes_legs_gets_them_early_and_only_in_their_window() {
         assert!(service.chain.sent.lock().unwrap().is_empty(), "{window:?}");
     }
     *service.chain.leg_window.lock().unwrap() = Some((now - 1, now + 500));
+    service.chain.burns.store(1_000_000, Ordering::Relaxed);
     service.gather().await;
+    assert!(service.chain.sent.lock().unwrap().is_empty(), "more than was quoted for");
+    service.chain.burns.store(500_000, Ordering::Relaxed);
+    let _ = reconcile_once(&service.ctx, &["gather"]).await;
     let sent = service.chain.sent.lock().unwrap().clone();
-    assert_eq!(sent, [format!("leg:{}:2:0", bundle.id)]);
+    assert_eq!(sent, [format!("leg:{}:2", bundle.id)], "whichever try of it it is");
     assert_eq!(service.state(&bundle).await, TaskState::Proving);
+}
+
+#[tokio::test]
+async fn a_target_is_sent_no_leg_that_its_requester_has_not_asked_for() {
+    let service = Service::start().await;
+    let bundle = service.bundle(3, false).await;
+    let now = service.ctx.clock.now() / 1_000;
+    service.returns(&bundle, 2, 3, &enclave_word(bundle.output, CHAIN, OPERATOR)).await;
+    service.see_chain(50);
+    *service.chain.leg_window.lock().unwrap() = Some((now - 1, now + 500));
+    service.gather().await;
+    assert!(service.chain.sent.lock().unwrap().is_empty());
 }

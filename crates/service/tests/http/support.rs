@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use zkpool_chain::{
-    BundlePolicy, ChainError, Cursor, Head, LiveTask, Polled, SignerView, Simulated, Slot, TxRecord, TxRequest,
+    BundlePolicy, ChainError, Cursor, Head, LiveTask, Polled, Revert, SignerView, Simulated, Slot, TxRecord, TxRequest,
 };
 use zkpool_protocol::{Address, B256, Domain, Quote, U256};
 use zkpool_service::{
@@ -73,6 +73,10 @@ pub(crate) struct NoChain {
     pub(crate) gone: Mutex<BTreeSet<Address>>,
     /// Proofs that no verifier takes any more.
     pub(crate) stale: Mutex<BTreeSet<zkpool_protocol::Bytes>>,
+    /// Verifiers that say that they are halted.
+    pub(crate) halted: Mutex<BTreeSet<Address>>,
+    /// The gas that every transaction of the signer's own takes.
+    pub(crate) burns: AtomicU64,
     /// Purposes of the transactions that were to be recorded: none is.
     pub(crate) sent: Mutex<Vec<String>>,
     /// What they were shown.
@@ -154,8 +158,9 @@ impl Chain for NoChain {
     async fn leg_window(&self, _: Address, _: B256, _: u32) -> Result<Option<(u64, u64)>, ChainError> {
         Ok(*self.leg_window.lock().unwrap())
     }
-    async fn is_halted(&self, _: Address) -> Result<bool, ChainError> {
-        self.none().await
+    async fn is_halted(&self, verifier: Address) -> Result<bool, ChainError> {
+        self.head().await?;
+        Ok(self.halted.lock().unwrap().contains(&verifier))
     }
     async fn encode(
         &self,
@@ -167,6 +172,13 @@ impl Chain for NoChain {
     }
     async fn simulate_target(&self, _: Address, _: zkpool_protocol::Bytes, _: u32) -> Result<Simulated, ChainError> {
         self.head().await.map(|_| Simulated::Ok(zkpool_protocol::Bytes::new()))
+    }
+    async fn simulate_own(&self, _: Address, _: zkpool_protocol::Bytes, gas: u64) -> Result<Simulated, ChainError> {
+        self.head().await?;
+        Ok(match gas < self.burns.load(Ordering::Relaxed) {
+            true => Simulated::Reverted(Revert::decode(&[])),
+            false => Simulated::Ok(zkpool_protocol::Bytes::new()),
+        })
     }
     fn address_of(&self, _: KeyRole) -> Option<Address> {
         None

@@ -420,6 +420,10 @@ impl Chain for Line {
         Ok(if fails { Simulated::Reverted(Revert::decode(&[])) } else { Simulated::Ok(Bytes::new()) })
     }
 
+    async fn simulate_own(&self, target: Address, data: Bytes, _: u64) -> Result<Simulated, ChainError> {
+        self.simulate_target(target, data, 0).await
+    }
+
     fn address_of(&self, key: KeyRole) -> Option<Address> {
         Some(self.from(key))
     }

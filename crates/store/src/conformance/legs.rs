@@ -1,7 +1,7 @@
 //! Bundles and their legs.
 
 use super::*;
-use crate::{LegRef, NewLeg, StoreError};
+use crate::{LeaseEnd, LeaseOutcome, LegRef, NewLeg, StoreError};
 use zkpool_protocol::{BundleLeg, bundle::leg_id};
 
 fn sgx() -> ProgramManifest {
@@ -18,7 +18,8 @@ fn leg(bundle: &TaskRecord, leg: u32, round: u32, independent: bool) -> NewLeg {
     (ask.input, ask.verifier) = (BlobId::of(b"input"), address(0xb0 + leg as u8));
     let mut quote = quote(&ask, 0, 0x77);
     quote.task.statement = B256::with_last_byte(leg as u8);
-    NewLeg { id: leg_id(id(bundle), leg, round), leg, round, independent, ask, quote, units: WorkUnits(10) }
+    let (id, units) = (leg_id(id(bundle), leg, round), WorkUnits(10));
+    NewLeg { id, leg, round, independent, dissent: round > 0, ask, quote, units }
 }
 
 /// A bundle of two legs that is being proven, and its legs.
@@ -188,10 +189,10 @@ pub async fn a_leg_is_repeated_by_somebody_else(store: Subject) {
     done(&store, job, &a).await;
     let before = store.task_by_key(legs[1].key).await.unwrap().unwrap();
     assert_eq!(before.state, TaskState::Proven);
-    let skipped = store.repeat_leg(task.key, &leg(&task, 1, 2, true), "disagrees", 8).await;
+    let skipped = store.repeat_legs(task.key, &[(leg(&task, 1, 2, true), "disagrees")], 8).await;
     assert!(matches!(skipped, Err(StoreError::Moved { .. })), "{skipped:?}");
-    store.repeat_leg(task.key, &leg(&task, 1, 1, true), "disagrees", 8).await.unwrap();
-    let twice = store.repeat_leg(task.key, &leg(&task, 1, 1, true), "disagrees", 8).await;
+    store.repeat_legs(task.key, &[(leg(&task, 1, 1, true), "disagrees")], 8).await.unwrap();
+    let twice = store.repeat_legs(task.key, &[(leg(&task, 1, 1, true), "disagrees")], 8).await;
     assert!(matches!(twice, Err(StoreError::Moved { .. })), "{twice:?}");
     let all = store.legs_of(task.key).await.unwrap();
     assert_eq!(all.iter().map(|l| l.leg.unwrap().round).collect::<Vec<_>>(), [0, 0, 1]);
@@ -204,4 +205,60 @@ pub async fn a_leg_is_repeated_by_somebody_else(store: Subject) {
     store.advance(&rewind(9, DAWN), 10).await.unwrap();
     store.advance(&block(10, DAWN + 5, vec![published(&task)]), 11).await.unwrap();
     assert_eq!(states(&store, &task).await, [TaskState::Published, TaskState::Released, TaskState::Proving]);
+}
+
+/// A process that dies in between must not leave one leg repeated and the other not.
+pub async fn legs_are_repeated_together_or_not_at_all(store: Subject) {
+    let (task, _) = bundle(&store, 1, true).await;
+    let tries = [(leg(&task, 0, 1, true), "disagrees"), (leg(&task, 1, 2, true), "disagrees")];
+    let skipped = store.repeat_legs(task.key, &tries, 8).await;
+    assert!(matches!(skipped, Err(StoreError::Moved { .. })), "{skipped:?}");
+    assert_eq!(states(&store, &task).await, [TaskState::Published; 2]);
+    let tries = [(leg(&task, 0, 1, true), "disagrees"), (leg(&task, 1, 1, true), "disagrees")];
+    store.repeat_legs(task.key, &tries, 8).await.unwrap();
+    let (old, new) = (TaskState::Released, TaskState::Published);
+    assert_eq!(states(&store, &task).await, [old, new, old, new]);
+}
+
+/// An enclave that was revoked says nothing against its owner, who may have another; a disagreement does.
+pub async fn who_made_a_leg_that_lost_its_worth_may_make_it_again(store: Subject) {
+    let (task, legs) = bundle(&store, 1, true).await;
+    let (a, b) = (joined(&store, 1).await, joined(&store, 2).await);
+    let job = start(&store, &legs[1]).await;
+    done(&store, job, &a).await;
+    let lost = NewLeg { dissent: false, ..leg(&task, 1, 1, true) };
+    store.repeat_legs(task.key, &[(lost, "revoked")], 8).await.unwrap();
+    let job = start(&store, &store.legs_of(task.key).await.unwrap()[2]).await;
+    done(&store, job, &a).await;
+    store.repeat_legs(task.key, &[(leg(&task, 1, 2, true), "disagrees")], 8).await.unwrap();
+    let lost = NewLeg { dissent: false, ..leg(&task, 1, 3, true) };
+    store.repeat_legs(task.key, &[(lost, "revoked")], 8).await.unwrap();
+    let last = store.legs_of(task.key).await.unwrap().pop().unwrap();
+    assert_eq!(last.leg.map(|leg| (leg.round, leg.dissent)), Some((3, false)));
+    let job = start(&store, &last).await;
+    let refused = store.grant_lease(job, &a, false, 1_000, 9).await;
+    assert!(matches!(refused, Err(StoreError::Moved { .. })), "before the disagreement: {refused:?}");
+    assert_eq!(store.workload().await.unwrap().jobs[0].excluded, [a.address]);
+    store.grant_lease(job, &b, false, 1_000, 9).await.unwrap();
+}
+
+/// Whose lease had lapsed, and who was given another leg meanwhile, has no say in the first one any more.
+pub async fn a_late_result_gives_nobody_a_second_leg(store: Subject) {
+    let (_, legs) = bundle(&store, 1, true).await;
+    let who = joined(&store, 1).await;
+    let (first, second) = (start(&store, &legs[0]).await, start(&store, &legs[1]).await);
+    let lease = store.grant_lease(first, &who, false, 1_000, 6).await.unwrap();
+    let expired = LeaseOutcome { end: LeaseEnd::Expired, note: None, standing: None };
+    store.end_lease(first, lease.token, &expired, 7).await.unwrap();
+    store.grant_lease(second, &who, false, 1_000, 8).await.unwrap();
+    let late = NewResult {
+        job: first,
+        token: lease.token,
+        prover: who,
+        result: BlobId::of(b"late"),
+        proving_ms: None,
+        standing: Standing::default(),
+        speed: None,
+    };
+    assert!(matches!(store.complete_job(&late, 9).await, Err(StoreError::LeaseLost)));
 }

@@ -101,6 +101,9 @@ macro_rules! store_conformance {
             nobody_works_on_two_legs
             legs_may_share_a_prover_if_that_is_allowed
             a_leg_is_repeated_by_somebody_else
+            legs_are_repeated_together_or_not_at_all
+            who_made_a_leg_that_lost_its_worth_may_make_it_again
+            a_late_result_gives_nobody_a_second_leg
             a_receipt_is_kept_and_found
             a_proof_is_replaced_before_it_is_submitted
             members_are_believed_once_and_their_lies_are_kept

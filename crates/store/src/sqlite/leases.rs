@@ -219,6 +219,10 @@ pub(super) async fn complete(store: &SqliteStore, result: &NewResult, now: Milli
     if !holds || !job.state.may_become(JobState::Done) {
         return Err(StoreError::LeaseLost);
     }
+    // While its lease had lapsed its owner may have been given another leg of the bundle.
+    if lease.ended.is_some() && write.is_barred_from_leg(task, result.prover.address).await? {
+        return Err(StoreError::LeaseLost);
+    }
     write.job_step(task, id.index, job.state, JobState::Done, now).await?;
     sqlx::query(
         "UPDATE jobs SET result = ?, done_by = ?, done_by_device = ?, proving_ms = ? WHERE task = ? AND idx = ?",

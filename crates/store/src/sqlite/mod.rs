@@ -428,8 +428,8 @@ impl Store for SqliteStore {
         tasks::legs_of(self, key).await
     }
 
-    async fn repeat_leg(&self, key: TaskKey, leg: &NewLeg, why: &str, now: Millis) -> StoreResult<()> {
-        tasks::repeat_leg(self, key, leg, why, now).await
+    async fn repeat_legs(&self, key: TaskKey, legs: &[(NewLeg, &str)], now: Millis) -> StoreResult<()> {
+        tasks::repeat_legs(self, key, legs, now).await
     }
 
     async fn prove_bundle(&self, key: TaskKey, proof: BlobId, now: Millis) -> StoreResult<TaskState> {

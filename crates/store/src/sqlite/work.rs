@@ -98,7 +98,7 @@ pub(super) async fn workload(store: &SqliteStore) -> StoreResult<Workload> {
         }
     }
     let rows = sqlx::query(
-        "SELECT e.task, e.prover FROM leg_exclusions AS e JOIN tasks ON tasks.key = e.task
+        "SELECT DISTINCT e.task, e.prover FROM tasks JOIN leg_exclusions AS e ON e.task = tasks.key
          WHERE tasks.state = 'proving'",
     )
     .fetch_all(&mut *tx)

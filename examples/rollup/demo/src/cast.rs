@@ -85,7 +85,12 @@ impl Cast {
         let (zkey, generator) = ids.await.attempt(what)?.attempt(what)?;
         let circuit_program = ProgramManifest::Groth16Bn254 { zkey, witness_generator: Some(generator) };
         let trusted = trusted(&ground, &circuit_program);
-        let operator = Operator::new(scenery, &Character::plain("operator"), &trusted)?;
+        let mut character = Character::plain("operator");
+        if ground.committee.is_none() {
+            // Without a zkVM leg, which reads what the enclave reads, only the sequencer says what that comes to.
+            character.trusted_payers.push(sequencer.address());
+        }
+        let operator = Operator::new(scenery, &character, &trusted)?;
         stage.fund(operator.owner.address(), ether(100)).await?;
         for (who, what) in
             [(operator.hot.address(), "funding a signer"), (registrar.address(), "funding the registrar")]

@@ -137,7 +137,7 @@ impl Programs {
             envelopes.push(keep(envelope.to_bytes().into()));
         }
         let program = self.bundle.manifest.id();
-        let legs = LegInputs { envelopes, shared_provers: terms.shared_provers };
+        let legs = LegInputs { envelopes, shared_provers: terms.shared_provers, early: true };
         let envelope: Bytes = TaskInput { program, source: WitnessSource::Legs(legs) }.to_bytes().into();
         let number = batch.journal.context.batch;
         let quote = QuoteRequest {

@@ -1,11 +1,11 @@
 //! A bundle's legs, each looked at as a task of its own, and held against each other: a disagreement that is found here
 //! costs nobody anything.
 
-use super::size::size;
+use super::{enclave, size::size};
 use crate::{
     Context, OpError, OpResult,
     ops::quotes,
-    parts::{self, Part, Parts, Wanted},
+    parts::{self, Manner, Part, Parts, Wanted},
     policy::Judge,
 };
 use zkpool_protocol::{B256, ErrorCode, ProofKind, bundle};
@@ -17,9 +17,12 @@ pub(in crate::reconcile) async fn parts(ctx: &Context, task: &TaskRecord, judge:
         let input = size(ctx, task, judge).await?;
         let program = crate::ops::programs::known(ctx, task.ask.program).await?;
         let part = Part { ask: task.ask.clone(), input: input.clone(), program };
-        return Ok(Parts { input, all: vec![part], independent: false });
+        if task.ask.kind == ProofKind::Sgx {
+            enclave::trusted(ctx, task)?;
+        }
+        return Ok(Parts { input, all: vec![part], independent: false, early: false });
     }
-    let (wanted, independent) = parts::legs(ctx, &task.ask).await?;
+    let (wanted, Manner { independent, early }) = parts::legs(ctx, &task.ask).await?;
     let mut output = task.ask.statement;
     let mut all = Vec::with_capacity(wanted.len());
     // Those whose output the input tells first: an enclave's is known when it has run.
@@ -59,6 +62,7 @@ pub(in crate::reconcile) async fn parts(ctx: &Context, task: &TaskRecord, judge:
         }
         legs.push(Part { ask, input, program });
     }
+    what_enclaves_read(ctx, task, &legs)?;
     let input = InputRecord {
         blob: task.ask.input,
         program: task.ask.program,
@@ -73,7 +77,19 @@ pub(in crate::reconcile) async fn parts(ctx: &Context, task: &TaskRecord, judge:
         run: None,
     };
     ctx.store.put_input(&input, ctx.clock.now()).await?;
-    Ok(Parts { input, all: legs, independent })
+    Ok(Parts { input, all: legs, independent, early })
+}
+
+/// Enclaves are not run here. What one comes to is known if it reads, byte for byte, what a zkVM program reads that makes
+/// the same public and was run; otherwise only the payer says so, who could gain by a leg that never comes to it.
+fn what_enclaves_read(ctx: &Context, task: &TaskRecord, legs: &[Part]) -> OpResult<()> {
+    let reads = |part: &Part| part.input.attached.first().copied();
+    let run: Vec<_> = legs.iter().filter(|part| part.ask.kind.is_risc0()).filter_map(reads).collect();
+    let mut enclaves = legs.iter().filter(|part| part.ask.kind == ProofKind::Sgx);
+    match enclaves.all(|part| reads(part).is_some_and(|input| run.contains(&input))) {
+        true => Ok(()),
+        false => enclave::trusted(ctx, task),
+    }
 }
 
 /// The output that a leg's input comes to. Fails with `BadInput` for a circuit that does not make one public.

@@ -25,3 +25,16 @@ pub(super) async fn look(ctx: &Context, task: &TaskRecord, attached: Vec<BlobId>
     ctx.store.put_input(&input, ctx.clock.now()).await?;
     Ok(input)
 }
+
+/// Whether the payer's word is taken for what an enclave comes to. Fails with `Forbidden`.
+pub(super) fn trusted(ctx: &Context, task: &TaskRecord) -> OpResult<()> {
+    if ctx.config.trusted_payers.contains(&task.payer) {
+        return Ok(());
+    }
+    let message = format!(
+        "what an enclave comes to is not known before it has run, and this operator does not take the word of {} for it: have \
+         it read the very bytes that a zkVM leg of the bundle reads, or ask the operator to trust you (trusted_payers)",
+        task.payer
+    );
+    Err(OpError::new(ErrorCode::Forbidden, message))
+}

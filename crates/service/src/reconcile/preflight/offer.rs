@@ -2,9 +2,7 @@
 
 use super::{
     super::{
-        calldata,
-        gather::EARLY_LEG_GAS,
-        segments,
+        calldata, segments,
         slots::{self, Found, Need},
     },
     Declined, agreeable, parts,
@@ -38,8 +36,9 @@ pub(super) async fn offer(ctx: &Context, task: &TaskRecord) -> Result<(), Declin
     let capacity = Capacity::now(ctx).await?;
     let head = ctx.chain.head().await?;
     let work = work(ctx, task, &parts, &capacity)?;
-    let delivery = delivery_gas(ctx, &task.ask, &parts).await?;
-    let price = quote_price(ctx, &task.ask, &work, calldata::gas(delivery, calldata), &capacity, &head);
+    let early = calldata::early_legs(ctx, &task.ask, &parts).await?;
+    let gas = calldata::gas(delivery_gas(&task.ask, &parts), calldata).saturating_add(early);
+    let price = quote_price(ctx, &task.ask, &work, gas, &capacity, &head);
     // From here on a refusal comes with the price.
     let priced = Declined::priced(price);
     if let Some(limit) = task.ask.max_reward.filter(|limit| *limit < price.reward()) {
@@ -116,17 +115,9 @@ fn work(ctx: &Context, task: &TaskRecord, parts: &Parts, capacity: &Capacity) ->
     Ok(all)
 }
 
-/// Gas of the transactions that deliver, with ordinary calldata: of a bundle more, and more still if its target takes the
-/// legs one by one.
-async fn delivery_gas(ctx: &Context, ask: &Ask, parts: &Parts) -> OpResult<u64> {
-    let mut gas = DELIVERY_GAS + u64::from(ask.call_gas);
-    for (place, _) in (0u32..).zip(&parts.all).skip(1) {
-        gas += LEG_GAS;
-        if ctx.chain.leg_window(ask.target, parts.input.statement, place).await?.is_some() {
-            gas += u64::from(EARLY_LEG_GAS);
-        }
-    }
-    Ok(gas)
+/// Gas of the transaction that delivers, with ordinary calldata.
+fn delivery_gas(ask: &Ask, parts: &Parts) -> u64 {
+    DELIVERY_GAS + u64::from(ask.call_gas) + LEG_GAS * (parts.all.len() as u64).saturating_sub(1)
 }
 
 fn quote_price(ctx: &Context, ask: &Ask, work: &Work, gas: u64, capacity: &Capacity, head: &Head) -> Price {

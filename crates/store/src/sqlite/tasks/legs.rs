@@ -19,27 +19,28 @@ pub(in crate::sqlite) async fn of(store: &SqliteStore, key: TaskKey) -> StoreRes
 pub(in crate::sqlite) async fn repeat(
     store: &SqliteStore,
     key: TaskKey,
-    leg: &NewLeg,
-    why: &str,
+    legs: &[(NewLeg, &str)],
     now: Millis,
 ) -> StoreResult<()> {
-    let mut write = store.write("have a leg repeated").await?;
+    let mut write = store.write("have legs repeated").await?;
     let bundle = write.task(key).await?.state;
     if !matches!(bundle, TaskState::Proving | TaskState::Proven) {
         return Err(StoreError::Moved { thing: "bundle", expected: "proving", found: bundle.as_str() });
     }
-    let row = sqlx::query("SELECT * FROM tasks WHERE bundle = ? AND leg = ? ORDER BY round DESC LIMIT 1")
-        .bind(key)
-        .bind(i64::from(leg.leg))
-        .fetch_optional(&mut *write.tx)
-        .await
-        .map_err(write.fault())?;
-    let last = read(&Fields::of(row.ok_or(StoreError::Missing("leg"))?))?;
-    if last.leg.is_none_or(|last| last.round + 1 != leg.round) {
-        return Err(StoreError::Moved { thing: "leg", expected: "the round before", found: "another round" });
+    for (leg, why) in legs {
+        let row = sqlx::query("SELECT * FROM tasks WHERE bundle = ? AND leg = ? ORDER BY round DESC LIMIT 1")
+            .bind(key)
+            .bind(i64::from(leg.leg))
+            .fetch_optional(&mut *write.tx)
+            .await
+            .map_err(write.fault())?;
+        let last = read(&Fields::of(row.ok_or(StoreError::Missing("leg"))?))?;
+        if last.leg.is_none_or(|last| last.round + 1 != leg.round) {
+            return Err(StoreError::Moved { thing: "leg", expected: "the round before", found: "another round" });
+        }
+        write.step(last.key, last.state, TaskState::Released, Some(why), now).await?;
+        write.add_leg(key, leg, now).await?;
     }
-    write.step(last.key, last.state, TaskState::Released, Some(why), now).await?;
-    write.add_leg(key, leg, now).await?;
     write.touch(key).await?;
     write.commit().await
 }
@@ -65,7 +66,8 @@ impl Write {
     pub(in crate::sqlite) async fn add_leg(&mut self, bundle: TaskKey, leg: &NewLeg, now: Millis) -> StoreResult<()> {
         let payer = self.task(bundle).await?.payer;
         let task = NewTask { request: leg.id.into(), attempt: 0, payer, ask: leg.ask.clone() };
-        let of = LegOf { bundle, leg: leg.leg, round: leg.round, independent: leg.independent };
+        let (independent, dissent) = (leg.independent, leg.dissent);
+        let of = LegOf { bundle, leg: leg.leg, round: leg.round, independent, dissent };
         let key = record::insert_ask(self, &task, Role::Leg, Some(of), TaskState::Published, now).await?;
         record::set_quote(self, key, leg.id, &leg.quote).await?;
         self.set_price(key, &Price { work: 0, gas: 0, premium: 0, units: leg.units, expected_ms: 0 }).await?;

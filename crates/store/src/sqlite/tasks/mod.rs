@@ -4,7 +4,7 @@ mod legs;
 mod record;
 mod step;
 
-pub(super) use legs::{of as legs_of, prove as prove_bundle, repeat as repeat_leg};
+pub(super) use legs::{of as legs_of, prove as prove_bundle, repeat as repeat_legs};
 pub(super) use record::read;
 
 use super::{

@@ -23,8 +23,8 @@ pub(super) async fn insert_ask(
         "INSERT INTO tasks (role, state, request, attempt, payer, program, kind, requester, target, encoder, verifier,
             call_prefix, call_suffix, call_done_check, call_gas, wanted_statement, input, proof_window,
             liability_window, reward_token, max_reward, liability_token, liability, bond, burn, created_at, changed_at,
-            bundle, leg, round, independent)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            bundle, leg, round, independent, dissent)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(role.as_str())
     .bind(state.as_str())
@@ -57,6 +57,7 @@ pub(super) async fn insert_ask(
     .bind(leg.map(|leg| i64::from(leg.leg)))
     .bind(leg.map(|leg| i64::from(leg.round)))
     .bind(leg.map(|leg| leg.independent))
+    .bind(leg.is_some_and(|leg| leg.dissent))
     .execute(&mut *write.tx)
     .await
     .map_err(write.fault())?;
@@ -212,7 +213,13 @@ fn read_quote(row: &Fields, ask: &Ask) -> StoreResult<Quote> {
 }
 
 fn read_leg(row: &Fields, bundle: TaskKey) -> StoreResult<LegOf> {
-    Ok(LegOf { bundle, leg: row.u32("leg")?, round: row.u32("round")?, independent: row.bool("independent")? })
+    Ok(LegOf {
+        bundle,
+        leg: row.u32("leg")?,
+        round: row.u32("round")?,
+        independent: row.bool("independent")?,
+        dissent: row.bool("dissent")?,
+    })
 }
 
 fn read_price(row: &Fields, work: u128) -> StoreResult<Price> {
