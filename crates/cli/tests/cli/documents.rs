@@ -170,7 +170,9 @@ fn what_the_documents_tell_to_run_works() {
     let zkvm = toml.take("operator.md", "[service.execution]");
     let settings = zkvm.split_once("\n\n").unwrap().1;
     let file = operator.dir.join("zkpool.toml");
-    fs::write(&file, fs::read_to_string(&file).unwrap() + "\n" + settings).unwrap();
+    let trusted = toml.take("operator.md", "trusted_payers").replace("0x…", &owner);
+    let text = fs::read_to_string(&file).unwrap().replacen("[service]", &trusted, 1);
+    fs::write(&file, text + "\n" + settings).unwrap();
     operator.env.push(("SIGNER", signer));
     operator.run(&shell.take("operator.md", "zkpool operator open-slot"));
     let service = operator.start(&shell.take("operator.md", "zkpool service run"), "the service runs");
