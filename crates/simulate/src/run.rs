@@ -149,7 +149,7 @@ impl Pool<'_> {
                     Next::Free(prover) => self.index.apply(Event::Waiting { prover, waiting: 1 }),
                     Next::Bonds(prover) => {
                         let known = &mut self.provers[prover].known;
-                        known.standing = known.standing.after_join();
+                        known.standing = known.standing.after_bond();
                         self.tell(prover);
                     }
                     Next::Over(job) => self.over(job),
@@ -280,7 +280,7 @@ impl Pool<'_> {
         let took = self.now - at;
         let speed = observed_speed(known.speeds.get(&KIND).copied(), units, took);
         known.speeds.insert(KIND, speed);
-        known.standing = known.standing.after_hit();
+        known.standing = if expired { known.standing.after_late() } else { known.standing.after_hit() };
         self.tell(prover);
         self.books.paid[prover] += pay;
         self.books.useful += took as f64;

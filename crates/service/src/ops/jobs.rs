@@ -113,7 +113,10 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
         prover: lease.prover.clone(),
         result,
         proving_ms: request.proving_ms.map(|ms| ms.min(took)),
-        standing: prover.standing.after_hit(),
+        standing: match lease.ended {
+            None => prover.standing.after_hit(),
+            Some(_) => prover.standing.after_late(),
+        },
         speed: Some(observed_speed(known, job.job.units, took)),
     };
     let done = ctx.store.complete_job(&result, now).await?;
