@@ -13,6 +13,7 @@ const rings = {
   "zkpool-verifiers": 2,
   "zkpool-backends": 2,
   "zkpool-enclave": 2,
+  "zkpool-simulate": 2,
   "zkpool-sgx-sim": 2,
   "zkpool-service": 3,
   "zkpool-prover": 3,

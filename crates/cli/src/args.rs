@@ -10,6 +10,7 @@ use crate::{
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
+use zkpool_simulate::SimulateArgs;
 
 const AFTER: &str = "\
 Settings
@@ -93,6 +94,8 @@ pub enum Command {
     /// Make keystore files and show addresses
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Play a pool through, with the real scheduler and prices over made-up demand and provers
+    Simulate(SimulateArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Look at a foreign program and input within bounds (started by the service)

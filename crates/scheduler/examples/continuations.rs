@@ -66,6 +66,7 @@ fn decision() -> u128 {
     let prover = |n: u64| Candidate {
         present: true,
         enclaves: vec![],
+        asks: BTreeMap::new(),
         address: Address::left_padding_from(&n.to_be_bytes()),
         waiting: 1,
         concurrency: 1,
@@ -75,6 +76,7 @@ fn decision() -> u128 {
     };
     let job = |n: u32| OpenJob {
         enclave: None,
+        deal: Deal::default(),
         leg: None,
         id: JobId { task: TaskId::with_last_byte((n % 200) as u8), index: n },
         kind,

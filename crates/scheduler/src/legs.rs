@@ -3,24 +3,25 @@
 //! What is proven in several ways is worth more than what is proven once only as long as nobody has a hand in two of them.
 //! It is not enough to keep each owner to one leg: the one who could prove the last leg must not be used up by the first.
 
-use crate::{Candidate, Millis, OpenJob};
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
+use crate::{
+    Millis, OpenJob,
+    index::{Member, Open},
 };
-use zkpool_protocol::{Address, TaskId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use zkpool_protocol::{Address, JobId, TaskId};
 
 /// With so many owners who could do it a leg never runs out of them: the other legs take fewer.
 const MANY: usize = zkpool_protocol::bundle::MAX_LEGS + 1;
 
-/// The legs that are being worked on or are to be, and by whom.
+/// The legs that are being worked on or are to be, and by whom; of the bundles that have been asked about.
 pub(crate) struct Legs<'a> {
-    provers: &'a [Candidate],
+    provers: &'a BTreeMap<usize, Member>,
+    jobs: &'a HashMap<JobId, Open>,
+    open: &'a BTreeMap<TaskId, BTreeSet<JobId>>,
     now: Millis,
     bundles: BTreeMap<TaskId, BTreeMap<u32, Leg<'a>>>,
-    /// What `not` has said of a leg: a leg of a zkVM has many jobs. Until somebody is given a job of the bundle.
-    said: RefCell<BTreeMap<(TaskId, u32), Rc<[Address]>>>,
+    /// What `not` has said of a leg, whose jobs can be many; until somebody is given a job of its bundle.
+    said: BTreeMap<(TaskId, u32), Vec<Address>>,
 }
 
 struct Leg<'a> {
@@ -31,39 +32,56 @@ struct Leg<'a> {
 }
 
 impl<'a> Legs<'a> {
-    pub(crate) fn new(provers: &'a [Candidate], jobs: &'a [OpenJob], now: Millis) -> Self {
-        let mut legs = Self { provers, now, bundles: BTreeMap::new(), said: RefCell::default() };
-        for job in jobs {
-            let Some(of) = job.leg else { continue };
-            let bundle = legs.bundles.entry(of.bundle).or_default();
-            let leg = bundle.entry(of.leg).or_insert_with(|| Leg { job, owners: BTreeSet::new() });
-            // The largest job is the one that is hardest to find somebody for.
-            if job.memory > leg.job.memory {
-                leg.job = job;
+    /// `open` are the jobs of each bundle.
+    pub(crate) fn new(
+        provers: &'a BTreeMap<usize, Member>,
+        jobs: &'a HashMap<JobId, Open>,
+        open: &'a BTreeMap<TaskId, BTreeSet<JobId>>,
+        now: Millis,
+    ) -> Self {
+        Self { provers, jobs, open, now, bundles: BTreeMap::new(), said: BTreeMap::new() }
+    }
+
+    fn bundle(&mut self, id: TaskId) -> &mut BTreeMap<u32, Leg<'a>> {
+        let (jobs, open) = (self.jobs, self.open);
+        self.bundles.entry(id).or_insert_with(|| {
+            let mut legs = BTreeMap::new();
+            let ids = open.get(&id).into_iter().flatten();
+            for job in ids.filter_map(|id| jobs.get(id)).map(|open| &open.job) {
+                let Some(of) = job.leg else { continue };
+                let leg = legs.entry(of.leg).or_insert_with(|| Leg { job, owners: BTreeSet::new() });
+                // The largest job is the one that is hardest to find somebody for.
+                if job.memory > leg.job.memory {
+                    leg.job = job;
+                }
+                leg.owners.extend(job.holders.iter().map(|holder| holder.owner));
             }
-            leg.owners.extend(job.holders.iter().map(|holder| holder.owner));
-        }
-        legs
+            legs
+        })
     }
 
     /// Notes that an owner was given a job.
     pub(crate) fn given(&mut self, job: &OpenJob, owner: Address) {
-        let leg = job.leg.and_then(|of| Some((of, self.bundles.get_mut(&of.bundle)?.get_mut(&of.leg)?)));
-        if let Some((of, leg)) = leg
+        if let Some(of) = job.leg
+            && let Some(leg) = self.bundle(of.bundle).get_mut(&of.leg)
             && leg.owners.insert(owner)
         {
-            self.said.get_mut().retain(|(bundle, _), _| *bundle != of.bundle);
+            self.said.retain(|(bundle, _), _| *bundle != of.bundle);
         }
     }
 
     /// Who must not get this job: those at work on another leg of its bundle, and those without whom another leg, on which
     /// nobody is at work yet, could find nobody of its own.
-    pub(crate) fn not(&self, job: &OpenJob) -> Rc<[Address]> {
-        let Some((of, bundle)) = job.leg.and_then(|of| Some((of, self.bundles.get(&of.bundle)?))) else {
-            return Rc::default();
-        };
-        let mut said = self.said.borrow_mut();
-        said.entry((of.bundle, of.leg)).or_insert_with(|| self.not_of(of.leg, bundle).into()).clone()
+    pub(crate) fn not(&mut self, job: &OpenJob) -> Vec<Address> {
+        let Some(of) = job.leg else { return vec![] };
+        if let Some(said) = self.said.get(&(of.bundle, of.leg)) {
+            return said.clone();
+        }
+        self.bundle(of.bundle);
+        let Some(bundle) = self.bundles.get(&of.bundle) else { return vec![] };
+        let not = self.not_of(of.leg, bundle);
+        self.said.insert((of.bundle, of.leg), not.clone());
+        not
     }
 
     fn not_of(&self, of: u32, bundle: &BTreeMap<u32, Leg<'a>>) -> Vec<Address> {
@@ -88,7 +106,7 @@ impl<'a> Legs<'a> {
     /// The owners, but for those `taken`, who could do a job, or enough of them.
     fn able(&self, job: &OpenJob, taken: &BTreeSet<Address>) -> Vec<Address> {
         let mut owners = BTreeSet::new();
-        for prover in self.provers {
+        for prover in self.provers.values().map(|member| &member.candidate) {
             let fits = prover.present && prover.is_in(self.now) && prover.estimate(job).is_some();
             if fits && !taken.contains(&prover.address) && !job.barred.contains(&prover.address) {
                 owners.insert(prover.address);

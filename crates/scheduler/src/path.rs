@@ -65,6 +65,7 @@ mod tests {
         Candidate {
             present: true,
             enclaves: vec![],
+            asks: BTreeMap::new(),
             address: Address::ZERO,
             waiting: 1,
             concurrency: 1,

@@ -1,5 +1,6 @@
 //! What a task costs.
 
+use crate::Strategy;
 use zkpool_protocol::{U256, WorkUnits};
 
 /// What a price is made from. Wei unless said otherwise.
@@ -23,6 +24,9 @@ pub struct PriceInput {
     pub at_stake: u128,
     /// For putting it at stake, in hundredths of a percent.
     pub premium_bps: u32,
+    /// How its jobs are handed out: the work of all that race is paid. Where provers compete, the price is the most that
+    /// their bids may come to.
+    pub strategy: Strategy,
 }
 
 /// A price by its parts; rounded up, so that a small task is never free.
@@ -51,12 +55,12 @@ impl PriceParts {
     }
 }
 
-/// price = units × unit price under current load + chain gas + premium for the liability.
+/// price = units × unit price under current load × provers that race + chain gas + premium for the liability.
 pub fn price(input: &PriceInput) -> PriceParts {
     let surcharge = u128::from(input.load_bps) * u128::from(input.load.min(10_000)) / 10_000;
     let idle = mul_div_up(input.wei_per_million_units, u128::from(input.units.0), 1_000_000);
     PriceParts {
-        work: mul_div_up(idle, 10_000 + surcharge, 10_000),
+        work: mul_div_up(idle, 10_000 + surcharge, 10_000).saturating_mul(input.strategy.holders().into()),
         gas: input.gas_price.saturating_mul(u128::from(input.gas)),
         premium: mul_div_up(input.at_stake, u128::from(input.premium_bps), 10_000),
     }
@@ -81,6 +85,7 @@ mod tests {
         gas_price: 1_000_000_000,
         at_stake: 1_000_000_000_000_000_000,
         premium_bps: 50,
+        strategy: Strategy::Assign,
     };
 
     #[test]
@@ -97,6 +102,15 @@ mod tests {
         let busy = price(&PriceInput { load: 10_000, ..TASK });
         assert_eq!(busy.work, price(&TASK).work * 3 / 2);
         assert_eq!((busy.gas, busy.premium), (price(&TASK).gas, price(&TASK).premium));
+    }
+
+    #[test]
+    fn a_race_costs_the_work_of_all_and_an_auction_no_more_than_one() {
+        let with = |strategy| price(&PriceInput { strategy, ..TASK });
+        let race = with(Strategy::Race { provers: 3 });
+        assert_eq!(race.work, 3 * price(&TASK).work);
+        assert_eq!((race.gas, race.premium), (price(&TASK).gas, price(&TASK).premium));
+        assert_eq!(with(Strategy::Compete), price(&TASK));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a decision is made from.
 
-use crate::Standing;
+use crate::{Deal, Standing};
 use std::collections::BTreeMap;
 use zkpool_protocol::{Address, B256, JobId, ProofKind, TaskId, WorkUnits};
 
@@ -45,6 +45,8 @@ pub struct OpenJob {
     pub enclave: Option<B256>,
     /// Of which leg of a bundle it is, if no owner may work on two of them.
     pub leg: Option<LegOf>,
+    /// How it is handed out, and what for.
+    pub deal: Deal,
 }
 
 /// Which leg of which bundle.
@@ -92,6 +94,9 @@ pub struct Candidate {
     pub enclaves: Vec<B256>,
     /// How it stands after hits and misses.
     pub standing: Standing,
+    /// What it bids for a million work units where provers compete, in wei, by kind. One that bids nothing takes the pool's
+    /// price.
+    pub asks: BTreeMap<ProofKind, u128>,
 }
 
 /// How jobs are handed out. Times in milliseconds.
@@ -123,6 +128,8 @@ pub struct Rules {
     pub gain: Millis,
     /// ... and in percent of the time that the job itself takes.
     pub gain_percent: u64,
+    /// Where provers compete, a job is open for bids so long.
+    pub bidding: Millis,
 }
 
 impl Default for Rules {
@@ -139,6 +146,7 @@ impl Default for Rules {
             patience: 600_000,
             gain: 2_000,
             gain_percent: 20,
+            bidding: 2_000,
         }
     }
 }
@@ -146,9 +154,9 @@ impl Default for Rules {
 impl Candidate {
     /// How long it would take for the job, if it can do it at all.
     pub fn estimate(&self, job: &OpenJob) -> Option<Millis> {
-        let speed = self.speed(job.kind)?;
+        let takes = self.takes(job)?;
         let fits = job.enclave.is_none_or(|enclave| self.enclaves.contains(&enclave));
-        (self.memory >= job.memory && fits).then(|| time(job.units, speed))
+        (self.memory >= job.memory && fits).then_some(takes)
     }
 
     /// Whether it may be given anything now.
@@ -156,8 +164,13 @@ impl Candidate {
         !self.standing.out && self.standing.excluded_until <= now
     }
 
+    /// How long it would take if its memory sufficed.
+    pub(crate) fn takes(&self, job: &OpenJob) -> Option<Millis> {
+        Some(time(job.units, self.speed(job.kind)?))
+    }
+
     /// Its speed at a kind of work, if it has one.
-    pub(crate) fn speed(&self, kind: ProofKind) -> Option<f64> {
+    fn speed(&self, kind: ProofKind) -> Option<f64> {
         usable(self.speeds.get(&kind))
     }
 }

@@ -12,7 +12,7 @@ pub struct Standing {
     pub excluded_until: Millis,
     /// How long the last exclusion was; the next one is twice as long.
     pub window: Millis,
-    /// Too many misses in a row: gets no job until it joins again.
+    /// Too many misses in a row: gets no job until it bonds anew, or joins again where nobody bonds.
     pub out: bool,
 }
 
@@ -31,7 +31,20 @@ impl Standing {
         Self::default()
     }
 
-    /// After joining again: it is in, but what it had to sit out stays, and so does the length of the next exclusion.
+    /// After a result that came when its lease had ended, and was used all the same: it is no miss in a row with others any
+    /// more, but what is to be sat out stays, and so does the length of the next exclusion.
+    #[must_use]
+    pub fn after_late(self) -> Self {
+        Self { misses: self.misses.saturating_sub(1), out: false, ..self }
+    }
+
+    /// After bonding anew: it is in, but what it had to sit out stays, and so does the length of the next exclusion.
+    #[must_use]
+    pub fn after_bond(self) -> Self {
+        Self { misses: 0, out: false, ..self }
+    }
+
+    /// After joining again, where nobody bonds: it is in, but what it had to sit out stays, and so does the length of the next exclusion.
     #[must_use]
     pub fn after_join(self) -> Self {
         Self { misses: if self.out { 0 } else { self.misses }, out: false, ..self }
@@ -61,6 +74,9 @@ mod tests {
         assert_eq!((back.out, back.misses, back.excluded_until), (false, 0, third.excluded_until));
         assert_eq!(back.after_miss(1_000_000, &rules).window, 480_000);
         assert_eq!(second.after_hit(), Standing::default());
+        let late = third.after_late();
+        assert_eq!((late.out, late.misses, late.excluded_until), (false, 2, third.excluded_until));
+        assert_eq!(third.after_bond(), Standing { misses: 0, out: false, ..third });
     }
 
     #[test]

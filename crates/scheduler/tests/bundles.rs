@@ -12,6 +12,7 @@ const KINDS: [ProofKind; 3] = [ProofKind::Groth16Bn254, ProofKind::Risc0Composit
 fn job(bundle: u8, leg: u8, n: u32) -> OpenJob {
     OpenJob {
         enclave: None,
+        deal: Deal::default(),
         leg: Some(LegOf { bundle: TaskId::with_last_byte(bundle), leg: leg.into() }),
         id: JobId { task: TaskId::right_padding_from(&[bundle, leg]), index: n },
         kind: KINDS[usize::from(leg) % 3],
@@ -32,6 +33,7 @@ fn prover(owner: u8, kinds: &[usize]) -> Candidate {
     Candidate {
         present: true,
         enclaves: vec![],
+        asks: BTreeMap::new(),
         address: Address::with_last_byte(owner),
         waiting: 1,
         concurrency: 1,

@@ -12,6 +12,7 @@ const SEGMENT: ProofKind = ProofKind::Risc0Composite;
 fn job(n: u32) -> OpenJob {
     OpenJob {
         enclave: None,
+        deal: Deal::default(),
         leg: None,
         id: JobId { task: TaskId::with_last_byte(n as u8), index: n },
         kind: KIND,
@@ -31,6 +32,7 @@ fn prover(n: u8, speed: f64) -> Candidate {
     Candidate {
         present: true,
         enclaves: vec![],
+        asks: BTreeMap::new(),
         address: Address::repeat_byte(n),
         waiting: 1,
         concurrency: 1,
@@ -106,7 +108,7 @@ fn a_lease_is_short_however_long_the_job_takes() {
     // A thousand seconds: who is at work renews it, and who died holds it up no longer than that.
     let long = OpenJob { units: WorkUnits(1_000_000), ..job(0) };
     let actions = run(vec![long.clone()], vec![prover(1, 1_000.0)], 5);
-    assert_eq!(actions, [Action::Lease { job: long.id, prover: 0, until: 60_005 }]);
+    assert_eq!(actions, [Action::Lease { job: long.id, prover: 0, until: 60_005, pay: 0 }]);
 }
 
 #[test]

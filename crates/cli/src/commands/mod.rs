@@ -10,6 +10,7 @@ pub mod quote;
 pub mod request;
 pub mod service;
 pub mod sgx;
+pub mod simulate;
 pub mod verifier;
 pub mod worker;
 
@@ -46,6 +47,7 @@ pub async fn run(cli: Cli) -> CliResult {
         Command::Deploy(command) => deploy::run(command, &context()?).await,
         Command::Quote(command) => quote::run(command, &context()?).await,
         Command::Key(command) => key::run(command, &context()?).await,
+        Command::Simulate(args) => simulate::run(&args, &context()?),
         // These depend on nothing that an owner could have set wrong.
         Command::Completions(args) => completions::run(&args),
         Command::PreflightWorker => worker::preflight(),

@@ -151,6 +151,10 @@ fn what_the_documents_tell_to_run_works() {
     fs::write(digits.dir.join("batch.in"), [&1u32.to_be_bytes()[..], &[3; 64]].concat()).unwrap();
     digits.run(&shell.take("zkml.md", "zkpool program inspect"));
 
+    // docs/economics.md
+    let economist = Reader::new(&stage, "economist", vec![]);
+    economist.run(&shell.take("economics.md", "zkpool simulate"));
+
     // docs/operator.md
     let mut operator = Reader::new(&stage, "operator", vec![]);
     operator.run(&shell.take("operator.md", "zkpool key new"));

@@ -118,7 +118,7 @@ pub fn play(jobs: &[Job], machines: &[Sim], deadline: Millis, rules: &Rules) -> 
                         standings[index] = standing;
                     }
                 }
-                Action::Lease { job, prover, until } => {
+                Action::Lease { job, prover, until, .. } => {
                     token += 1;
                     let (machine, work) = (&machines[prover], held.entry(job.index).or_default());
                     assert!(work.len() < 2 && work.iter().all(|other| other.machine != prover));
@@ -171,6 +171,7 @@ fn snapshot(
                 memory: machine.memory,
                 present: true,
                 enclaves: vec![],
+                asks: BTreeMap::new(),
                 speeds: machine.speeds(),
                 standing: *standing,
             }
@@ -181,6 +182,7 @@ fn snapshot(
     let ready = open.iter().zip(ways).filter(|((index, _), _)| ready_at.contains_key(index));
     let jobs = ready.map(|((index, job), after)| OpenJob {
         enclave: None,
+        deal: Deal::default(),
         leg: None,
         id: JobId { task, index: *index },
         kind: job.kind,

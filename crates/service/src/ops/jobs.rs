@@ -114,9 +114,10 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
         prover: lease.prover.clone(),
         result,
         proving_ms: request.proving_ms.map(|ms| ms.min(took)),
-        // It is evidence, and most likely against who made it: no way to a better standing, or to a name for being fast.
+        // A word that differs is evidence, and most likely against who made it: no way to a better standing, or to a name for being fast.
         standing: match (dissents, lease.ended) {
-            (false, _) => prover.standing.after_hit(),
+            (false, None) => prover.standing.after_hit(),
+            (false, Some(_)) => prover.standing.after_late(),
             (true, None) => prover.standing.after_miss(now, &rules(ctx)),
             (true, Some(_)) => prover.standing,
         },

@@ -9,7 +9,7 @@ use crate::{
 use std::collections::BTreeMap;
 use zkpool_protocol::{B256, JobId, JobState, Operation, ProgramId, ProgramManifest};
 use zkpool_scheduler::{
-    Action, Candidate, Holder, LegOf, Millis, OpenJob, Snapshot, Standing, Typical, after, decide, ends_at,
+    Action, Candidate, Deal, Holder, LegOf, Millis, OpenJob, Snapshot, Standing, Typical, after, decide, ends_at,
 };
 use zkpool_store::{LeaseEnd, LeaseOutcome, LeaseRecord, ProverId, StoreError, WorkItem, Workload};
 
@@ -29,7 +29,8 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
                 let prover = prover.map(|(index, standing)| (&workload.provers[index].id, standing));
                 expire(ctx, job, token, prover).await?;
             }
-            Action::Lease { job, prover, until } => {
+            // What it is paid is for its voucher to say.
+            Action::Lease { job, prover, until, pay: _ } => {
                 let is_held = |open: &OpenJob| open.holders.iter().any(|h| ends_at(&snapshot, open, h, &rules) > now);
                 let second = snapshot.jobs.iter().any(|open| open.id == job && is_held(open));
                 given |= lease(ctx, job, &workload.provers[prover].id, second, until).await?;
@@ -71,6 +72,7 @@ fn snapshot(ctx: &Context, workload: &Workload, enclaves: &BTreeMap<ProgramId, B
             speeds: prover.description.speeds.clone(),
             enclaves: prover.description.enclaves.clone(),
             standing: prover.standing,
+            asks: BTreeMap::new(),
         })
         .collect();
     let mut held: BTreeMap<JobId, Vec<Holder>> = BTreeMap::new();
@@ -92,6 +94,7 @@ fn snapshot(ctx: &Context, workload: &Workload, enclaves: &BTreeMap<ProgramId, B
         barred: item.excluded.clone(),
         enclave: enclaves.get(&item.job.job.program).copied(),
         leg: item.leg.filter(|leg| leg.independent).map(|leg| LegOf { bundle: leg.bundle, leg: leg.leg }),
+        deal: Deal::default(),
     };
     // What waits cannot be given out yet, and what is the service's own never is.
     let is_open = |item: &WorkItem| item.job.state != JobState::Waiting && item.job.job.operation.is_for_provers();

@@ -18,7 +18,7 @@ use crate::{
 use rand::RngCore;
 use zkpool_chain::{Head, Simulated};
 use zkpool_protocol::{Address, B256, ErrorCode, ProofKind, Quote, Task, Terms, U256, WorkUnits};
-use zkpool_scheduler::{PriceInput, each_has_one_of_its_own, price};
+use zkpool_scheduler::{PriceInput, Strategy, each_has_one_of_its_own, price};
 use zkpool_store::{Ask, InputRecord, Measured, Price, StoreError, TaskRecord};
 
 /// Gas of the transaction that delivers, without the target's call: base, settling, ordinary calldata, a pairing check.
@@ -135,6 +135,7 @@ fn quote_price(ctx: &Context, ask: &Ask, work: &Work, gas: u64, capacity: &Capac
         gas_price: pricing.min_gas_price.max(head.base_fee.saturating_mul(2)),
         at_stake: at_stake.try_into().unwrap_or(u128::MAX),
         premium_bps: pricing.premium_bps,
+        strategy: Strategy::Assign,
     });
     let parts = parts.in_token(per_ether(ask.reward_token));
     let expected_ms = work.proving_ms.unwrap_or_default().saturating_add(delivery_seconds(ctx) * 1_000);
