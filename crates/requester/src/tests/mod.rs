@@ -4,6 +4,7 @@ mod asking;
 mod checks;
 mod collection;
 mod crashes;
+mod many;
 mod operator;
 mod publication;
 mod watching;
