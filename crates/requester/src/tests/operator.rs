@@ -198,10 +198,11 @@ async fn ask(State(desk): State<Arc<Desk>>, Json(request): Json<QuoteRequest>) -
     if !desk.blobs.lock().unwrap().contains_key(&request.input) {
         return Err(Refusal(ErrorCode::UnknownInput));
     }
-    let mut asked = desk.asked.lock().unwrap();
-    let next = asked.len() as u32;
-    asked.entry(id).or_insert((next, request));
-    drop(asked);
+    {
+        let mut asked = desk.asked.lock().unwrap();
+        let next = asked.len() as u32;
+        asked.entry(id).or_insert((next, request));
+    }
     match desk.manner {
         Manner::Refusing(code) => Err(Refusal(code)),
         Manner::Silent => std::future::pending().await,
