@@ -65,7 +65,7 @@ pub struct Common {
     pub own: Own,
 }
 
-/// Settings of `[operator]`: every key that may stand there.
+/// Settings of `[operator]` for those who look at an operator.
 #[derive(Debug, Clone, Args)]
 pub struct AllSettings {
     /// Where, whose, how.
@@ -74,9 +74,15 @@ pub struct AllSettings {
     /// Whom to look at.
     #[command(flatten)]
     pub whom: Whom,
-    /// Where to be found.
+}
+
+/// What may stand in the file, though only some commands have a flag for it.
+#[derive(Debug, Clone, Args)]
+struct EveryKey {
     #[command(flatten)]
-    pub register: Register,
+    all: AllSettings,
+    #[command(flatten)]
+    register: Register,
 }
 
 /// Settings of `[operator]` that no other role has.
@@ -230,7 +236,7 @@ pub struct StatusArgs {
 
 impl Common {
     fn section<'a>(&self, context: &'a Context) -> CliResult<Section<'a>> {
-        context.settings.section::<AllSettings>("operator")
+        context.settings.section::<EveryKey>("operator")
     }
 
     async fn party(&self, context: &Context) -> CliResult<(Party, Own)> {

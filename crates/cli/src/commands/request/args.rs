@@ -90,27 +90,26 @@ pub struct Own {
 
 /// How operators are found, and what is known of them.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
-#[command(next_help_heading = "Operators")]
 pub struct Market {
     /// The registry of operators: ask those it holds, too. Whoever is asked gets the input
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", help_heading = "Operators")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry: Option<Address>,
     /// Call services of the registry wherever it says, this machine's own network included: for development chains
-    #[arg(long)]
+    #[arg(long, help_heading = "Operators")]
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub registry_anywhere: bool,
     /// Block from which on operators' records are read from the chain: the pool's deployment, or so far back as a record
     /// should count. Without it nobody has a record
-    #[arg(long, value_name = "BLOCK")]
+    #[arg(long, value_name = "BLOCK", help_heading = "Operators")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub records_from: Option<u64>,
     /// What a task that goes wrong costs you beyond what the contract pays, in ten-thousandths of the reward [default: 5000]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Operators")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub risk_bps: Option<u32>,
     /// What a second of waiting costs you, in the reward token's smallest unit [default: 0]
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", help_heading = "Operators")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub second: Option<Amount>,
 }
