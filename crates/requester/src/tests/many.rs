@@ -39,8 +39,7 @@ impl Market {
     }
 
     fn options(&self) -> Options {
-        let discovery =
-            Discovery { reach: Reach::Anywhere, patience: Duration::from_secs(3), ..Discovery::of(self.registry) };
+        let discovery = Discovery { reach: Reach::Anywhere, ..Discovery::of(self.registry) };
         Options { discovery: Some(discovery), records_from: Some(0), ..World::options() }
     }
 

@@ -7,5 +7,6 @@ mod crashes;
 mod many;
 mod operator;
 mod publication;
+mod ranking;
 mod watching;
 mod world;
