@@ -24,6 +24,7 @@ const WANTED = [
   ["src/interfaces/ILegReceiver.sol", "ILegReceiver"],
   ["src/encoders/RiscZeroEncoder.sol", "RiscZeroEncoder"],
   ["src/periphery/Router.sol", "Router"],
+  ["src/interfaces/IOperatorRegistry.sol", "IOperatorRegistry"],
   ["src/examples/DigitOracle.sol", "DigitOracle"],
   ["src/examples/Rollup.sol", "Rollup"],
   ["node_modules/@openzeppelin/contracts/token/ERC20/IERC20.sol", "IERC20"],

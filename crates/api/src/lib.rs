@@ -24,7 +24,7 @@ mod task;
 pub use attestation::{AttestationReply, AttestationRequest, AttestationsQuery, AttestationsReply, OpenAttestation};
 pub use auth::{LoginReply, LoginRequest, NonceReply, SIGN_IN_STATEMENT, sign_in_message};
 pub use blob::BlobReply;
-pub use client::{Client, ClientError, Identity, Options as ClientOptions, TaskEvents};
+pub use client::{Client, ClientError, Identity, Options as ClientOptions, Reach, TaskEvents, is_public};
 pub use error::ApiError;
 pub use info::{Info, Limits, TokenInfo, VerifierInfo};
 pub use job::{

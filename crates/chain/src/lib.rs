@@ -8,6 +8,7 @@
 //! - [`PoolView`]: typed reads of the pool, its slots and tokens; simulations at the head of the chain.
 //! - [`CommitteeView`]: typed reads of a committee of verifiers.
 //! - [`SgxView`]: typed reads of a verifier of SGX enclaves.
+//! - [`RegistryView`]: who operates, by its own word. [`RecordBook`]: what operators have done, by the chain's.
 //! - [`KeySource`], [`Key`]: signing keys that are never printed.
 //! - `testing` (feature `test-support`): a real anvil for tests and the demo.
 //!
@@ -21,6 +22,8 @@ mod follower;
 mod history;
 mod journal;
 mod keys;
+mod record;
+mod registry;
 mod rpc;
 mod sender;
 mod sgx;
@@ -39,6 +42,8 @@ pub use journal::{
     Attempt, DirJournal, Failure, FailureKind, MemoryJournal, Receipt, TxJournal, TxRecord, TxState, write_durably,
 };
 pub use keys::{Key, KeyError, KeySource, Secret};
+pub use record::{OperatorRecord, Past, RecordBook, Voices};
+pub use registry::{Listed, Listing, RegistryView, registration};
 pub use rpc::{Head, Rpc, RpcOptions};
 pub use sender::{Clock, FeePolicy, Sender, SenderOptions, TxRequest, Urgency};
 pub use sgx::{EnclaveProgram, Enclaves, InstanceState, Registration, SgxView};

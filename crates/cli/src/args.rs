@@ -3,8 +3,8 @@
 use crate::{
     commands::{
         completions::CompletionsArgs, deploy::DeployCommand, key::KeyCommand, operator::OperatorCommand,
-        program::ProgramCommand, prover::ProverCommand, quote::QuoteCommand, request::RequestCommand,
-        service::ServiceCommand, sgx::SgxCommand, verifier::VerifierCommand,
+        operators::OperatorsArgs, program::ProgramCommand, prover::ProverCommand, quote::QuoteCommand,
+        request::RequestCommand, service::ServiceCommand, sgx::SgxCommand, verifier::VerifierCommand,
     },
     logging::LogFormat,
 };
@@ -70,6 +70,8 @@ pub enum Command {
     /// An operator's collateral, slots and signer on chain
     #[command(subcommand)]
     Operator(OperatorCommand),
+    /// List the operators of the registry, with what they have done
+    Operators(OperatorsArgs),
     /// Earn by generating proofs on this machine
     #[command(subcommand)]
     Prover(ProverCommand),

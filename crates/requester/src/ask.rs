@@ -1,7 +1,8 @@
 //! Asking many operators at once.
 
 use crate::{Expected, ProgramFiles, ProofRequest, Requester, RequesterError};
-use futures::future::join_all;
+use futures::{StreamExt, stream};
+use std::time::Duration;
 use zkpool_api::{Client, ClientError, Price, QuoteReply, QuoteRequest, QuoteStatus};
 use zkpool_protocol::{Address, Bytes, Call, ErrorCode, ProgramManifest, ProofKind, SignedQuote, TaskId, U256};
 
@@ -64,6 +65,11 @@ impl FirmOffer {
         Self { url: None, operator: None, quote, call, price: None, public_inputs: None, journal: None, manifest: None }
     }
 
+    /// Whose quote it is: that the signature is of this operator is part of the check.
+    pub const fn quoted_by(&self) -> Address {
+        self.quote.quote.terms.operator
+    }
+
     /// What is paid, in the reward token's smallest unit.
     pub const fn reward(&self) -> u128 {
         self.quote.quote.terms.reward
@@ -81,39 +87,86 @@ impl Offer {
 }
 
 impl Requester {
-    /// Asks all operators at once, each for at most [`crate::Options::ask_bound`]: uploads the input, and the program
-    /// where an operator lacks it, and waits for the preflight. One answer per operator; one that fails is
-    /// [`Answer::Refused`].
+    /// Asks all operators that are named, and those that are found ([`crate::Options::discovery`]), at once, each for at
+    /// most [`crate::Options::ask_bound`]: uploads the input, and the program where an operator lacks it, and waits for the
+    /// preflight. One answer per operator; one that fails is [`Answer::Refused`]. A registry that cannot be read is no
+    /// fault as long as somebody is named.
     ///
     /// # Errors
-    /// [`RequesterError::BadRequest`] if the request contradicts itself or there is nobody to ask.
+    /// [`RequesterError::BadRequest`] if the request contradicts itself or there is nobody to ask; the registry's fault if
+    /// nobody is named.
     pub async fn ask(&self, request: &ProofRequest) -> Result<Vec<Offer>, RequesterError> {
-        if self.inner.operators.is_empty() {
-            return Err(RequesterError::BadRequest("no operator's address is configured".into()));
-        }
         let wire = request.wire(self.address())?;
-        let offers = self.inner.operators.iter().map(|url| {
-            let wire = &wire;
-            async move {
-                let bound = self.inner.options.ask_bound;
-                let answer = match tokio::time::timeout(bound, self.ask_one(url, request, wire)).await {
-                    Ok(Ok(answer)) => answer,
-                    Ok(Err(error)) => Answer::Refused { code: error.code(), reason: error.to_string() },
-                    Err(_) => Answer::Refused {
-                        code: ErrorCode::TimedOut,
-                        reason: format!("it gave no answer within {} s", bound.as_secs()),
-                    },
-                };
-                Offer { url: url.clone(), answer }
+        let bound = self.inner.options.ask_bound;
+        let named = self.inner.operators.iter().map(|url| Asked { url: url.clone(), claimed_by: None, bound });
+        let mut asked: Vec<_> = named.collect();
+        match self.discover(&wire).await {
+            Ok(found) => {
+                let patience = self.inner.options.discovery.as_ref().map_or(bound, |discovery| discovery.patience);
+                asked.extend(found.into_iter().map(|found| Asked {
+                    url: found.url,
+                    claimed_by: Some(found.claimed_by),
+                    bound: patience.min(bound),
+                }));
             }
-        });
-        Ok(join_all(offers).await)
+            Err(error) if asked.is_empty() => return Err(error),
+            Err(error) => tracing::warn!(%error, "cannot look for more operators"),
+        }
+        if asked.is_empty() {
+            let why = match &self.inner.options.discovery {
+                None => "no operator's address is configured",
+                Some(_) => {
+                    "the registry holds no operator for such a task: none with this kind and a slot that could back it"
+                }
+            };
+            return Err(RequesterError::BadRequest(why.into()));
+        }
+        let answers: Vec<_> = asked
+            .iter()
+            .map(|asked| {
+                let wire = &wire;
+                async move {
+                    let Asked { url, bound, .. } = asked;
+                    let answer = match tokio::time::timeout(*bound, self.ask_one(asked, request, wire)).await {
+                        Ok(Ok(answer)) => answer,
+                        Ok(Err(error)) => Answer::Refused { code: error.code(), reason: error.to_string() },
+                        Err(_) => Answer::Refused {
+                            code: ErrorCode::TimedOut,
+                            reason: format!("it gave no answer within {} s", bound.as_secs()),
+                        },
+                    };
+                    Offer { url: url.clone(), answer }
+                }
+            })
+            .collect();
+        let offers: Vec<_> = stream::iter(answers).buffered(self.inner.options.asked_at_once.max(1)).collect().await;
+        // They hold the input now, and one of them may have to take the task over.
+        let holds = |answer: &Answer| matches!(answer, Answer::Firm(_) | Answer::Indicative { .. });
+        let found =
+            asked.iter().zip(&offers).filter(|(asked, offer)| asked.claimed_by.is_some() && holds(&offer.answer));
+        let found: Vec<_> = found.map(|(asked, _)| asked.url.clone()).collect();
+        if !found.is_empty() {
+            self.inner.state.note_holders(wire.input.into(), &found)?;
+        }
+        Ok(offers)
     }
 
-    async fn ask_one(&self, url: &str, request: &ProofRequest, wire: &QuoteRequest) -> Result<Answer, RequesterError> {
-        let client = self.client(url)?;
+    async fn ask_one(
+        &self,
+        asked: &Asked,
+        request: &ProofRequest,
+        wire: &QuoteRequest,
+    ) -> Result<Answer, RequesterError> {
+        let url = asked.url.as_str();
+        let client = self.client(url, asked.claimed_by.is_some())?;
         let fault = |source| RequesterError::Operator { url: url.to_owned(), source };
         let info = client.info().await.map_err(fault)?;
+        if asked.claimed_by.as_ref().is_some_and(|claims| !claims.contains(&info.operator)) {
+            return Ok(Answer::Refused {
+                code: ErrorCode::Forbidden,
+                reason: format!("it is the service of {}, and the registry says otherwise", info.operator),
+            });
+        }
         if (info.chain_id, info.pool) != (self.domain().chain_id, self.domain().pool) {
             return Ok(Answer::Refused {
                 code: ErrorCode::WrongChain,
@@ -141,9 +194,17 @@ impl Requester {
             client.upload(blob.clone()).await.map_err(fault)?;
         }
         client.upload(request.input.clone()).await.map_err(fault)?;
-        let reply = client.quote_within(wire, self.inner.options.ask_bound).await.map_err(fault)?;
+        let reply = client.quote_within(wire, asked.bound).await.map_err(fault)?;
         Ok(read(url, info.operator, reply, &wire.call, manifest))
     }
+}
+
+/// Whom to ask.
+struct Asked {
+    url: String,
+    /// If it was found: those that say that the service is theirs.
+    claimed_by: Option<Vec<Address>>,
+    bound: Duration,
 }
 
 /// Registers the program, uploading what the operator lacks.

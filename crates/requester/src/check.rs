@@ -1,9 +1,9 @@
 //! Whether an offer is what was asked for, and worth anything.
 
-use crate::{Answer, Expected, FirmOffer, Offer, ProofRequest, Requester, RequesterError, groth16_statement};
+use crate::{Expected, FirmOffer, Offer, ProofRequest, Ranked, Requester, RequesterError, groth16_statement};
 use alloy::primitives::Address;
 use std::fmt::Display;
-use zkpool_protocol::{B256, BlobId, Domain, ErrorCode, MAX_VALIDITY, ProgramManifest, ProofKind, SignedQuote, zkvm};
+use zkpool_protocol::{B256, BlobId, Domain, MAX_VALIDITY, ProgramManifest, ProofKind, SignedQuote, zkvm};
 
 impl Requester {
     /// Checks one offer, off chain and on chain: that its terms are those that were asked for and within the limits, that
@@ -46,37 +46,19 @@ impl Requester {
         Err(RequesterError::NotBacked { operator })
     }
 
-    /// The cheapest offer that passes [`Requester::check`]; among equals the one that is expected sooner.
+    /// The best offer ([`Requester::ranked`]) that passes [`Requester::check`].
     ///
     /// # Errors
     /// [`RequesterError::NoOffer`] with a reason per operator; the chain's faults.
     pub async fn choose(&self, request: &ProofRequest, offers: &[Offer]) -> Result<FirmOffer, RequesterError> {
-        let mut reasons = Vec::new();
-        let mut code = None;
-        let mut firm = Vec::new();
-        for offer in offers {
-            match &offer.answer {
-                Answer::Firm(found) => firm.push((&offer.url, found)),
-                Answer::Indicative { code: why, reason, .. } | Answer::Refused { code: why, reason } => {
-                    code.get_or_insert(*why);
-                    reasons.push(format!("{}: {reason} [{why}]", offer.url));
-                }
+        let mut passed = Vec::new();
+        for Ranked { offer, .. } in self.ranked(offers).await? {
+            match self.check(request, &offer).await {
+                Ok(()) => return Ok(offer),
+                Err(error) => passed.push(self.pass_over(&offer, error)?),
             }
         }
-        firm.sort_by_key(|(_, offer)| {
-            (offer.reward(), offer.price.as_ref().map_or(u64::MAX, |price| price.expected_ms))
-        });
-        for (url, offer) in firm {
-            match self.check(request, offer).await {
-                Ok(()) => return Ok((**offer).clone()),
-                Err(error @ RequesterError::Chain(_)) => return Err(error),
-                Err(error) => {
-                    code.get_or_insert(error.code());
-                    reasons.push(format!("{url}: {error} [{}]", error.code()));
-                }
-            }
-        }
-        Err(RequesterError::NoOffer { reasons, code: code.unwrap_or(ErrorCode::NoCapacity) })
+        Err(RequesterError::no_offer(offers, &passed))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a requester needs to know.
 
+use crate::{Discovery, Ranking};
 use std::{path::PathBuf, time::Duration};
 use zkpool_api::ClientOptions;
 use zkpool_chain::{FeePolicy, Key, Rpc, SenderOptions};
@@ -27,6 +28,18 @@ pub struct Config {
 pub struct Options {
     /// Longest that one operator may take to answer, uploads and preflight included.
     pub ask_bound: Duration,
+    /// Operators that are asked at the same time.
+    pub asked_at_once: usize,
+    /// How operators are found that are not named in [`Config::operators`]; `None`: they are not. Whoever is asked gets the
+    /// input.
+    pub discovery: Option<Discovery>,
+    /// What makes an offer the best.
+    pub ranking: Ranking,
+    /// Block from which on operators' records are read: the pool's deployment, or so far back as a record should count.
+    /// `None`: they are not, and nobody has one.
+    pub records_from: Option<u64>,
+    /// Longest that records are read before an offer is chosen with what is known.
+    pub records_bound: Duration,
     /// Longest that a transaction is waited for.
     pub transaction_bound: Duration,
     /// Pause between looks at the chain.
@@ -43,6 +56,11 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             ask_bound: Duration::from_secs(120),
+            asked_at_once: 16,
+            discovery: None,
+            ranking: Ranking::default(),
+            records_from: None,
+            records_bound: Duration::from_secs(20),
             transaction_bound: Duration::from_secs(300),
             poll: Duration::from_secs(1),
             quiet: Duration::from_secs(15),

@@ -4,21 +4,20 @@
 //! # async fn example(config: zkpool_requester::Config, wish: zkpool_requester::ProofRequest)
 //! # -> Result<(), zkpool_requester::RequesterError> {
 //! use std::time::Duration;
-//! use zkpool_requester::{Ended, Publication, Requester};
+//! use zkpool_requester::{Ended, Payment, Requester};
 //!
 //! let requester = Requester::open(config).await?;
-//! let offers = requester.ask(&wish).await?;
-//! let offer = requester.choose(&wish, &offers).await?;
-//! let task = requester.record(&wish, &offer).await?;
-//! if let Publication::Accepted { .. } = requester.publish(task).await? {
-//!     requester.tell(task).await?;
-//!     match requester.wait(task, Duration::from_secs(3600)).await? {
-//!         Ended::Collectable => drop(requester.collect(task).await?),
-//!         outcome => println!("{outcome}"),
-//!     }
+//! // Asks all operators, takes the best offer, or the next if that one cannot be had.
+//! let bought = requester.buy(&wish, Payment::Pool).await?;
+//! requester.tell(bought.task).await?;
+//! match requester.wait(bought.task, Duration::from_secs(3600)).await? {
+//!     Ended::Collectable => drop(requester.collect(bought.task).await?),
+//!     outcome => println!("{outcome}"),
 //! }
 //! # Ok(()) }
 //! ```
+//!
+//! Step by step: [`Requester::ask`], [`Requester::choose`], [`Requester::record`], [`Requester::publish`].
 //!
 //! Money is safe across crashes: the signed quote and every transaction are on disk before anything is sent
 //! ([`Requester::record`]), so whoever starts again calls [`Requester::publish`] with the same task, and nothing is
@@ -26,14 +25,18 @@
 //! a bound and says what it waits for.
 
 mod ask;
+mod buy;
 mod check;
 mod collect;
 mod config;
+mod discover;
 mod error;
 mod money;
 mod payment;
 mod point;
 mod publish;
+mod rank;
+mod records;
 mod request;
 mod send;
 mod state;
@@ -43,12 +46,15 @@ mod watch;
 mod tests;
 
 pub use ask::{Answer, FirmOffer, Offer};
+pub use buy::{Bought, PassedOver, Taken};
 pub use collect::Settled;
 pub use config::{Config, Options};
+pub use discover::Discovery;
 pub use error::RequesterError;
 pub use payment::Payment;
 pub use point::Point;
 pub use publish::Publication;
+pub use rank::{Ranked, Ranking};
 pub use request::{Expected, Limits, ProgramFiles, ProofRequest, groth16_statement};
 pub use state::{Stage, TaskRecord};
 pub use watch::{Ended, Update, Watch};
@@ -56,8 +62,8 @@ pub use watch::{Ended, Update, Watch};
 use point::Probe;
 use state::StateDir;
 use std::{fmt, sync::Arc};
-use zkpool_api::{Client, Identity};
-use zkpool_chain::{DirJournal, Key, PoolView, Sender, TaskHistory, TxJournal};
+use zkpool_api::{Client, Identity, Reach};
+use zkpool_chain::{DirJournal, Key, PoolView, RecordBook, Sender, TaskHistory, TxJournal};
 use zkpool_protocol::{Address, Domain, TaskId};
 
 /// One requester: a key, a pool, and a directory that remembers. Cheap to clone.
@@ -75,6 +81,8 @@ struct Inner {
     options: Options,
     /// Held while money is found for a publication, so that two do not count on the same.
     paying: tokio::sync::Mutex<money::Reserved>,
+    /// Operators' records, as far as they were read.
+    book: tokio::sync::Mutex<Option<RecordBook>>,
     probe: Probe,
 }
 
@@ -109,6 +117,7 @@ impl Requester {
                 operators: config.operators,
                 options: config.options,
                 paying: tokio::sync::Mutex::default(),
+                book: tokio::sync::Mutex::default(),
                 probe,
             }),
         })
@@ -129,7 +138,7 @@ impl Requester {
         &self.inner.view
     }
 
-    /// The operators that are asked.
+    /// The operators that are asked in any case.
     pub fn operators(&self) -> &[String] {
         &self.inner.operators
     }
@@ -150,7 +159,8 @@ impl Requester {
         self.inner.state.get(task)
     }
 
-    fn client(&self, url: &str) -> Result<Client, RequesterError> {
+    /// A client of an operator's service; of one that was only found, for where a stranger's word may lead.
+    fn client(&self, url: &str, found: bool) -> Result<Client, RequesterError> {
         let key = self.inner.key.clone();
         let identity = Identity::new(self.address(), move |message: String| {
             let signed = key.sign_message(message.as_bytes());
@@ -158,7 +168,16 @@ impl Requester {
         });
         let mut options = self.inner.options.client.clone();
         options.chain_id = Some(self.domain().chain_id);
+        if found && !self.inner.operators.iter().any(|named| named == url) {
+            options.reach = self.inner.options.discovery.as_ref().map_or(Reach::Public, |discovery| discovery.reach);
+        }
         Client::new(url, identity, options).map_err(|source| RequesterError::Operator { url: url.into(), source })
+    }
+
+    /// A client of a service that is on record with a task.
+    fn client_of(&self, record: &TaskRecord, url: &str) -> Result<Client, RequesterError> {
+        let holders = self.inner.state.holders(record.quote.quote.task.input_hash)?;
+        self.client(url, holders.iter().any(|found| found == url))
     }
 
     fn history(&self, record: &TaskRecord) -> TaskHistory {

@@ -186,7 +186,7 @@ impl Requester {
     }
 
     /// Tells the other operators of a published task, so that one of them can take it over if it is late: uploads the
-    /// input where it lacks, and names the quote. Operators that cannot be reached are returned with the reason.
+    /// input where it lacks, and names the quote. Of operators that were only found, those that hold the input already. Operators that cannot be reached are returned with the reason.
     ///
     /// # Errors
     /// [`RequesterError::UnknownTask`], [`RequesterError::State`].
@@ -205,12 +205,11 @@ impl Requester {
     ) -> Result<Vec<(String, RequesterError)>, RequesterError> {
         let mut record = self.task(task)?;
         let input = self.inner.state.input(record.quote.quote.task.input_hash)?;
-        let others: Vec<&String> = self
-            .inner
-            .operators
-            .iter()
-            .filter(|url| record.operator.as_ref() != Some(*url) && !record.told.contains(*url))
-            .collect();
+        let asked = self.inner.state.holders(record.quote.quote.task.input_hash)?;
+        let asked = asked.iter().filter(|url| !self.inner.operators.contains(url));
+        let others = self.inner.operators.iter().chain(asked);
+        let others: Vec<&String> =
+            others.filter(|url| record.operator.as_ref() != Some(*url) && !record.told.contains(*url)).collect();
         let told = futures::future::join_all(others.iter().map(|url| {
             let (record, input) = (&record, input.clone());
             async move {
@@ -248,7 +247,7 @@ impl Requester {
         input: Option<Bytes>,
         program: Option<&crate::ProgramFiles>,
     ) -> Result<(), RequesterError> {
-        let client = self.client(url)?;
+        let client = self.client_of(record, url)?;
         let fault = |source| RequesterError::Operator { url: url.to_owned(), source };
         if let Some(program) = program {
             bring_program(&client, program).await.map_err(fault)?;

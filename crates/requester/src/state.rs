@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
-use zkpool_chain::write_durably;
+use zkpool_chain::{RecordBook, write_durably};
 use zkpool_protocol::{B256, BlobId, Bytes, Call, SignedQuote, TaskId, U256};
 
 /// A task on record. Written before anything about it is sent.
@@ -112,6 +112,7 @@ impl TaskRecord {
 pub(crate) struct StateDir {
     tasks: PathBuf,
     inputs: PathBuf,
+    book: PathBuf,
     _lock: File,
 }
 
@@ -129,7 +130,7 @@ impl StateDir {
             .open(&path)
             .map_err(|source| error("write", &path, source))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { tasks, inputs, _lock: lock }),
+            Ok(()) => Ok(Self { tasks, inputs, book: dir.join("records.json"), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(RequesterError::InUse(dir.to_owned())),
             Err(TryLockError::Error(source)) => Err(error("lock", &path, source)),
         }
@@ -153,6 +154,47 @@ impl StateDir {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(error("read", &path, source)),
         }
+    }
+
+    /// Services that were found and hold this input, because they were asked about it.
+    pub(crate) fn holders(&self, hash: B256) -> Result<Vec<String>, RequesterError> {
+        let path = self.holders_of(hash);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| error("read", &path, e.into())),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(source) => Err(error("read", &path, source)),
+        }
+    }
+
+    /// Notes more of them.
+    pub(crate) fn note_holders(&self, hash: B256, urls: &[String]) -> Result<(), RequesterError> {
+        let mut holders = self.holders(hash)?;
+        let known = holders.len();
+        for url in urls {
+            if !holders.contains(url) {
+                holders.push(url.clone());
+            }
+        }
+        if holders.len() == known {
+            return Ok(());
+        }
+        let path = self.holders_of(hash);
+        let bytes = serde_json::to_vec(&holders).map_err(|e| error("write", &path, e.into()))?;
+        write_durably(&path, &bytes).map_err(|source| error("write", &path, source))
+    }
+
+    fn holders_of(&self, hash: B256) -> PathBuf {
+        self.inputs.join(format!("{}.holders", BlobId::from(hash)))
+    }
+
+    /// The operators' records as they were read last. What cannot be read is read anew from the chain.
+    pub(crate) fn book(&self) -> Option<RecordBook> {
+        serde_json::from_slice(&fs::read(&self.book).ok()?).ok()
+    }
+
+    pub(crate) fn put_book(&self, book: &RecordBook) -> Result<(), RequesterError> {
+        let bytes = serde_json::to_vec(book).map_err(|e| error("write", &self.book, e.into()))?;
+        write_durably(&self.book, &bytes).map_err(|source| error("write", &self.book, source))
     }
 
     /// Stores a record unless there is one; returns what is stored then.

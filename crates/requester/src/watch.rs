@@ -96,7 +96,7 @@ impl Requester {
         let record = self.task(task)?;
         let (send, progress) = mpsc::channel(16);
         // A fault there only costs the progress.
-        let listener = record.operator.as_ref().and_then(|url| self.client(url).ok()).map(|client| {
+        let listener = record.operator.as_ref().and_then(|url| self.client_of(&record, url).ok()).map(|client| {
             tokio::spawn(async move {
                 let mut events = client.task_events(task, None);
                 loop {

@@ -8,10 +8,12 @@ mod blobs;
 mod call;
 mod error;
 mod events;
+mod reach;
 mod session;
 
 pub use error::ClientError;
 pub use events::TaskEvents;
+pub use reach::{Reach, is_public};
 pub use session::Identity;
 
 use crate::{
@@ -31,6 +33,8 @@ use zkpool_protocol::{Address, JobId, ProgramId, ProgramManifest, TaskId};
 pub struct Options {
     /// The chain that the caller works on; signing in at a service of another chain is refused.
     pub chain_id: Option<u64>,
+    /// Where it may connect to.
+    pub reach: Reach,
     /// Bound on connecting.
     pub connect_timeout: Duration,
     /// Bound on a whole call, except transfers, claims and event streams.
@@ -53,6 +57,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             chain_id: None,
+            reach: Reach::Anywhere,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(45),
@@ -97,16 +102,7 @@ impl Client {
     }
 
     fn build(url: &str, identity: Option<Identity>, options: Options) -> Result<Self, ClientError> {
-        let error = |reason: String| ClientError::BadUrl { url: without_credentials(url), reason };
-        let mut base = reqwest::Url::parse(url.trim()).map_err(|e| error(e.to_string()))?;
-        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none_or(str::is_empty) {
-            return Err(error("it must start with http:// or https:// and name a host".into()));
-        }
-        if !base.username().is_empty() || base.password().is_some() {
-            return Err(error("it must not contain credentials".into()));
-        }
-        base.set_query(None);
-        base.set_fragment(None);
+        let base = base_of(url, options.reach)?;
         let http = reqwest::Client::builder()
             .user_agent(concat!("zkpool/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(options.connect_timeout)
@@ -115,8 +111,21 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none());
         // A machine without root certificates can still talk to its own service.
         let http = if base.scheme() == "http" { http.tls_certs_only([]) } else { http };
+        let http = match options.reach {
+            Reach::Anywhere => http,
+            Reach::Public => http.dns_resolver(Arc::new(reach::PublicOnly)).no_proxy(),
+        };
         let http = http.build().map_err(|error| ClientError::Tls { reason: call::innermost(&error) })?;
         Ok(Self { inner: Arc::new(Inner { base, http, identity, token: Mutex::new(None), options }) })
+    }
+
+    /// Whether a client could be made for this address. Nobody is asked, so a name may still lead to where `reach` does
+    /// not.
+    ///
+    /// # Errors
+    /// [`ClientError::BadUrl`].
+    pub fn check_url(url: &str, reach: Reach) -> Result<(), ClientError> {
+        base_of(url, reach).map(drop)
     }
 
     /// The service's address.
@@ -239,6 +248,28 @@ impl Client {
     pub async fn attest(&self, request: &AttestationRequest) -> Result<AttestationReply, ClientError> {
         self.send(&Call::post("/v1/attestations").json(request)).await
     }
+}
+
+fn base_of(url: &str, reach: Reach) -> Result<reqwest::Url, ClientError> {
+    let error = |reason: String| ClientError::BadUrl { url: without_credentials(url), reason };
+    let mut base = reqwest::Url::parse(url.trim()).map_err(|e| error(e.to_string()))?;
+    if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none_or(str::is_empty) {
+        return Err(error("it must start with http:// or https:// and name a host".into()));
+    }
+    if !base.username().is_empty() || base.password().is_some() {
+        return Err(error("it must not contain credentials".into()));
+    }
+    if reach == Reach::Public {
+        if base.scheme() != "https" {
+            return Err(error("a stranger's service is called over https:// only".into()));
+        }
+        if base.host_str().and_then(reach::literal).is_some_and(|address| !is_public(address)) {
+            return Err(error("it is no public address".into()));
+        }
+    }
+    base.set_query(None);
+    base.set_fragment(None);
+    Ok(base)
 }
 
 /// The text of an address without what could be a password.

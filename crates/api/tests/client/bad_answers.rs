@@ -6,7 +6,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
-use zkpool_api::{Client, ClientError};
+use zkpool_api::{Client, ClientError, ClientOptions, Reach};
 use zkpool_protocol::{BlobId, ErrorCode};
 
 #[tokio::test]
@@ -97,6 +97,32 @@ async fn an_address_that_cannot_be_one_is_refused_before_anything_is_sent() {
         assert!(matches!(error, ClientError::BadUrl { .. }), "{error}");
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn a_strangers_address_leads_to_public_places_only() {
+    let strange = ClientOptions { reach: Reach::Public, ..quick() };
+    for bad in [
+        "http://pool.example",
+        "https://127.0.0.1:8700",
+        "https://0x7f.1",
+        "https://2130706433",
+        "https://[::1]",
+        "https://[::ffff:10.0.0.1]",
+        "https://169.254.169.254/latest",
+        "https://192.168.1.1./",
+    ] {
+        let error = Client::anonymous(bad, strange.clone()).unwrap_err();
+        assert!(matches!(error, ClientError::BadUrl { .. }), "{bad}: {error}");
+        assert!(Client::check_url(bad, Reach::Public).is_err());
+    }
+    Client::check_url("https://pool.example/a", Reach::Public).unwrap();
+    // A name that leads here is found out when it is resolved.
+    let (url, seen) = scripted(|_| async { error(404, "not_found", "no") }).await;
+    let url = url.replace("http://127.0.0.1", "https://localhost");
+    let error = Client::anonymous(&url, strange).unwrap().info().await.unwrap_err();
+    assert!(error.to_string().contains("no public address"), "{error}");
+    assert_eq!(seen.count("GET /v1/info"), 0);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ pub mod completions;
 pub mod deploy;
 pub mod key;
 pub mod operator;
+pub mod operators;
 pub mod program;
 pub mod prover;
 pub mod quote;
@@ -39,6 +40,7 @@ pub async fn run(cli: Cli) -> CliResult {
     match cli.command {
         Command::Service(command) => service::run(command, &context()?).await,
         Command::Operator(command) => operator::run(command, &context()?).await,
+        Command::Operators(args) => operators::run(args, &context()?).await,
         Command::Prover(command) => prover::run(command, &context()?).await,
         Command::Verifier(command) => verifier::run(command, &context()?).await,
         Command::Sgx(command) => sgx::run(command, &context()?).await,

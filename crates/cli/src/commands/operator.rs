@@ -12,9 +12,14 @@ use crate::{
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use zkpool_bindings::IZKPool;
-use zkpool_chain::{PoolView, Slot, SlotState, TokenInfo, TxRecord, alloy::primitives::U256};
-use zkpool_protocol::Address;
+use zkpool_api::{Client, Reach};
+use zkpool_bindings::{IOperatorRegistry, IZKPool};
+use zkpool_chain::{
+    PoolView, Slot, SlotState, TokenInfo, TxRecord, TxRequest,
+    alloy::{primitives::U256, sol_types::SolCall},
+    registration,
+};
+use zkpool_protocol::{Address, ProofKind};
 
 /// `zkpool operator …`
 #[derive(Debug, Subcommand)]
@@ -35,6 +40,10 @@ pub enum OperatorCommand {
     SetSigner(SetSignerArgs),
     /// Stop everything at once: no quote is accepted until a new signer is set
     Freeze(FreezeArgs),
+    /// Enter yourself in the registry of operators, or replace what you have said there
+    Register(RegisterArgs),
+    /// Take yourself out of the registry of operators
+    Leave(LeaveArgs),
     /// Show balances, signer and slots
     Status(StatusArgs),
 }
@@ -56,7 +65,7 @@ pub struct Common {
     pub own: Own,
 }
 
-/// Settings of `[operator]`: every key that may stand there.
+/// Settings of `[operator]` for those who look at an operator.
 #[derive(Debug, Clone, Args)]
 pub struct AllSettings {
     /// Where, whose, how.
@@ -67,6 +76,15 @@ pub struct AllSettings {
     pub whom: Whom,
 }
 
+/// What may stand in the file, though only some commands have a flag for it.
+#[derive(Debug, Clone, Args)]
+struct EveryKey {
+    #[command(flatten)]
+    all: AllSettings,
+    #[command(flatten)]
+    register: Register,
+}
+
 /// Settings of `[operator]` that no other role has.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct Own {
@@ -74,6 +92,15 @@ pub struct Own {
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<Address>,
+}
+
+/// Which registry.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub struct Register {
+    /// The contract with the list of operators
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry: Option<Address>,
 }
 
 /// The operator that is meant.
@@ -163,6 +190,34 @@ pub struct SetSignerArgs {
     pub common: Common,
 }
 
+/// What to say about oneself.
+#[derive(Debug, Args)]
+pub struct RegisterArgs {
+    /// Where your service answers, as requesters reach it (https://…)
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// A kind of proof that you take (groth16-bn254, risc0-composite, …); can be repeated
+    #[arg(long = "kind", value_name = "KIND", required = true, value_delimiter = ',')]
+    pub kinds: Vec<String>,
+    /// Which registry.
+    #[command(flatten)]
+    pub register: Register,
+    /// Settings.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Which registry to leave.
+#[derive(Debug, Args)]
+pub struct LeaveArgs {
+    /// Which registry.
+    #[command(flatten)]
+    pub register: Register,
+    /// Settings.
+    #[command(flatten)]
+    pub common: Common,
+}
+
 /// Whom to freeze: the operator of the key, or the one that it signs for.
 #[derive(Debug, Args)]
 pub struct FreezeArgs {
@@ -181,7 +236,7 @@ pub struct StatusArgs {
 
 impl Common {
     fn section<'a>(&self, context: &'a Context) -> CliResult<Section<'a>> {
-        context.settings.section::<AllSettings>("operator")
+        context.settings.section::<EveryKey>("operator")
     }
 
     async fn party(&self, context: &Context) -> CliResult<(Party, Own)> {
@@ -200,6 +255,15 @@ impl AllSettings {
             None => section.with(&self.common.key)?.load(&context.settings, "operator")?.address(),
         };
         Ok((section.with(&self.common.chain)?.view().await?, section.with(&self.common.own)?, operator))
+    }
+}
+
+impl Register {
+    fn address(&self, common: &Common, context: &Context) -> CliResult<Address> {
+        common.section(context)?.with(self)?.registry.ok_or_else(|| {
+            CliError::config("find the registry of operators", "no registry is set")
+                .advise("set --registry ADDRESS, or `registry` in [operator]")
+        })
     }
 }
 
@@ -240,6 +304,14 @@ pub async fn run(command: OperatorCommand, context: &Context) -> CliResult {
             let operator = whom.operator.unwrap_or(party.key.address());
             sent(context, &party.call("freeze the operator", &IZKPool::freezeCall { operator }).await?)
         }
+        OperatorCommand::Register(args) => register(args, context).await,
+        OperatorCommand::Leave(args) => {
+            let registry = args.register.address(&args.common, context)?;
+            let (party, _) = args.common.party(context).await?;
+            let data = IOperatorRegistry::unregisterCall {}.abi_encode();
+            let attempt = "leave the registry";
+            sent(context, &party.send(attempt, TxRequest::call(attempt, registry, data)).await?)
+        }
         OperatorCommand::Status(args) => status(args, context).await,
     }
 }
@@ -248,6 +320,25 @@ async fn deposit(args: MoveArgs, context: &Context) -> CliResult {
     let (party, own) = args.common.party(context).await?;
     let record = crate::commands::request::deposit_into(&party, own.token()?, args.amount).await?;
     sent(context, &record)
+}
+
+async fn register(args: RegisterArgs, context: &Context) -> CliResult {
+    let attempt = "enter the registry";
+    let registry = args.register.address(&args.common, context)?;
+    for kind in &args.kinds {
+        if ProofKind::from_name(kind).is_none() {
+            let known = ProofKind::ALL.map(ProofKind::as_str).join(", ");
+            return Err(CliError::usage(attempt, format!("there is no kind of proof {kind:?}: known are {known}")));
+        }
+    }
+    // What requesters could not use is not worth its gas.
+    Client::check_url(&args.url, Reach::Anywhere).map_err(|error| CliError::usage(attempt, error))?;
+    if Client::check_url(&args.url, Reach::Public).is_err() {
+        context.output.note("requesters call only public https:// addresses, unless they are told otherwise: only a development chain has use for this one");
+    }
+    let call = registration(&args.url, &args.kinds).map_err(|why| CliError::usage(attempt, why))?;
+    let (party, _) = args.common.party(context).await?;
+    sent(context, &party.send(attempt, TxRequest::call(attempt, registry, call.abi_encode())).await?)
 }
 
 async fn withdraw(args: WithdrawArgs, context: &Context) -> CliResult {

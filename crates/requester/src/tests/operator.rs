@@ -32,8 +32,13 @@ pub(super) const JOURNAL: &[u8] = b"an answer";
 /// How it answers to a request for a quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
-    /// Signs just what was asked for, after a short preflight, at this price, from this slot.
+    /// Signs just what was asked for, after a short preflight, at this price, from this slot; for what it is asked next from
+    /// the next slot.
     Honest { reward: u128, slot: u32 },
+    /// Signs everything from one slot.
+    SellsOver { reward: u128, slot: u32 },
+    /// Asks for more than it was told is the most.
+    Overcharges,
     /// Signs something else.
     Altering,
     /// Gives a price only.
@@ -57,7 +62,7 @@ pub(super) struct Desk {
     quoter: Quoter,
     pub(super) blobs: Mutex<HashMap<BlobId, usize>>,
     pub(super) programs: Mutex<Vec<ProgramManifest>>,
-    pub(super) asked: Mutex<HashMap<BlobId, QuoteRequest>>,
+    pub(super) asked: Mutex<HashMap<BlobId, (u32, QuoteRequest)>>,
     pub(super) published: Mutex<Vec<PublishedRequest>>,
 }
 
@@ -65,9 +70,13 @@ type Reply = Result<Json<Value>, Refusal>;
 
 impl Operator {
     pub(super) async fn start(world: &World, manner: Manner) -> Self {
+        Self::start_as(world.quoter(), manner).await
+    }
+
+    pub(super) async fn start_as(quoter: Quoter, manner: Manner) -> Self {
         let desk = Arc::new(Desk {
             manner,
-            quoter: world.quoter(),
+            quoter,
             blobs: Mutex::default(),
             programs: Mutex::default(),
             asked: Mutex::default(),
@@ -189,7 +198,11 @@ async fn ask(State(desk): State<Arc<Desk>>, Json(request): Json<QuoteRequest>) -
     if !desk.blobs.lock().unwrap().contains_key(&request.input) {
         return Err(Refusal(ErrorCode::UnknownInput));
     }
-    desk.asked.lock().unwrap().insert(id, request);
+    {
+        let mut asked = desk.asked.lock().unwrap();
+        let next = asked.len() as u32;
+        asked.entry(id).or_insert((next, request));
+    }
     match desk.manner {
         Manner::Refusing(code) => Err(Refusal(code)),
         Manner::Silent => std::future::pending().await,
@@ -199,9 +212,11 @@ async fn ask(State(desk): State<Arc<Desk>>, Json(request): Json<QuoteRequest>) -
 
 async fn poll(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Reply {
     let id: BlobId = id.parse().map_err(|_| Refusal(ErrorCode::BadRequest))?;
-    let request = desk.asked.lock().unwrap().get(&id).cloned().ok_or(Refusal(ErrorCode::NotFound))?;
+    let (n, request) = desk.asked.lock().unwrap().get(&id).cloned().ok_or(Refusal(ErrorCode::NotFound))?;
     let (reward, slot) = match desk.manner {
-        Manner::Honest { reward, slot } => (reward, slot),
+        Manner::Honest { reward, slot } => (reward, slot + n),
+        Manner::SellsOver { reward, slot } => (reward, slot),
+        Manner::Overcharges => (request.max_reward.unwrap() + 1, n),
         Manner::Indicative => {
             let error = Some(ApiError::new(ErrorCode::Unfunded, "deposit first"));
             return ok(QuoteReply { error, ..QuoteReply::new(id, QuoteStatus::Indicative) });

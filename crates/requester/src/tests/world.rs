@@ -15,7 +15,7 @@ use std::{
 use zkpool_api::{ClientOptions, QuoteRequest};
 use zkpool_bindings::{IERC20, IZKPool};
 use zkpool_chain::{
-    Key, PoolView, Rpc, SenderOptions, TaskEvent, TaskHistory,
+    Key, PoolView, Rpc, SenderOptions, TaskEvent, TaskHistory, registration,
     testing::{Anvil, AnvilOptions, Deployer},
 };
 use zkpool_protocol::{BlobId, Call, Domain, ProgramManifest, ProofKind, Quote, SignedQuote, Task, TaskId, Terms};
@@ -40,6 +40,8 @@ const OWNER: u32 = 1;
 const SIGNER: u32 = 2;
 const RESCUER: u32 = 3;
 const REQUESTER: u32 = 5;
+/// More operators: the owner's account of the first, then its signer's, and so on.
+const MORE: u32 = 8;
 pub(super) const STRANGER: u32 = 6;
 
 pub(super) struct World {
@@ -176,6 +178,7 @@ impl World {
             quiet: Duration::from_millis(300),
             sender: SenderOptions { confirmations: 1, poll, ..SenderOptions::default() },
             client: ClientOptions { retries: 0, ..ClientOptions::default() },
+            ..Options::default()
         }
     }
 
@@ -286,6 +289,57 @@ impl World {
         self.call(account, self.domain.pool, call).await;
     }
 
+    /// One more operator, with four slots, and its pen.
+    pub(super) async fn one_more(&self, n: u32) -> Quoter {
+        let (owner, signer) = (MORE + 2 * n, MORE + 2 * n + 1);
+        let operator = self.chain.account(owner);
+        self.call(0, self.token, mintCall { to: operator, amount: U256::from(FUNDS) }).await;
+        self.call(owner, self.token, IERC20::approveCall { spender: self.domain.pool, value: U256::MAX }).await;
+        self.call(owner, self.domain.pool, IZKPool::setSignerCall { signer: self.chain.account(signer) }).await;
+        for index in 0..4 {
+            self.open_slot(owner, index, Address::ZERO).await;
+        }
+        self.pen_of(n)
+    }
+
+    /// The pen of one more operator.
+    pub(super) fn pen_of(&self, n: u32) -> Quoter {
+        let (owner, signer) = (MORE + 2 * n, MORE + 2 * n + 1);
+        Quoter { operator: self.chain.account(owner), signer: self.chain.key(signer), ..self.quoter() }
+    }
+
+    /// Has one more operator put itself into the registry.
+    pub(super) async fn list(&self, registry: Address, n: u32, url: &str) {
+        let call = registration(url, &[ProofKind::Groth16Bn254.as_str().into()]).unwrap();
+        self.call(MORE + 2 * n, registry, call).await;
+    }
+
+    /// One more operator delivers a task of its own.
+    pub(super) async fn prove_as(&self, n: u32, record: &TaskRecord) {
+        let call = IZKPool::proveCall {
+            quote: (&record.quote.quote).into(),
+            call: (&record.call).into(),
+            proof: Self::proof_of(record.quote.quote.task.statement),
+        };
+        self.call(MORE + 2 * n + 1, self.domain.pool, call).await;
+    }
+
+    /// One more operator takes a late task over, waits, and delivers it.
+    pub(super) async fn rescue_as(&self, n: u32, record: &TaskRecord, slot: u32) {
+        let (rescuer, quote) = (self.chain.account(MORE + 2 * n), &record.quote.quote);
+        let call = IZKPool::rescueCall { quote: quote.into(), rescuer, rescuerSlot: slot };
+        self.call(MORE + 2 * n + 1, self.domain.pool, call).await;
+        self.chain.pass(quote.terms.rescue_grace() + 1).await.unwrap();
+        let call = IZKPool::proveRescuedCall {
+            quote: quote.into(),
+            rescuer,
+            rescuerSlot: slot,
+            call: (&record.call).into(),
+            proof: Self::proof_of(quote.task.statement),
+        };
+        self.call(MORE + 2 * n + 1, self.domain.pool, call).await;
+    }
+
     fn proof_of(statement: B256) -> Bytes {
         ("a proof of".to_owned(), statement).abi_encode_params().into()
     }
@@ -346,6 +400,7 @@ async fn futures_may_move_between_threads() {
     let request = world.request(1);
     sendable(sdk.ask(&request));
     sendable(sdk.choose(&request, &[]));
+    sendable(sdk.buy(&request, crate::Payment::Pool));
     sendable(sdk.publish(TaskId::ZERO));
     sendable(sdk.tell(TaskId::ZERO));
     sendable(sdk.wait(TaskId::ZERO, Duration::ZERO));

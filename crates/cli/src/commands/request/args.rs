@@ -8,7 +8,9 @@ use crate::{
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use zkpool_api::Reach;
 use zkpool_protocol::{Address, B256, Bytes, ProgramId, ProofKind, TaskId};
+use zkpool_requester::{Discovery, Ranking};
 
 /// `zkpool request …`
 #[derive(Debug, Subcommand)]
@@ -36,8 +38,9 @@ pub enum RequestCommand {
 
 const RUN_ABOUT: &str = "The whole road: ask, check, publish, watch until the task has ended.
 
-Uploads the program's parts where an operator lacks them, asks all operators, takes the cheapest quote that is what was
-asked for and backed on chain, stores it, publishes it, tells the other operators (one of them may take the task over if
+Uploads the program's parts where an operator lacks them, asks all operators, takes the best quote (by price, record and
+time) that is what was asked for and backed on chain, stores it, publishes it, goes on to the next if it cannot be had,
+tells the other operators (one of them may take the task over if
 it is late) and follows the chain until the task is delivered, or until what is owed can be collected (--collect does
 so). Whatever is interrupted goes on with `zkpool request resume`: nothing is
 paid twice.
@@ -59,6 +62,9 @@ pub struct Common {
     /// Operators and records.
     #[command(flatten)]
     pub own: Own,
+    /// Operators that nobody has named.
+    #[command(flatten)]
+    pub market: Market,
 }
 
 /// Settings of `[request]` that no other role has.
@@ -80,6 +86,49 @@ pub struct Own {
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub router: Option<Address>,
+}
+
+/// How operators are found, and what is known of them.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub struct Market {
+    /// The registry of operators: ask those it holds, too. Whoever is asked gets the input
+    #[arg(long, value_name = "ADDRESS", help_heading = "Operators")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry: Option<Address>,
+    /// Call services of the registry wherever it says, this machine's own network included: for development chains
+    #[arg(long, help_heading = "Operators")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub registry_anywhere: bool,
+    /// Block from which on operators' records are read from the chain: the pool's deployment, or so far back as a record
+    /// should count. Without it nobody has a record
+    #[arg(long, value_name = "BLOCK", help_heading = "Operators")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records_from: Option<u64>,
+    /// What a task that goes wrong costs you beyond what the contract pays, in ten-thousandths of the reward [default: 5000]
+    #[arg(long, value_name = "N", help_heading = "Operators")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub risk_bps: Option<u32>,
+    /// What a second of waiting costs you, in the reward token's smallest unit [default: 0]
+    #[arg(long, value_name = "AMOUNT", help_heading = "Operators")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second: Option<Amount>,
+}
+
+impl Market {
+    /// As the requester takes it.
+    pub fn discovery(&self) -> Option<Discovery> {
+        let reach = if self.registry_anywhere { Reach::Anywhere } else { Reach::Public };
+        self.registry.map(|registry| Discovery { reach, ..Discovery::of(registry) })
+    }
+
+    /// What makes an offer the best.
+    pub fn ranking(&self) -> Ranking {
+        let usual = Ranking::default();
+        Ranking {
+            risk_bps: self.risk_bps.unwrap_or(usual.risk_bps),
+            second: self.second.map_or(usual.second, |amount| amount.0),
+        }
+    }
 }
 
 /// Where a reward comes from.

@@ -21,8 +21,10 @@ use follow::{Outcome, Plan, follow};
 use serde_json::json;
 use std::{path::PathBuf, time::Duration};
 use zkpool_chain::{SenderOptions, alloy::primitives::U256};
-use zkpool_protocol::{Domain, ErrorCode, SignedQuote, TaskId};
-use zkpool_requester::{Config, Expected, Offer, Options, Payment, Publication, Requester, RequesterError, Stage};
+use zkpool_protocol::{B256, Domain, ErrorCode, SignedQuote, TaskId};
+use zkpool_requester::{
+    Config, Expected, Offer, Options, Payment, Publication, Ranked, Requester, RequesterError, Stage, Taken,
+};
 
 /// Where quotes are stored.
 const DEFAULT_STATE: &str = ".zkpool/request";
@@ -57,6 +59,7 @@ async fn open(common: &Common, context: &Context) -> CliResult<(Requester, Own)>
     let own = section.with(&common.own)?;
     let key = section.with(&common.key)?.load(&context.settings, "requester")?;
     let (chain, send) = (section.with(&common.chain)?, section.with(&common.send)?);
+    let market = section.with(&common.market)?;
     let pool = chain.pool()?;
     let (rpc, chain_id) = chain.endpoint().await?;
     let usual = Options::default();
@@ -67,7 +70,14 @@ async fn open(common: &Common, context: &Context) -> CliResult<(Requester, Own)>
         key,
         state: state(&own),
         operators: own.operators.clone(),
-        options: Options { sender, poll: Duration::from_millis(500), ..usual },
+        options: Options {
+            sender,
+            poll: Duration::from_millis(500),
+            discovery: market.discovery(),
+            ranking: market.ranking(),
+            records_from: market.records_from,
+            ..usual
+        },
     };
     let requester = Requester::open(config).await.map_err(|e| failed("open the requester's records", e))?;
     Ok((requester, own))
@@ -171,11 +181,7 @@ async fn publish_recorded(
     step.end();
     match published.map_err(|e| failed("publish the quote", e))? {
         Publication::Accepted { transaction } => {
-            context.output.note(format!("published task {task}: transaction {transaction}"));
-            let telling = requester.tell(task).await.map_err(|e| failed("tell the other operators", e))?;
-            for (url, error) in telling {
-                context.output.note(format!("{url} could not be told of the task: {error}"));
-            }
+            tell(requester, task, transaction, context).await?;
             Ok(None)
         }
         Publication::Dishonoured { paid, burned, transaction } => {
@@ -183,6 +189,16 @@ async fn publish_recorded(
             Ok(Some(Outcome { task, stage, collectable: false }))
         }
     }
+}
+
+/// Tells the other operators of a task that is live.
+async fn tell(requester: &Requester, task: TaskId, transaction: B256, context: &Context) -> CliResult {
+    context.output.note(format!("published task {task}: transaction {transaction}"));
+    let telling = requester.tell(task).await.map_err(|e| failed("tell the other operators", e))?;
+    for (url, error) in telling {
+        context.output.note(format!("{url} could not be told of the task: {error}"));
+    }
+    Ok(())
 }
 
 async fn whole_road(args: RunArgs, context: &Context) -> CliResult {
@@ -206,14 +222,31 @@ async fn whole_road(args: RunArgs, context: &Context) -> CliResult {
         context.output.note(format!("task {task} is the same and still open: going on with it, nothing is paid twice"));
         return publish_and_follow(&requester, task, &args, context).await;
     }
-    let best = requester.choose(&request, &offers).await.map_err(|e| failed("find an acceptable quote", e))?;
-    if let (Expected::OfOperator, Some(journal)) = (&request.expected, &best.journal) {
-        context.output.note(format!("the operator's run made this public, and that is what is bought: {journal}"));
+    let attempt = "find an acceptable quote";
+    let mut passed = Vec::new();
+    for Ranked { offer: best, .. } in requester.ranked(&offers).await.map_err(|e| failed(attempt, e))? {
+        // Looked at before its price is held against the purse.
+        if let Err(error) = requester.check(&request, &best).await {
+            passed.push(requester.pass_over(&best, error).map_err(|e| failed(attempt, e))?);
+            continue;
+        }
+        if let (Expected::OfOperator, Some(journal)) = (&request.expected, &best.journal) {
+            context.output.note(format!("the operator's run made this public, and that is what is bought: {journal}"));
+        }
+        context.output.note(offer::line(&requester, &best).await?);
+        check_funds(&requester, &best.quote, payment, args.deposit).await?;
+        match requester.take(&request, &best, payment).await.map_err(|e| failed("publish the quote", e))? {
+            Taken::Live { task, transaction } => {
+                tell(&requester, task, transaction, context).await?;
+                return follow_unless(&requester, task, &args, context).await;
+            }
+            Taken::Passed(over) => {
+                context.output.note(format!("it cannot be had ({}): taking the next", over.reason));
+                passed.push(over);
+            }
+        }
     }
-    context.output.note(offer::line(&requester, &best).await?);
-    check_funds(&requester, &best.quote, payment, args.deposit).await?;
-    let task = requester.record_paid_by(&request, &best, payment).await.map_err(|e| failed("record the quote", e))?;
-    publish_and_follow(&requester, task, &args, context).await
+    Err(failed(attempt, RequesterError::no_offer(&offers, &passed)))
 }
 
 /// An equal wish from before that has not ended: its operator answers with the same quote.
@@ -228,6 +261,11 @@ async fn publish_and_follow(requester: &Requester, task: TaskId, args: &RunArgs,
     if let Some(outcome) = publish_recorded(requester, task, false, context).await? {
         return end(context, &outcome);
     }
+    follow_unless(requester, task, args, context).await
+}
+
+/// Follows a live task, if that was not declined.
+async fn follow_unless(requester: &Requester, task: TaskId, args: &RunArgs, context: &Context) -> CliResult {
     if args.no_watch {
         return context
             .output

@@ -26,7 +26,7 @@ pub(super) struct Saved {
 
 /// Asks all operators.
 pub(super) async fn ask(requester: &Requester, request: &ProofRequest) -> CliResult<Vec<Offer>> {
-    let step = Step::begin(&format!("asking {} operator(s)", requester.operators().len()));
+    let step = Step::begin("asking operators");
     let offers = requester.ask(request).await;
     step.end();
     offers.map_err(|e| failed("ask for quotes", e))

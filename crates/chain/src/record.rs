@@ -1,0 +1,316 @@
+//! What operators have done, from the pool's events: nobody's word.
+//!
+//! What a record is worth is limited by what a good one costs to forge. An operator can be its own customer: reward and
+//! liability only change pockets, so a task that it gives itself costs gas and nothing else, whatever amounts it names. Hence
+//! amounts do not count here; they would favour whoever has most to move in circles. What counts instead:
+//!
+//! - **Each requester is one voice**, however many tasks it had. It says which part of them went well, and is heard in full
+//!   when it got deliveries on seven different days ([`DAYS`]): days cannot be bought.
+//! - **All strangers together count for at most eight tasks** ([`CHORUS`]); those of the asking requester itself count one
+//!   by one, without end. A forged record is worth what a few tasks of one's own show.
+//! - **A requester that a task failed is heard in full at once**, and once: faults outweigh what was forged until it costs
+//!   days and gas, and one enemy cannot ruin a record.
+//! - **Who is new stands below who has done well**, so that a new name after a bad record is no fresh start.
+//!
+//! What remains: eight addresses served on seven days each make as good a record as eight strangers can give, for about 60
+//! deliveries' gas. It buys no more than a place before newcomers at the same price: what protects a requester is the
+//! collateral behind the quote, which no record replaces.
+
+use crate::{Block, ChainError, Cursor, Follower, PoolEvent, Rpc, Step};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use zkpool_protocol::{Address, TaskId};
+
+/// Days with deliveries after which a requester is heard in full.
+const DAYS: u32 = 7;
+/// For so many of the asking requester's own tasks all strangers count together.
+const CHORUS: u64 = 8;
+/// What is presumed of everybody: so many tasks that went well, and one that did not.
+const PRESUMED_GOOD: u64 = 2;
+const PRESUMED_BAD: u64 = 1;
+/// Thousandths.
+const MILLE: u64 = 1_000;
+/// Blocks at most this far below the head can be reorganised.
+const UNSETTLED: u64 = 64;
+const DAY: u64 = 86_400;
+
+/// What became of tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Past {
+    /// Delivered on time.
+    pub on_time: u64,
+    /// Delivered after the proof window.
+    pub late: u64,
+    /// Taken over from another operator, and delivered.
+    pub rescued: u64,
+    /// Taken over by another operator.
+    pub lost: u64,
+    /// Never delivered.
+    pub defaulted: u64,
+    /// Signed without backing.
+    pub dishonoured: u64,
+    /// Ended without fault, because a verifier was halted.
+    pub unwound: u64,
+}
+
+/// What one operator has done for one requester.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Dealings {
+    past: Past,
+    /// Different days (UTC, by the chain's clock) with a delivery.
+    days: u32,
+    /// The last of them.
+    last_day: u64,
+}
+
+/// What one operator has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorRecord {
+    by: BTreeMap<Address, Dealings>,
+}
+
+/// What requesters make of an operator, in thousandths of a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Voices {
+    /// That went well.
+    pub good: u64,
+    /// That did not.
+    pub bad: u64,
+}
+
+impl Past {
+    /// In thousandths of a task; a late delivery is half of each.
+    const fn weighed(&self) -> Voices {
+        Voices {
+            good: MILLE * (self.on_time + self.rescued) + MILLE / 2 * self.late,
+            bad: MILLE * (self.lost + self.defaulted + self.dishonoured) + MILLE / 2 * self.late,
+        }
+    }
+
+    const fn add(&mut self, other: &Self) {
+        self.on_time += other.on_time;
+        self.late += other.late;
+        self.rescued += other.rescued;
+        self.lost += other.lost;
+        self.defaulted += other.defaulted;
+        self.dishonoured += other.dishonoured;
+        self.unwound += other.unwound;
+    }
+}
+
+impl Dealings {
+    /// One voice, whatever the number of tasks.
+    fn voice(&self) -> Voices {
+        let Voices { good, bad } = self.past.weighed();
+        if good + bad == 0 {
+            return Voices::default();
+        }
+        let heard = if bad > 0 { MILLE } else { MILLE * u64::from(self.days.min(DAYS)) / u64::from(DAYS) };
+        // A fault is never rounded away.
+        let bad = (heard * bad).div_ceil(good + bad);
+        Voices { good: heard - bad, bad }
+    }
+}
+
+impl OperatorRecord {
+    /// The bare numbers: how they can be made to look better than they are stands above.
+    pub fn past(&self) -> Past {
+        let mut sum = Past::default();
+        for dealings in self.by.values() {
+            sum.add(&dealings.past);
+        }
+        sum
+    }
+
+    /// How many requesters it has dealt with.
+    pub fn requesters(&self) -> usize {
+        self.by.len()
+    }
+
+    /// What counts for `me`: its own tasks one by one, everybody else's as voices.
+    pub fn voices(&self, me: Option<Address>) -> Voices {
+        let mut others = Voices::default();
+        for (_, dealings) in self.by.iter().filter(|(requester, _)| Some(**requester) != me) {
+            let voice = dealings.voice();
+            others.good += voice.good;
+            others.bad += voice.bad;
+        }
+        let (sum, most) = (others.good + others.bad, CHORUS * MILLE);
+        if sum > most {
+            let bad = (others.bad * most).div_ceil(sum);
+            others = Voices { good: most - bad, bad };
+        }
+        let own = me.and_then(|me| self.by.get(&me)).map(|dealings| dealings.past.weighed()).unwrap_or_default();
+        Voices { good: others.good + own.good, bad: others.bad + own.bad }
+    }
+
+    /// Of ten thousand tasks for `me`, how many are to be expected to go well. 6,666 for whoever is unknown.
+    pub fn reliability(&self, me: Option<Address>) -> u64 {
+        let Voices { good, bad } = self.voices(me);
+        let good = good + PRESUMED_GOOD * MILLE;
+        10_000 * good / (good + bad + PRESUMED_BAD * MILLE)
+    }
+
+    fn with(&mut self, requester: Address) -> &mut Dealings {
+        self.by.entry(requester).or_default()
+    }
+}
+
+/// A task that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Live {
+    holder: Address,
+    requester: Address,
+    rescued: bool,
+}
+
+/// Records and what they will be made of, up to some block.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Ledger {
+    operators: BTreeMap<Address, OperatorRecord>,
+    live: HashMap<TaskId, Live>,
+}
+
+impl Ledger {
+    fn apply(&mut self, block: &Block) {
+        for event in &block.events {
+            self.note(&event.event, block.timestamp / DAY);
+        }
+    }
+
+    fn note(&mut self, event: &PoolEvent, day: u64) {
+        match *event {
+            PoolEvent::Published { task, operator, requester, .. } => {
+                self.live.insert(task, Live { holder: operator, requester, rescued: false });
+            }
+            PoolEvent::Dishonoured { operator, requester, .. } => {
+                self.of(operator, requester).past.dishonoured += 1;
+            }
+            PoolEvent::Novated { task, rescuer } => {
+                let Some(live) = self.live.get_mut(&task) else { return };
+                let (loser, requester) = (live.holder, live.requester);
+                (live.holder, live.rescued) = (rescuer, true);
+                self.of(loser, requester).past.lost += 1;
+            }
+            PoolEvent::Delivered { task, on_time, .. } => {
+                let Some(live) = self.live.remove(&task) else { return };
+                let dealings = self.of(live.holder, live.requester);
+                match (live.rescued, on_time) {
+                    (true, _) => dealings.past.rescued += 1,
+                    (false, true) => dealings.past.on_time += 1,
+                    (false, false) => dealings.past.late += 1,
+                }
+                if dealings.days == 0 || dealings.last_day != day {
+                    (dealings.days, dealings.last_day) = (dealings.days.saturating_add(1), day);
+                }
+            }
+            PoolEvent::Defaulted { task, operator } => {
+                let Some(live) = self.live.remove(&task) else { return };
+                // The event names who held it: after a rescue that is the rescuer.
+                self.of(operator, live.requester).past.defaulted += 1;
+            }
+            PoolEvent::Unwound { task } => {
+                let Some(live) = self.live.remove(&task) else { return };
+                self.of(live.holder, live.requester).past.unwound += 1;
+            }
+            _ => {}
+        }
+    }
+
+    fn of(&mut self, operator: Address, requester: Address) -> &mut Dealings {
+        self.operators.entry(operator).or_default().with(requester)
+    }
+}
+
+/// The records of all operators of one pool, read from some block on. Tasks published before that do not count.
+///
+/// Read it again and again; to keep it, store it (serde) and go on later where it stood.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecordBook {
+    pool: Address,
+    first: u64,
+    /// The next block that `settled` lacks.
+    next: u64,
+    settled: Ledger,
+    /// Blocks that can still be reorganised. Not stored: read again.
+    #[serde(skip)]
+    recent: Vec<Block>,
+    #[serde(skip)]
+    cursor: Option<Cursor>,
+    /// `settled` and `recent` together.
+    #[serde(skip)]
+    now: Option<Ledger>,
+}
+
+impl RecordBook {
+    /// An empty one, for the pool at this address, that begins with block `first`.
+    pub fn new(pool: Address, first: u64) -> Self {
+        Self { pool, first, next: first, settled: Ledger::default(), recent: Vec::new(), cursor: None, now: None }
+    }
+
+    /// The pool's address and the block that it begins with.
+    pub const fn begins(&self) -> (Address, u64) {
+        (self.pool, self.first)
+    }
+
+    /// Reads on, one stretch of blocks; true if it has reached the head. What was read is kept if a later stretch fails.
+    ///
+    /// # Errors
+    /// The endpoint cannot be used now: read again.
+    pub async fn read(&mut self, follower: &mut Follower) -> Result<bool, ChainError> {
+        let cursor = self.cursor.clone().unwrap_or_else(|| Cursor::starting_at(self.next));
+        let polled = follower.poll(&cursor).await?;
+        let caught_up = polled.caught_up();
+        for step in polled.steps {
+            match step {
+                Step::Block(block) => self.recent.push(block),
+                // Deeper than what counts as settled: everything is read anew.
+                Step::Rollback { to } if to + 1 < self.next => {
+                    *self = Self::new(self.pool, self.first);
+                    return Ok(false);
+                }
+                Step::Rollback { to } => self.recent.retain(|block| block.number <= to),
+            }
+        }
+        self.cursor = Some(polled.cursor);
+        let settled = self.recent.iter().take_while(|block| block.number + UNSETTLED <= polled.head.number).count();
+        for block in self.recent.drain(..settled) {
+            self.settled.apply(&block);
+            self.next = block.number + 1;
+        }
+        // Behind the head, what is settled must do: to put both together at every stretch would take too long.
+        self.now = (caught_up && !self.recent.is_empty()).then(|| {
+            let mut now = self.settled.clone();
+            self.recent.iter().for_each(|block| now.apply(block));
+            now
+        });
+        Ok(caught_up)
+    }
+
+    /// A follower that [`RecordBook::read`] can use.
+    pub fn follower(&self, rpc: Rpc) -> Follower {
+        Follower::new(rpc, self.pool)
+    }
+
+    /// The record of an operator; empty if nothing is known of it.
+    pub fn of(&self, operator: Address) -> OperatorRecord {
+        self.known().operators.get(&operator).cloned().unwrap_or_default()
+    }
+
+    /// The `most` operators of which `me` may expect the best, none of those that are no better than unknown ones.
+    pub fn best(&self, me: Option<Address>, most: usize) -> Vec<Address> {
+        let none = OperatorRecord::default().reliability(None);
+        let operators = self.known().operators.iter();
+        let mut best: Vec<_> = operators.map(|(operator, record)| (record.reliability(me), *operator)).collect();
+        best.retain(|(reliability, _)| *reliability > none);
+        best.sort_unstable_by(|a, b| b.cmp(a));
+        best.into_iter().take(most).map(|(_, operator)| operator).collect()
+    }
+
+    fn known(&self) -> &Ledger {
+        self.now.as_ref().unwrap_or(&self.settled)
+    }
+}
+
+#[cfg(test)]
+mod tests;
