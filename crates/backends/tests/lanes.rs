@@ -29,7 +29,11 @@ fn every_operation_gives_what_the_scalar_one_gives() {
     }
     for way in ways {
         let program = dir.path().join(way.concat());
-        let compiled = Command::new(std::env::var("CXX").unwrap_or("c++".into()))
+        // It may come with a wrapper before it.
+        let compiler = std::env::var("CXX").unwrap_or("c++".into());
+        let mut words = compiler.split_whitespace();
+        let compiled = Command::new(words.next().unwrap_or("c++"))
+            .args(words)
             .args(["-std=c++17", "-Wall", "-Wextra", "-Werror", "-include", "zkpool_fpext.h"])
             .args(&way)
             .arg("-isystem")
