@@ -7,7 +7,7 @@
 mod common;
 
 use common::{Sim, bound, graph, machine, play};
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::Strategy};
 use zkpool_protocol::ProofKind;
 use zkpool_scheduler::*;
 

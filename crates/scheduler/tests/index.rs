@@ -2,10 +2,10 @@
 //! step both decide the same, and what must always hold is looked at.
 #![allow(missing_docs)]
 
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::Strategy as Generator};
 use std::collections::{BTreeMap, BTreeSet};
 use zkpool_protocol::{Address, B256, JobId, ProofKind, TaskId, WorkUnits};
-use zkpool_scheduler::*;
+use zkpool_scheduler::{Strategy, *};
 
 const KINDS: [ProofKind; 2] = [ProofKind::Groth16Bn254, ProofKind::Risc0Composite];
 
@@ -32,7 +32,7 @@ enum Step {
     Leaves(usize),
 }
 
-fn step() -> impl Strategy2 {
+fn step() -> impl Generator<Value = Step> {
     prop_oneof![
         4 => (0u64..40_000).prop_map(Step::Wait),
         6 => (0u8..6, 1u64..200_000, 0u64..200, 1_000u64..200_000, prop_oneof![Just(0), 0u64..60_000], any::<bool>(), 0u8..5,
@@ -50,15 +50,11 @@ fn step() -> impl Strategy2 {
     ]
 }
 
-/// The name is taken by the scheduler's.
-trait Strategy2: proptest::strategy::Strategy<Value = Step> {}
-impl<T: proptest::strategy::Strategy<Value = Step>> Strategy2 for T {}
-
-fn strategy(n: u8) -> zkpool_scheduler::Strategy {
+fn strategy(n: u8) -> Strategy {
     match n {
-        0 | 1 => zkpool_scheduler::Strategy::Assign,
-        2 => zkpool_scheduler::Strategy::Compete,
-        n => zkpool_scheduler::Strategy::Race { provers: u32::from(n) - 1 },
+        0 | 1 => Strategy::Assign,
+        2 => Strategy::Compete,
+        n => Strategy::Race { provers: u32::from(n) - 1 },
     }
 }
 
@@ -260,6 +256,12 @@ proptest! {
         prop_assert_eq!(twin.index.decide(twin.now + 50_000), later);
     }
 
+}
+
+proptest! {
+    // Each plays many minutes through, and asks an index that is made anew every second.
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
     /// Whatever the strategy: where everybody does what it should, everything that somebody can do gets done, and nothing
     /// waits behind a stream of newcomers for ever.
     #[test]
@@ -316,6 +318,11 @@ proptest! {
             }
         }
     }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     /// Jobs that fit one after the other before their deadlines, on machines that are alike, are done before them.
     #[test]
@@ -379,7 +386,7 @@ fn the_best_score_wins_and_is_paid_what_the_runner_up_would_have_been_worth() {
         barred: vec![],
         enclave: None,
         leg: None,
-        deal: Deal { strategy: zkpool_scheduler::Strategy::Compete, pay },
+        deal: Deal { strategy: Strategy::Compete, pay },
     };
     let bidder = |n: u8, seconds: f64, ask: u128| Candidate {
         speeds: BTreeMap::from([(KINDS[0], 1_000_000.0 / seconds)]),

@@ -48,7 +48,7 @@ fn bids_find_who_works_for_least() {
 fn a_race_is_chosen_where_the_penalty_is_worth_it() {
     let mild = "--provers 20 --jobs 200 --failures 0.1 --penalty 2";
     assert_eq!(figures(mild, "suited"), figures(mild, "assign"));
-    let hard = "--provers 20 --jobs 200 --failures 0.1 --penalty 200";
+    let hard = "--provers 20 --jobs 200 --failures 0.1 --penalty 1000";
     assert!(figures(hard, "suited").leases > figures(hard, "assign").leases * 3 / 2);
 }
 
