@@ -1,6 +1,7 @@
 //! A pool in motion: the index is told what happens, event by event, while a snapshot is kept beside it by hand. After each
 //! step both decide the same, and what must always hold is looked at.
 #![allow(missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use proptest::{prelude::*, strategy::Strategy as Generator};
 use std::collections::{BTreeMap, BTreeSet};
