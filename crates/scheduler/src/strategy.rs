@@ -108,7 +108,7 @@ pub(crate) struct Award {
 /// The score of an offer to do a job at this price in this time.
 pub fn score(job: &OpenJob, now: Millis, rules: &Rules, price: u128, takes: Millis) -> Score {
     let time = u128::from(takes) * WHOLE / u128::from(time_left(job, now, rules));
-    let price = if job.deal.pay == 0 { 0 } else { price.saturating_mul(WHOLE) / job.deal.pay };
+    let price = price.saturating_mul(WHOLE).checked_div(job.deal.pay).unwrap_or_default();
     Score { late: takes > time_left(job, now, rules), parts: time.saturating_add(price) }
 }
 

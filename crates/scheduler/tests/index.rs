@@ -1,6 +1,6 @@
 //! A pool in motion: the index is told what happens, event by event, while a snapshot is kept beside it by hand. After each
 //! step both decide the same, and what must always hold is looked at.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use proptest::{prelude::*, strategy::Strategy as Generator};
 use std::collections::{BTreeMap, BTreeSet};

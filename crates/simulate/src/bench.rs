@@ -97,7 +97,7 @@ impl Bench {
         let mut rounds = 0_u32;
         let mut next = 0;
         // The clock is looked at now and then, as that takes time itself.
-        while rounds % 16 != 0 || rounds == 0 || spent() - start < SECONDS {
+        while !rounds.is_multiple_of(16) || rounds == 0 || spent() - start < SECONDS {
             self.now += 50;
             for _ in 0..free {
                 next = (next + 7_919) % self.holds.len();
