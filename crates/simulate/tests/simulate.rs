@@ -1,5 +1,5 @@
 //! The simulator says the same each time, its books are balanced, and it shows what is known of each strategy.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use clap::Parser;
 use proptest::prelude::*;
