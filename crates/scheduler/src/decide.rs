@@ -332,7 +332,6 @@ impl<'a> Round<'a> {
 
     /// Gives a job to a prover, and notes when it should be done.
     fn lease(&mut self, job: &'a OpenJob, prover: usize, takes: Millis, pay: u128) {
-        // Only tasks that can have copies near their end are followed.
         let is_first = !self.task(job.id.task).held.contains_key(&job.id);
         self.grant(job, prover, takes, pay);
         let end = self.now.saturating_add(takes);

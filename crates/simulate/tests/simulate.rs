@@ -1,6 +1,5 @@
 //! The simulator says the same each time, its books are balanced, and it shows what is known of each strategy.
-#![allow(missing_docs)]
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use clap::Parser;
 use proptest::prelude::*;
