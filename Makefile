@@ -21,7 +21,7 @@ RISC0_STAMP := $(CONTRACTS)/lib/risc0/.stamp
 SOL := $(shell find $(CONTRACTS)/src $(CONTRACTS)/test -name '*.sol' 2>/dev/null)
 ARTIFACTS := $(CONTRACTS)/out/.stamp
 
-.PHONY: help demo demo-zkml demo-rollup test setup chromium nextest contracts test-contracts test-rust lint lint-contracts lint-rust mutants mutants-changed rollup-mutants rollup-check \
+.PHONY: help demo demo-zkml demo-rollup test setup chromium nextest contracts test-contracts test-rust lint lint-contracts lint-rust mutants mutants-changed rollup-mutants \
 	slither snapshots bench bench-zkml fmt clean guests guest-check train-check
 
 help: ## this list
@@ -98,9 +98,6 @@ snapshots: contracts ## measures the contracts' gas anew
 
 mutants-changed: contracts ## the mutants of files changed since BASE
 	node $(CONTRACTS)/tools/mutants.mjs --changed $(BASE)
-
-rollup-check: setup ## the tests of the rollup's circuit that take minutes
-	cargo nextest run --workspace --run-ignored only -E "package(zkpool-rollup-circuit)"
 
 rollup-mutants: setup ## breaks the example rollup on purpose, one check at a time in each kind of proof (half an hour)
 	node examples/rollup/mutants.mjs

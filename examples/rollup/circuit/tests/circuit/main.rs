@@ -1,9 +1,8 @@
-//! The circuit: its parts one by one, all of it on batches of each kind, and a proof of the deployed shape.
+//! The circuit: its parts one by one, and all of it on batches of each kind.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod gadgets;
-mod proof;
 mod rollup;
 mod support;
 mod toy;

@@ -42,7 +42,6 @@ fn takes_what_the_core_takes_and_nothing_else() {
 }
 
 #[test]
-#[ignore = "minutes: make rollup-check"]
 fn takes_batches_of_many_and_of_few() {
     let built = build_rollup(1, 3);
     for transfers in 1..=3 {
