@@ -7,6 +7,7 @@
 //!   [`Sender::tick`] again and again; nothing is sent that was not recorded, nothing recorded is sent twice.
 //! - [`PoolView`]: typed reads of the pool, its slots and tokens; simulations at the head of the chain.
 //! - [`CommitteeView`]: typed reads of a committee of verifiers.
+//! - [`LedgerView`]: typed reads of the revenue ledger.
 //! - [`SgxView`]: typed reads of a verifier of SGX enclaves.
 //! - [`KeySource`], [`Key`]: signing keys that are never printed.
 //! - `testing` (feature `test-support`): a real anvil for tests and the demo.
@@ -21,6 +22,7 @@ mod follower;
 mod history;
 mod journal;
 mod keys;
+mod ledger;
 mod rpc;
 mod sender;
 mod sgx;
@@ -39,6 +41,7 @@ pub use journal::{
     Attempt, DirJournal, Failure, FailureKind, MemoryJournal, Receipt, TxJournal, TxRecord, TxState, write_durably,
 };
 pub use keys::{Key, KeyError, KeySource, Secret};
+pub use ledger::{Bond, LedgerEvent, LedgerView, ShareView, Tranche, TrancheState, claim_call};
 pub use rpc::{Head, Rpc, RpcOptions};
 pub use sender::{Clock, FeePolicy, Sender, SenderOptions, TxRequest, Urgency};
 pub use sgx::{EnclaveProgram, Enclaves, InstanceState, Registration, SgxView};
