@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {RevenueLedger} from "../../src/RevenueLedger.sol";
 import {ZKPool} from "../../src/ZKPool.sol";
 import {Call, Quote, SlotView} from "../../src/interfaces/IZKPool.sol";
 import {FlippingTarget, GasBombTarget, ReentrantTarget, ReturnBombTarget} from "../mocks/Targets.sol";
@@ -65,7 +66,7 @@ abstract contract World is Digests {
 
     constructor() {
         vm.warp(1_700_000_000);
-        pool = new ZKPool();
+        pool = new ZKPool(address(new RevenueLedger()));
         verifier = new TestVerifier();
         flipping = new FlippingTarget();
         reentrant = new ReentrantTarget();
