@@ -20,7 +20,8 @@ struct Delivering {
     bool rescued;
     /// To the deliverer, in the reward token.
     uint256 reward;
-    /// To the deliverer's provers, in the reward token.
+    /// To the deliverer's provers, in the reward token; of all tasks, and of this one.
+    uint256 earmarks;
     uint256 earmark;
     /// To the deliverer, in the liability token.
     uint256 bond;
@@ -148,16 +149,16 @@ abstract contract Deliveries is Lateness {
         }
         if (gasleft() < _gasToCall(terms.callGas, frame.length)) return (InsufficientGas.selector, reason);
         if (byVerifier) {
-            uint256 earmark = _settle(terms, slot, delivering);
+            _settle(terms, slot, delivering);
             bool targetOk = refusal == 0 && ExternalCalls.callTarget(TARGET_CALLER, frame);
-            emit Delivered(delivering.digest, !delivering.late, targetOk, earmark);
+            emit Delivered(delivering.digest, !delivering.late, targetOk, delivering.earmark);
             if (!targetOk) emit TargetFailed(delivering.digest, proof);
             return (0, reason);
         }
         if (refusal == 0) (refusal, reason) = _satisfyTarget(terms, call, frame);
         if (refusal != 0) return (refusal, reason);
-        uint256 earmark_ = _settle(terms, slot, delivering);
-        emit Delivered(delivering.digest, !delivering.late, true, earmark_);
+        _settle(terms, slot, delivering);
+        emit Delivered(delivering.digest, !delivering.late, true, delivering.earmark);
     }
 
     /// @return refusal `WrongCall`, `InsufficientGas` if what is left does not cover the encoder, or `EncoderFailed` if
@@ -209,11 +210,7 @@ abstract contract Deliveries is Lateness {
 
     /// Frees the slots of a delivered task. In verifier mode this comes before the target's call, because nothing that
     /// the target does can change the outcome; in target mode after it, because it is the outcome.
-    /// @return earmark what the deliverer's provers get of the reward
-    function _settle(Terms memory terms, Slot storage slot, Delivering memory delivering)
-        private
-        returns (uint256 earmark)
-    {
+    function _settle(Terms memory terms, Slot storage slot, Delivering memory delivering) private {
         Holding holding = delivering.holding;
         uint256 earned = terms.reward;
         uint256 lost;
@@ -228,14 +225,15 @@ abstract contract Deliveries is Lateness {
             _freeRescuer(terms, holding, delivering.digest);
         }
         // The advance is the operator's already: the share is of the whole reward, as far as there is something left.
-        earmark = earned.min(terms.reward * holding.share() * SHARE_STEP / BASIS_POINTS);
+        uint256 earmark = earned.min(terms.reward * holding.share() * SHARE_STEP / BASIS_POINTS);
         delivering.reward += earned - earmark;
-        delivering.earmark += earmark;
+        delivering.earmarks += earmark;
+        delivering.earmark = earmark;
         _release(slot, holding, lost);
     }
 
     function _pay(Terms memory terms, address deliverer, Delivering memory delivering) private {
-        _credit(terms.rewardToken, deliverer, delivering.reward, delivering.earmark);
+        _credit(terms.rewardToken, deliverer, delivering.reward, delivering.earmarks);
         _credit(terms.liabilityToken, deliverer, delivering.bond);
         _credit(terms.liabilityToken, terms.requester, delivering.compensation);
     }

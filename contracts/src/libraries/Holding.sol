@@ -40,8 +40,8 @@ library HoldingLib {
         returns (Holding)
     {
         return Holding.wrap(
-            uint256(state_) | busyFor << BUSY_FOR_OFFSET | publishedAt_ << PUBLISHED_AT_OFFSET
-                | share_ << SHARE_OFFSET | uint256(digest) >> DIGEST_OFFSET << DIGEST_OFFSET
+            uint256(state_) | busyFor << BUSY_FOR_OFFSET | publishedAt_ << PUBLISHED_AT_OFFSET | share_ << SHARE_OFFSET
+                | uint256(digest) >> DIGEST_OFFSET << DIGEST_OFFSET
         );
     }
 
