@@ -15,6 +15,12 @@ mod generated {
 
     sol!(
         #[sol(rpc, all_derives)]
+        IRevenueLedger,
+        "../../abi/IRevenueLedger.json"
+    );
+
+    sol!(
+        #[sol(rpc, all_derives)]
         IProofVerifier,
         "../../abi/IProofVerifier.json"
     );
@@ -132,7 +138,7 @@ pub use bundle::bundle_proof;
 pub use committee::{committee_domain, committee_seal};
 pub use convert::batch_tasks;
 pub use generated::{
-    CommitteeVerifier, DigitOracle, ICallEncoder, IERC20, ILegOf, ILegReceiver, IProofVerifier, IWETH, IZKPool,
-    MultiProofVerifier, RiscZeroLeg, RiscZeroVerifierAdapter, Rollup, Router, SgxLeg, SgxVerifier,
+    CommitteeVerifier, DigitOracle, ICallEncoder, IERC20, ILegOf, ILegReceiver, IProofVerifier, IRevenueLedger, IWETH,
+    IZKPool, MultiProofVerifier, RiscZeroLeg, RiscZeroVerifierAdapter, Rollup, Router, SgxLeg, SgxVerifier,
 };
 pub use revert::Revert;
