@@ -9,11 +9,11 @@ use alloy::{
 };
 use serde::{Deserialize, Serialize};
 use zkpool_bindings::{
-    IPoolShares,
     IRevenueLedger::{self, IRevenueLedgerEvents as Events},
+    IZKPool,
 };
 use zkpool_protocol::{
-    Bytes,
+    Bytes, decimal,
     pay::{CapProof, Ledger, SignedVoucher},
 };
 
@@ -48,8 +48,10 @@ pub struct Tranche {
     /// Signs its vouchers, for as long as it exists.
     pub signer: Address,
     /// The sum of all caps.
+    #[serde(with = "decimal")]
     pub total: u128,
     /// Of that, what was paid.
+    #[serde(with = "decimal")]
     pub paid: u128,
     /// Of the tree of caps.
     pub root: B256,
@@ -59,6 +61,7 @@ pub struct Tranche {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bond {
     /// In the token's smallest unit.
+    #[serde(with = "decimal")]
     pub amount: u128,
     /// From this second on it can be withdrawn; `None`: it stays.
     pub leaves_at: Option<u64>,
@@ -84,7 +87,7 @@ impl LedgerView {
     /// # Errors
     /// [`ChainError::BadAnswer`] also for a pool that has none.
     pub async fn of_pool(rpc: &Rpc, pool: Address) -> Result<Address, ChainError> {
-        let contract = IPoolShares::new(pool, rpc.provider());
+        let contract = IZKPool::new(pool, rpc.provider());
         contract.REVENUE_LEDGER().call().await.map_err(|e| ChainError::contract("read the pool's revenue ledger", e))
     }
 
@@ -108,11 +111,11 @@ impl LedgerView {
         let found = self.contract().trancheOf(operator, U256::from(index)).call().await;
         let found = found.map_err(|e| ChainError::contract(&what, e))?;
         let state = match found.state {
-            IRevenueLedger::TrancheState::None => return Ok(None),
-            IRevenueLedger::TrancheState::Open => TrancheState::Open,
-            IRevenueLedger::TrancheState::Closing => TrancheState::Closing,
-            IRevenueLedger::TrancheState::Reclaimed => TrancheState::Reclaimed,
-            _ => return Err(ChainError::BadAnswer { what, reason: "an unknown state".into() }),
+            0 => return Ok(None),
+            1 => TrancheState::Open,
+            2 => TrancheState::Closing,
+            3 => TrancheState::Reclaimed,
+            other => return Err(ChainError::BadAnswer { what, reason: format!("unknown tranche state {other}") }),
         };
         let closes_at = Some(found.closesAt.to::<u64>()).filter(|at| *at != 0);
         let IRevenueLedger::Tranche { token, signer, total, paid, root, .. } = found;
@@ -155,7 +158,7 @@ impl LedgerView {
     /// What an operator's provers get of its rewards.
     pub async fn share(&self, pool: Address, operator: Address) -> Result<ShareView, ChainError> {
         let what = "read the share of an operator's provers";
-        let found = IPoolShares::new(pool, self.rpc.provider()).shareOf(operator).call().await;
+        let found = IZKPool::new(pool, self.rpc.provider()).shareOf(operator).call().await;
         let found = found.map_err(|e| ChainError::contract(what, e))?;
         let share = |word: U256| {
             u16::try_from(word).map_err(|_| ChainError::BadAnswer { what: what.into(), reason: "no share".into() })
@@ -167,9 +170,21 @@ impl LedgerView {
         })
     }
 
+    /// What the provers get of the reward of the task that a slot holds, in basis points.
+    pub async fn share_of_slot(
+        &self,
+        pool: Address,
+        operator: Address,
+        token: Address,
+        slot: u32,
+    ) -> Result<u16, ChainError> {
+        let found = IZKPool::new(pool, self.rpc.provider()).slotOf(operator, token, slot).call().await;
+        Ok(found.map_err(|e| ChainError::contract(format!("read slot {slot} of {operator}"), e))?.share)
+    }
+
     /// What a pool has kept apart for an operator's provers and the ledger has not fetched yet.
     pub async fn kept_apart(&self, pool: Address, token: Address, operator: Address) -> Result<U256, ChainError> {
-        let found = IPoolShares::new(pool, self.rpc.provider()).earmarkOf(token, operator).call().await;
+        let found = IZKPool::new(pool, self.rpc.provider()).earmarkOf(token, operator).call().await;
         found.map_err(|e| ChainError::contract("read what is kept apart for provers", e))
     }
 

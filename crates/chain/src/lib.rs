@@ -23,6 +23,7 @@ mod history;
 mod journal;
 mod keys;
 mod ledger;
+mod logs;
 mod rpc;
 mod sender;
 mod sgx;
@@ -42,6 +43,7 @@ pub use journal::{
 };
 pub use keys::{Key, KeyError, KeySource, Secret};
 pub use ledger::{Bond, LedgerEvent, LedgerView, ShareView, Tranche, TrancheState, claim_call};
+pub use logs::logs_of;
 pub use rpc::{Head, Rpc, RpcOptions};
 pub use sender::{Clock, FeePolicy, Sender, SenderOptions, TxRequest, Urgency};
 pub use sgx::{EnclaveProgram, Enclaves, InstanceState, Registration, SgxView};

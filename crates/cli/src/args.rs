@@ -2,7 +2,7 @@
 
 use crate::{
     commands::{
-        completions::CompletionsArgs, deploy::DeployCommand, key::KeyCommand, operator::OperatorCommand,
+        audit::AuditArgs, completions::CompletionsArgs, deploy::DeployCommand, key::KeyCommand, operator::OperatorCommand,
         program::ProgramCommand, prover::ProverCommand, quote::QuoteCommand, request::RequestCommand,
         service::ServiceCommand, sgx::SgxCommand, verifier::VerifierCommand,
     },
@@ -90,6 +90,8 @@ pub enum Command {
     /// Look at signed quotes
     #[command(subcommand)]
     Quote(QuoteCommand),
+    /// Recompute an operator's books: share, receipts, vouchers, claims
+    Audit(AuditArgs),
     /// Make keystore files and show addresses
     #[command(subcommand)]
     Key(KeyCommand),

@@ -7,7 +7,7 @@ use crate::{
     engine::Engine,
     journal::{Journal, Record},
     operator::Operator,
-    pay::{self, Book, Till},
+    pay::{self, Book, Signed, Till},
     report::Observer,
     stop::Stop,
 };
@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) stop: Stop,
     /// What was earned, on disk.
     pub(crate) book: Arc<Book>,
+    /// What was signed, for ever.
+    pub(crate) signed: Arc<Signed>,
     /// Something was earned.
     pub(crate) earned: tokio::sync::Notify,
     tills: Mutex<HashMap<String, Arc<Till>>>,
@@ -122,7 +124,7 @@ impl Agent {
         disk::private_dir(&dir).map_err(state)?;
         let lock = lock(&dir)?;
         let (journal, left) = Journal::open(&dir.join("jobs")).map_err(state)?;
-        let book = pay::open_book(&dir).map_err(state)?;
+        let (book, signed) = pay::open(&dir).map_err(state)?;
         let cache = BlobCache::open(&dir.join("programs"), config.cache_bytes).map_err(state)?;
         let inputs = dir.join("inputs");
         disk::private_dir(&inputs).map_err(state)?;
@@ -137,6 +139,7 @@ impl Agent {
             observer,
             stop,
             book,
+            signed,
             earned: tokio::sync::Notify::new(),
             tills: Mutex::default(),
             fetching: Mutex::default(),

@@ -33,10 +33,6 @@ pub(crate) struct Finished {
     pub(crate) proof: Bytes,
     /// How long it took.
     pub(crate) proving_ms: u64,
-    /// What was signed for it, for an operator that pays for signed results. It is on disk before it is sent, and another
-    /// result of this lease is never signed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) signature: Option<Bytes>,
 }
 
 /// The records, one file each.
@@ -119,7 +115,7 @@ mod tests {
         let others = [record("http://b", 0), record("http://a", 1)];
         journal.save(&first).unwrap();
         others.iter().for_each(|other| journal.save(other).unwrap());
-        first.finished = Some(Finished { proof: Bytes::from_static(b"proof"), proving_ms: 9, signature: None });
+        first.finished = Some(Finished { proof: Bytes::from_static(b"proof"), proving_ms: 9 });
         journal.save(&first).unwrap();
         journal.remove("http://b", first.job.id).unwrap();
 

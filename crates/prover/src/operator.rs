@@ -235,8 +235,8 @@ impl Operator {
         }
         let known = self.till().is_some_and(|till| till.ledger == ledger && till.operator == info.operator);
         if !known {
-            let (client, book) = (self.client.clone(), Arc::clone(&self.shared.book));
-            let till = Till::new(config, ledger, info.operator, client, book).ok_or_else(cannot)?;
+            let kept = (Arc::clone(&self.shared.book), Arc::clone(&self.shared.signed));
+            let till = Till::new(config, ledger, info.operator, self.client.clone(), kept).ok_or_else(cannot)?;
             self.shared.set_till(&self.url, Some(Arc::new(till)));
         }
         Ok(())

@@ -6,10 +6,12 @@
 mod book;
 mod check;
 mod collect;
+mod signed;
 
 pub use book::{Book, Holding};
 pub(crate) use check::{Expected, Withheld};
 pub(crate) use collect::collect;
+pub(crate) use signed::Signed;
 
 use crate::disk;
 use async_trait::async_trait;
@@ -98,6 +100,7 @@ pub(crate) struct Till {
     pub(crate) prover: Address,
     client: Client,
     book: Arc<Book>,
+    signed: Arc<Signed>,
     /// What the chain was last found to say, and when.
     looked: Mutex<Option<Instant>>,
     /// What the jobs in hand will earn.
@@ -112,7 +115,7 @@ impl Till {
         ledger: Ledger,
         operator: Address,
         client: Client,
-        book: Arc<Book>,
+        (book, signed): (Arc<Book>, Arc<Signed>),
     ) -> Option<Self> {
         let prover = client.address()?;
         Some(Self {
@@ -122,14 +125,25 @@ impl Till {
             prover,
             client,
             book,
+            signed,
             looked: Mutex::default(),
             promised: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
         })
     }
 
-    /// Signs a result, for the lease under which it is returned.
+    /// Signs a result, for the lease under which it is returned: once it is durable that this is the one. Fails if another
+    /// was signed for this lease.
     pub(crate) fn sign(&self, job: LeasedJob, output: B256) -> Result<Bytes, DeskError> {
+        let error = |message: String, code| DeskError { message, code };
+        match self.signed.note(&self.ledger, self.operator, job, output) {
+            Ok(true) => {}
+            Ok(false) => {
+                let message = "another result was signed for this lease before: a second signature would cost the bond";
+                return Err(error(message.into(), ErrorCode::LeaseLost));
+            }
+            Err(why) => return Err(error(format!("cannot note what is signed: {why}"), ErrorCode::Storage)),
+        }
         let said = SignedResult { operator: self.operator, job: job.id(), output };
         self.config.desk.sign(&said.digest(&self.ledger))
     }
@@ -286,9 +300,10 @@ impl From<DeskError> for Withheld {
     }
 }
 
-/// Where vouchers are kept, below the agent's state directory.
-pub(crate) fn open_book(state: &std::path::Path) -> io::Result<Arc<Book>> {
+/// What was earned, and what was signed, below the agent's state directory.
+pub(crate) fn open(state: &std::path::Path) -> io::Result<(Arc<Book>, Arc<Signed>)> {
     let dir = state.join("vouchers");
     disk::private_dir(&dir)?;
-    Book::open(&dir).map(Arc::new)
+    disk::sweep(&dir)?;
+    Ok((Arc::new(Book::open(&dir)?), Arc::new(Signed::open(&state.join("signed"))?)))
 }

@@ -137,25 +137,13 @@ async fn see_through(
         };
         let took = Duration::from_millis(finished.proving_ms);
         record.finished = Some(finished);
-        if till.is_some()
-            && let Err(error) = sign(operator, record)
-        {
-            return End::Failed(Failure::new(error.code, error.message));
-        }
         // Durable before anything else happens. A disk that refuses is no reason to throw the proof away.
         if till.is_some() {
-            keep_signed(operator, record).await;
+            keep_surely(operator, record).await;
         } else if let Err(error) = operator.save(record).await {
             tracing::error!(job.id = %record.job.id, %error, "cannot keep the proof on disk; returning it from memory");
         }
         operator.shared.observer.on(&Event::Proven { job: record.job.id, took });
-    }
-    if till.is_some() && record.finished.as_ref().is_some_and(|finished| finished.signature.is_none()) {
-        // Made while the operator paid outside.
-        if let Err(error) = sign(operator, record) {
-            return End::Failed(Failure::new(error.code, error.message));
-        }
-        keep_signed(operator, record).await;
     }
     operator.returning(record.job.id);
     progress.set("returning", 1.0);
@@ -163,22 +151,21 @@ async fn see_through(
     deliver(operator, record, finished).await
 }
 
-/// Signs the result for the lease under which it was made.
-fn sign(operator: &Operator, record: &mut Record) -> Result<(), DeskError> {
-    let (Some(till), Some(finished)) = (operator.till(), &mut record.finished) else { return Ok(()) };
+/// The signature of a result, for the lease under which it was made; `None` for an operator that pays outside.
+fn sign(operator: &Operator, record: &Record, finished: &Finished) -> Result<Option<Bytes>, DeskError> {
+    let Some(till) = operator.till() else { return Ok(None) };
     let JobId { task, index } = record.job.id;
     let leased = LeasedJob { task, index, fence: record.job.lease.fence };
-    finished.signature = Some(till.sign(leased, BlobId::of(&finished.proof).into())?);
-    Ok(())
+    till.sign(leased, BlobId::of(&finished.proof).into()).map(Some)
 }
 
-/// A signed result must be on disk before anybody sees it: made again after a crash, it would be another one, and two
-/// signatures for one lease cost the bond. A disk that refuses is waited for.
-async fn keep_signed(operator: &Operator, record: &Record) {
+/// A result that is to be signed must be on disk before: made again after a crash, it would be another one, and could not be
+/// signed. A disk that refuses is waited for.
+async fn keep_surely(operator: &Operator, record: &Record) {
     let mut attempts = operator.shared.config.backoff.start();
     while let Err(error) = operator.save(record).await {
         let wait = attempts.failed();
-        tracing::error!(job.id = %record.job.id, %error, "cannot keep the signed proof on disk: it is not returned before");
+        tracing::error!(job.id = %record.job.id, %error, "cannot keep the proof on disk: it is not signed and returned before");
         tokio::time::sleep(wait).await;
     }
 }
@@ -235,7 +222,7 @@ async fn prove(
     if !job.operation.is_whole() {
         operator.keep(&outcome.result).await;
     }
-    Ok(Finished { proof: Bytes::from(outcome.result), proving_ms, signature: None })
+    Ok(Finished { proof: Bytes::from(outcome.result), proving_ms })
 }
 
 fn too_much_memory(needed: u64, share: u64) -> Failure {
@@ -404,13 +391,23 @@ fn storage(error: &std::io::Error) -> Failure {
 /// Returns the proof until the operator has given an answer that is final. Only the operator knows whether a lease that
 /// has run out matters, so it is asked.
 async fn deliver(operator: &Operator, record: &Record, finished: &Finished) -> End {
+    let mut attempts = operator.shared.config.backoff.start();
+    let signature = loop {
+        match sign(operator, record, finished) {
+            Ok(signature) => break signature,
+            Err(error) if error.code == ErrorCode::Storage => {
+                tracing::error!(job.id = %record.job.id, %error, "not signed yet");
+                tokio::time::sleep(attempts.failed()).await;
+            }
+            Err(error) => return End::Failed(Failure::new(error.code, error.message)),
+        }
+    };
     let request = ResultRequest {
         fence: record.job.lease.fence,
         proof: finished.proof.clone(),
         proving_ms: Some(finished.proving_ms),
-        signature: finished.signature.clone(),
+        signature,
     };
-    let mut attempts = operator.shared.config.backoff.start();
     loop {
         let error = match operator.client.result(record.job.id, &request).await {
             Ok(reply) => match take(operator, record, finished, reply.paid).await {

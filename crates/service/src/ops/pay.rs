@@ -36,8 +36,8 @@ pub(crate) async fn task_pay(ctx: &Context, task: &TaskRecord) -> OpResult<Optio
         Some(known) => known,
         None => {
             let ((_, quote), price) = whole.quote.as_ref().zip(whole.price).ok_or_else(gone)?;
-            let share = ctx.ledger()?.share_of(quote).await?;
-            let terms = &quote.terms;
+            let (terms, slot) = (&quote.terms, whole.own_slot.ok_or_else(gone)?);
+            let share = ctx.ledger()?.share_of(slot, terms.liability_token).await?;
             let pay = TaskPay { token: terms.reward_token, reward: terms.reward, share, units: price.units };
             ctx.store.fix_pay(whole.key, &pay).await?
         }

@@ -11,7 +11,7 @@ use crate::{
     ops::pay::tree,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use zkpool_bindings::{IERC20, IPoolShares, IRevenueLedger};
+use zkpool_bindings::{IERC20, IRevenueLedger, IZKPool};
 use zkpool_chain::{TrancheState, TxRequest, TxState, alloy::sol_types::SolCall};
 use zkpool_protocol::{
     Address, U256,
@@ -126,7 +126,7 @@ async fn announce_share(ctx: &Context, pay: &Pay, ledger: &dyn RevenueLedger) ->
         return Ok(());
     }
     let Some(purpose) = next_purpose(ctx, &format!("share:{}", pay.share_bps)).await? else { return Ok(()) };
-    let call = IPoolShares::setShareCall { share: pay.share_bps };
+    let call = IZKPool::setShareCall { share: pay.share_bps };
     enqueue(ctx, KeyRole::Owner, purpose, ctx.config.pool, call.abi_encode()).await
 }
 

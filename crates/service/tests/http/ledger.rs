@@ -4,9 +4,9 @@ use crate::support::{NoChain, OPERATOR, Service};
 use alloy::sol_types::SolCall;
 use async_trait::async_trait;
 use std::sync::{Arc, Mutex};
-use zkpool_bindings::{IERC20, IPoolShares, IRevenueLedger};
+use zkpool_bindings::{IERC20, IRevenueLedger, IZKPool};
 use zkpool_chain::{ChainError, ShareView, Tranche, TrancheState, TxRecord, TxState};
-use zkpool_protocol::{Address, Quote, U256};
+use zkpool_protocol::{Address, U256};
 use zkpool_service::RevenueLedger;
 
 /// What stands on chain; one token.
@@ -42,7 +42,7 @@ impl FakeLedger {
 
     fn carry_out(&self, record: &TxRecord) -> bool {
         let (mut books, data) = (self.books(), record.data.as_ref());
-        if let Ok(call) = IPoolShares::setShareCall::abi_decode(data) {
+        if let Ok(call) = IZKPool::setShareCall::abi_decode(data) {
             books.share = call.share;
         } else if IRevenueLedger::sweepCall::abi_decode(data).is_ok() {
             books.fund += std::mem::take(&mut books.kept);
@@ -79,7 +79,7 @@ impl RevenueLedger for FakeLedger {
     async fn share(&self) -> Result<ShareView, ChainError> {
         Ok(ShareView { share: self.books().share, next: None })
     }
-    async fn share_of(&self, _: &Quote) -> Result<u16, ChainError> {
+    async fn share_of(&self, _: u32, _: Address) -> Result<u16, ChainError> {
         Ok(self.books().share)
     }
     async fn kept_apart(&self, _: Address) -> Result<U256, ChainError> {

@@ -186,7 +186,7 @@ pub(super) async fn earnings_of_task(store: &SqliteStore, key: TaskKey) -> Store
     read_all(store, query).await
 }
 
-async fn read_all(store: &SqliteStore, mut query: QueryBuilder<'_, Sqlite>) -> StoreResult<Vec<Earning>> {
+async fn read_all(store: &SqliteStore, mut query: QueryBuilder<Sqlite>) -> StoreResult<Vec<Earning>> {
     let rows = query.build().fetch_all(store.read()?).await;
     let rows = rows.map_err(|error| StoreError::database("read receipts", error))?;
     rows.into_iter().map(|row| read_earning(&Fields::of(row), store.owner.operator)).collect()

@@ -12,7 +12,7 @@ use crate::{
 };
 use clap::Args;
 use serde_json::json;
-use zkpool_bindings::{IPoolShares, IRevenueLedger};
+use zkpool_bindings::{IRevenueLedger, IZKPool};
 use zkpool_chain::{LedgerView, TrancheState, TxRequest, alloy::primitives::U256, alloy::sol_types::SolCall};
 use zkpool_protocol::{
     Address,
@@ -73,7 +73,7 @@ pub async fn set_share(args: SetShareArgs, context: &Context) -> CliResult {
         return Err(CliError::usage("set the share", why));
     }
     let (party, _) = args.common.party(context).await?;
-    sent(context, &party.call("set the share", &IPoolShares::setShareCall { share: args.share }).await?)
+    sent(context, &party.call("set the share", &IZKPool::setShareCall { share: args.share }).await?)
 }
 
 /// Deposits for provers.
