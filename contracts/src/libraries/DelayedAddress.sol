@@ -76,9 +76,9 @@ library DelayedAddressLib {
         self.effectiveAt = uint40(effectiveAt);
     }
 
-    /// Stops the value that counts now; the next one starts unstopped.
+    /// Stops the value that counts now; the next one starts unstopped. A share that is pending makes no other value of it.
     function stop(DelayedAddress storage self) internal {
+        if (!changesAddress(self)) self.latestStopped = true;
         if (isPending(self)) self.previousStopped = true;
-        else self.latestStopped = true;
     }
 }

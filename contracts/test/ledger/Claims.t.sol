@@ -218,8 +218,9 @@ contract ClaimsTest is LedgerFixture {
         ledger.claim(c);
     }
 
+    /// forge-config: default.fuzz.runs = 48
     function testFuzz_TreesOfAnySize(uint256 size, uint256 seed) public {
-        size = bound(size, 1, 40);
+        size = bound(size, 1, 33);
         Leaf[] memory all = new Leaf[](size);
         for (uint256 i; i < size; ++i) {
             all[i] = Leaf(address(uint160(i + 1000)), uint128(uint256(keccak256(abi.encode(seed, i))) % 10_000));

@@ -7,15 +7,15 @@ import {LedgerFixture} from "./LedgerFixture.sol";
 /// @notice An honest prover holds its place and a voucher. Its operator does its worst.
 contract HonestProverTest is LedgerFixture {
     uint256 internal tranche;
-    Claim internal own;
 
     function setUp() public override {
         super.setUp();
         tranche = open();
-        own = claimOf(tranche, 4, 500);
     }
 
+    /// The voucher, submitted by somebody who has no part in it.
     function _isPaid() private {
+        Claim memory own = claimOf(tranche, 4, 500);
         vm.prank(stranger);
         assertEq(ledger.claim(own), 500, "what was vouched for");
         assertEq(token.balanceOf(provers[4]), FUNDS + 500);
@@ -70,10 +70,11 @@ contract HonestProverTest is LedgerFixture {
 
     /// An older voucher, submitted by the operator in the moment in which the prover submits the last, costs it nothing.
     function test_TheOperatorFrontRunsWithAnOldVoucher() public {
+        (Claim memory old, Claim memory last) = (claimOf(tranche, 4, 123), claimOf(tranche, 4, 500));
         vm.prank(operator);
-        ledger.claim(claimOf(tranche, 4, 123));
+        ledger.claim(old);
         vm.prank(provers[4]);
-        assertEq(ledger.claim(own), 377);
+        assertEq(ledger.claim(last), 377);
         assertEq(token.balanceOf(provers[4]), FUNDS + 500);
     }
 
@@ -90,6 +91,7 @@ contract HonestProverTest is LedgerFixture {
     function test_ASlashedProverIsStillPaid() public {
         bonded(4, 100);
         ledger.slash(operator, JOB, testimony(keys[4], JOB, "one"), testimony(keys[4], JOB, "two"), only(token));
+        Claim memory own = claimOf(tranche, 4, 500);
         vm.prank(stranger);
         assertEq(ledger.claim(own), 500);
     }

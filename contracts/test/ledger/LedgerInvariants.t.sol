@@ -78,7 +78,7 @@ contract LedgerHandler is LedgerWords {
     function deposit(uint256 who, uint256 by, uint256 which, uint256 amount) external {
         (address operator, PlainToken token) = (operators[who % OPERATORS], tokens[which % TOKENS]);
         uint256 before = token.balanceOf(address(ledger));
-        vm.prank(provers[by % PROVERS]);
+        vm.prank(operators[by % OPERATORS]);
         ledger.deposit(address(token), operator, bound(amount, 0, 10_000));
         uint256 arrived = token.balanceOf(address(ledger)) - before;
         cameIn[address(token)] += arrived;
@@ -175,7 +175,7 @@ contract LedgerHandler is LedgerWords {
         } catch {}
     }
 
-    function leave(uint256 who, uint256 which) external {
+    function depart(uint256 who, uint256 which) external {
         (address prover, PlainToken token) = (provers[who % PROVERS], tokens[which % TOKENS]);
         vm.startPrank(prover);
         try ledger.unbond(address(token)) {
@@ -307,7 +307,7 @@ contract LedgerInvariantsTest is LedgerWords {
         all[9] = LedgerHandler.reclaim.selector;
         all[10] = LedgerHandler.setPayout.selector;
         all[11] = LedgerHandler.bond.selector;
-        all[12] = LedgerHandler.leave.selector;
+        all[12] = LedgerHandler.depart.selector;
         all[13] = LedgerHandler.contradict.selector;
         all[14] = LedgerHandler.block_.selector;
         all[15] = LedgerHandler.pass.selector;
@@ -372,7 +372,7 @@ contract LedgerInvariantsTest is LedgerWords {
         else if (deed < 10) handler.reclaim(a);
         else if (deed < 11) handler.setPayout(a, b);
         else if (deed < 12) handler.bond(a, a >> 8, b);
-        else if (deed < 13) handler.leave(a, a >> 8);
+        else if (deed < 13) handler.depart(a, a >> 8);
         else if (deed < 14) handler.contradict(a, a >> 8, i / 100);
         else if (deed < 15) handler.block_(a, b % 2 == 0);
         else handler.pass(a);

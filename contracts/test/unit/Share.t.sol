@@ -87,10 +87,10 @@ contract ShareTest is Fixture {
         emit IZKPool.SignerSet(operator, stranger, changesAt);
         _announce(operator, 100);
         vm.warp(changesAt - 1);
-        (address current, address next, uint256 at,) = pool.signerOf(operator);
+        (address current, address next, uint256 when,) = pool.signerOf(operator);
         assertEq(current, signer);
         assertEq(next, stranger);
-        assertEq(at, changesAt);
+        assertEq(when, changesAt);
         _isShare(operator, 0, 100, changesAt);
         vm.warp(changesAt);
         (current,,,) = pool.signerOf(operator);
@@ -117,6 +117,22 @@ contract ShareTest is Fixture {
         after_(D - 1);
         _isFrozen(true);
         after_(1);
+        _isFrozen(false);
+    }
+
+    /// A share that is pending when the freeze comes does not end it when it takes effect.
+    function test_AFreezeOutlastsAPendingShare() public {
+        _announce(operator, SHARE);
+        after_(D - 1);
+        vm.prank(signer);
+        pool.freeze(operator);
+        _isFrozen(true);
+        after_(1);
+        _isShare(operator, SHARE, 0, 0);
+        _isFrozen(true);
+        vm.prank(operator);
+        pool.setSigner(signer);
+        after_(D);
         _isFrozen(false);
     }
 
