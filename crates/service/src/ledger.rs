@@ -37,7 +37,7 @@ pub struct LiveLedger {
 
 impl LiveLedger {
     /// The ledger of a pool, for one of its operators.
-    pub const fn new(rpc: Rpc, domain: Domain, ledger: Ledger, operator: Address) -> Self {
+    pub fn new(rpc: Rpc, domain: Domain, ledger: Ledger, operator: Address) -> Self {
         Self { view: LedgerView::new(rpc.clone(), ledger), pool: PoolView::new(rpc, domain), operator }
     }
 }

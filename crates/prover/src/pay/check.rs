@@ -71,14 +71,14 @@ impl Till {
             return if self.is_checked() && expected.amount > 0 { Err(Withheld::NoVoucher) } else { Ok(None) };
         };
         let voucher = signed.voucher;
-        let known = async || self.holdings().into_iter().find(|holding| holding.tranche == voucher.tranche);
-        let holding = match known().await {
+        let known = || self.holdings().into_iter().find(|holding| holding.tranche == voucher.tranche);
+        let holding = match known() {
             Some(holding) => holding,
             None if !self.config.desk.sees_chain() => return Ok(None),
             None => {
                 // A tranche that was opened since this agent last looked.
                 self.look().await?;
-                known().await.ok_or_else(|| Withheld::Wrong {
+                known().ok_or_else(|| Withheld::Wrong {
                     what: "tranche",
                     expected: "one that is on chain, with this prover in it".into(),
                     found: voucher.tranche.to_string(),
@@ -87,7 +87,7 @@ impl Till {
         };
         let _turn = self.turn.lock().await;
         // What was kept while this one waited.
-        let holding = known().await.unwrap_or(holding);
+        let holding = known().unwrap_or(holding);
         self.check(&expected, &receipt, &voucher, &holding)?;
         let signer = signed.signer(&self.ledger).map_err(|_| Withheld::Wrong {
             what: "signature",
@@ -143,19 +143,19 @@ impl Till {
         while at.count < count {
             let query = ReceiptsQuery { tranche: at.tranche, after: at.count };
             let found = self.client.receipts(self.prover, &query).await?.receipts;
-            let wrong = |found: String| Withheld::Wrong {
+            let wrong = |before: &Voucher, found: String| Withheld::Wrong {
                 what: "chain of receipts",
-                expected: format!("one that follows {}", at.head),
+                expected: format!("one that follows {}", before.head),
                 found,
             };
             if found.is_empty() {
-                return Err(wrong("none".into()));
+                return Err(wrong(&at, "none".into()));
             }
             for next in found {
                 if at.count == count {
                     break;
                 }
-                at = at.after(&next.receipt).ok_or_else(|| wrong(next.receipt.hash().to_string()))?;
+                at = at.after(&next.receipt).ok_or_else(|| wrong(&at, next.receipt.hash().to_string()))?;
             }
         }
         Ok(at)

@@ -65,7 +65,7 @@ impl Pay {
         if self.share_bps > ALL_BPS || !self.share_bps.is_multiple_of(SHARE_STEP) {
             return wrong("pay.share_bps", format!("it must be a multiple of {SHARE_STEP}, at most {ALL_BPS}"));
         }
-        if config.pricing.advance_bps.saturating_add(self.share_bps.into()) > ALL_BPS.into() {
+        if config.pricing.advance_bps.saturating_add(self.share_bps.into()) > u32::from(ALL_BPS) {
             let reason = "together with pricing.advance_bps it is more than the whole reward: the chain could not keep it apart";
             return wrong("pay.share_bps", reason.into());
         }

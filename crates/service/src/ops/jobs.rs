@@ -8,7 +8,7 @@ use zkpool_api::{
     AttestTerms, ClaimReply, ClaimRequest, ClaimedJob, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest, JobPay,
     Lease, MAX_CLAIM_WAIT, MAX_FAIL_MESSAGE, MAX_PROOF, MAX_STAGE, ResultReply, ResultRequest,
 };
-use zkpool_protocol::{Address, BlobId, ErrorCode, JobId, JobState, Operation, pay::LeasedJob};
+use zkpool_protocol::{Address, B256, BlobId, ErrorCode, JobId, JobState, Operation, pay::LeasedJob};
 use zkpool_scheduler::observed_speed;
 use zkpool_store::{
     JobRecord, LeaseEnd, LeaseOutcome, LeaseRecord, Millis, NewResult, ProverId, ProverRecord, Renewal, TaskRecord,
@@ -87,7 +87,8 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
     let task = task_of(ctx, id).await?;
     if job.state == JobState::Done && lease.ended == Some(LeaseEnd::Done) {
         let earning = ctx.store.earning(id, lease.token).await?;
-        if earning.as_ref().is_some_and(|earning| earning.receipt.output != BlobId::of(&request.proof).into()) {
+        let output = B256::from(BlobId::of(&request.proof));
+        if earning.as_ref().is_some_and(|earning| earning.receipt.output != output) {
             tracing::warn!(task.id = %id.task, job = id.index, prover = %lease.prover, "another result came under a lease that has ended with one");
             return Err(OpError::new(ErrorCode::LeaseLost, "another result was accepted under this lease"));
         }

@@ -7,7 +7,7 @@ use zkpool_api::{
     TrancheReply, TrancheView, TranchesReply,
 };
 use zkpool_protocol::{
-    Address, B256, BlobId, Bytes, ErrorCode, TaskId,
+    Address, B256, BlobId, Bytes, ErrorCode, JobState, TaskId,
     pay::{CapTree, Ledger, LeasedJob, SignedResult, SignedVoucher, TaskPay, Voucher},
 };
 use zkpool_store::{Earmark, Earning, JobRecord, ResultPay, Role, TaskRecord, TrancheRecord, TrancheStatus, Workload};
@@ -121,9 +121,36 @@ pub(crate) async fn bar_unfunded(ctx: &Context, workload: &mut Workload) -> OpRe
         let Some((token, amount)) = amount(&workload.jobs[place].job).filter(|(_, amount)| *amount > 0) else { continue };
         let short = |who: &&Address| left.get(&(**who, token)).is_none_or(|left| *left < amount);
         let short: Vec<Address> = paid.iter().filter(short).copied().collect();
+        // Somebody can be given money before the deadline, if not this one.
+        if !paid.is_empty() && short.len() == paid.len() {
+            ctx.nudges.pay.wake();
+        }
         workload.jobs[place].excluded.extend(short);
     }
     Ok(())
+}
+
+/// The most that a job which waits for a prover earns in a token: so much somebody must have left to be given it.
+pub(crate) async fn needed(ctx: &Context, token: Address) -> OpResult<u128> {
+    let (mut most, mut pays) = (0, BTreeMap::new());
+    for item in ctx.store.workload().await?.jobs.iter().filter(|item| item.job.state == JobState::Ready) {
+        let id = item.job.id.task;
+        let pay = match pays.get(&id) {
+            Some(known) => *known,
+            None => {
+                let pay = match ctx.store.task(id).await? {
+                    Some(task) => ctx.store.pay_of(task.key).await?,
+                    None => None,
+                };
+                pays.insert(id, pay);
+                pay
+            }
+        };
+        if let Some(pay) = pay.filter(|pay| pay.token == token) {
+            most = pay.amount(item.job.job.units).max(most);
+        }
+    }
+    Ok(most)
 }
 
 fn tranche_view(tranche: &TrancheRecord) -> TrancheView {

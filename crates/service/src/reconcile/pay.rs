@@ -8,7 +8,7 @@ use crate::{
     Context, KeyRole, OpResult,
     config::pay::{Pay, TranchePolicy},
     ledger::RevenueLedger,
-    ops::pay::tree,
+    ops::pay::{needed, tree},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use zkpool_bindings::{IERC20, IRevenueLedger, IZKPool};
@@ -168,13 +168,15 @@ async fn open(
     role: KeyRole,
     ledger: &dyn RevenueLedger,
 ) -> OpResult<bool> {
+    // Zero unless a job waits that nobody could be given: that one has no time.
+    let left = left(ctx, policy.token).await?;
+    let needed = needed(ctx, policy.token).await?;
+    let needed = if left.values().any(|left| *left >= needed) { 0 } else { needed };
+    let mut caps = wanted(ctx, pay, policy, &left, needed).await?;
     let all = ctx.store.tranches().await?;
     let last = all.iter().filter(|tranche| tranche.token == policy.token).map(|tranche| tranche.planned_at).max();
-    if last.is_some_and(|last| ctx.clock.now() < last + pay.every * 1_000) {
-        return Ok(false);
-    }
-    let mut caps = wanted(ctx, pay, policy).await?;
-    if caps.is_empty() {
+    let is_early = last.is_some_and(|last| ctx.clock.now() < last + pay.every * 1_000);
+    if caps.is_empty() || (is_early && needed == 0) {
         return Ok(false);
     }
     let fund = ledger.fund(policy.token).await?;
@@ -214,27 +216,38 @@ async fn open(
     Ok(true)
 }
 
-/// Who has joined and has too little left: who has earned something first, then by address.
-async fn wanted(ctx: &Context, pay: &Pay, policy: &TranchePolicy) -> OpResult<Vec<Cap>> {
+/// What each prover can still earn of a token in one tranche.
+async fn left(ctx: &Context, token: Address) -> OpResult<BTreeMap<Address, u128>> {
     let signer = ctx.voucher_signer()?;
     let mut left: BTreeMap<Address, u128> = BTreeMap::new();
     for mark in ctx.store.open_earmarks().await? {
-        if mark.tranche.token == policy.token && mark.tranche.signer == signer {
+        if mark.tranche.token == token && mark.tranche.signer == signer {
             let best = left.entry(mark.cap.prover).or_default();
             *best = mark.left().max(*best);
         }
     }
+    Ok(left)
+}
+
+/// Who has joined and has too little left, also for a job that waits: who has earned something first, then by address.
+async fn wanted(
+    ctx: &Context,
+    pay: &Pay,
+    policy: &TranchePolicy,
+    left: &BTreeMap<Address, u128>,
+    needed: u128,
+) -> OpResult<Vec<Cap>> {
     let joined = ctx.store.provers().await?;
     let joined: BTreeSet<Address> =
         joined.iter().filter(|prover| !prover.description.unpaid).map(|prover| prover.id.address).collect();
     let (mut known, mut new) = (Vec::new(), Vec::new());
     for prover in joined {
-        if left.get(&prover).is_some_and(|left| *left >= policy.low) {
+        if left.get(&prover).is_some_and(|left| *left >= policy.low.max(needed)) {
             continue;
         }
         match ctx.store.earmarks_of(prover).await?.iter().any(|mark| mark.voucher.count > 0) {
-            true => known.push(Cap { prover, amount: policy.cap }),
-            false => new.push(Cap { prover, amount: policy.first_cap }),
+            true => known.push(Cap { prover, amount: policy.cap.max(needed) }),
+            false => new.push(Cap { prover, amount: policy.first_cap.max(needed) }),
         }
     }
     known.extend(new);

@@ -66,7 +66,8 @@ impl FakeLedger {
         } else if let Ok(call) = IRevenueLedger::reclaimCall::abi_decode(data) {
             let tranche = &mut books.tranches[call.tranche.to::<usize>()];
             tranche.state = TrancheState::Reclaimed;
-            books.fund += books.tranches[call.tranche.to::<usize>()].total;
+            let total = tranche.total;
+            books.fund += total;
         } else {
             return false;
         }
