@@ -33,8 +33,8 @@ pub use job::{
     JoinReply, JoinRequest, KindSpeed, Lease, LeaveRequest, ResultReply, ResultRequest,
 };
 pub use pay::{
-    EarmarkView, EarmarksReply, JobPay, Paid, PartPay, PayInfo, ReceiptView, ReceiptsQuery, ReceiptsReply, TaskPayReply,
-    TrancheReply, TrancheView, TranchesReply,
+    EarmarkView, EarmarksReply, JobPay, Paid, PartPay, PayInfo, ReceiptView, ReceiptsQuery, ReceiptsReply,
+    TaskPayReply, TrancheReply, TrancheView, TranchesReply,
 };
 pub use program::ProgramView;
 pub use quote::{

@@ -164,10 +164,7 @@ impl LedgerView {
             u16::try_from(word).map_err(|_| ChainError::BadAnswer { what: what.into(), reason: "no share".into() })
         };
         let at = found.changesAt.saturating_to::<u64>();
-        Ok(ShareView {
-            share: share(found.share)?,
-            next: if at == 0 { None } else { Some((share(found.next)?, at)) },
-        })
+        Ok(ShareView { share: share(found.share)?, next: if at == 0 { None } else { Some((share(found.next)?, at)) } })
     }
 
     /// What the provers get of the reward of the task that a slot holds, in basis points.
@@ -209,15 +206,7 @@ pub enum LedgerEvent {
     /// What was left of a tranche is back in its operator's fund.
     TrancheReclaimed { operator: Address, tranche: u64, amount: U256 },
     /// A voucher was paid.
-    Claimed {
-        operator: Address,
-        tranche: u64,
-        prover: Address,
-        paid: U256,
-        amount: U256,
-        count: u64,
-        head: B256,
-    },
+    Claimed { operator: Address, tranche: u64, prover: Address, paid: U256, amount: U256, count: u64, head: B256 },
 }
 
 impl LedgerEvent {
@@ -226,9 +215,7 @@ impl LedgerEvent {
         let index = |word: U256| u64::try_from(word).ok();
         Some(match Events::decode_log(&log.inner).ok()?.data {
             Events::Deposited(e) => Self::Deposited { operator: e.operator, token: e.token, amount: e.amount },
-            Events::Swept(e) => {
-                Self::Swept { operator: e.operator, token: e.token, pool: e.pool, amount: e.amount }
-            }
+            Events::Swept(e) => Self::Swept { operator: e.operator, token: e.token, pool: e.pool, amount: e.amount },
             Events::TrancheOpened(e) => Self::TrancheOpened {
                 operator: e.operator,
                 tranche: index(e.tranche)?,

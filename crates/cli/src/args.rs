@@ -2,9 +2,9 @@
 
 use crate::{
     commands::{
-        audit::AuditArgs, completions::CompletionsArgs, deploy::DeployCommand, key::KeyCommand, operator::OperatorCommand,
-        program::ProgramCommand, prover::ProverCommand, quote::QuoteCommand, request::RequestCommand,
-        service::ServiceCommand, sgx::SgxCommand, verifier::VerifierCommand,
+        audit::AuditArgs, completions::CompletionsArgs, deploy::DeployCommand, key::KeyCommand,
+        operator::OperatorCommand, program::ProgramCommand, prover::ProverCommand, quote::QuoteCommand,
+        request::RequestCommand, service::ServiceCommand, sgx::SgxCommand, verifier::VerifierCommand,
     },
     logging::LogFormat,
 };

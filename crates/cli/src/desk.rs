@@ -11,14 +11,14 @@ use zkpool_prover::{DeskError, Holding, PayDesk, TrancheOnChain};
 const CLAIM_BOUND: Duration = Duration::from_secs(300);
 
 /// A key, and perhaps a chain.
-pub struct Desk {
+pub(crate) struct Desk {
     key: Key,
     chain: Option<Rpc>,
 }
 
 impl Desk {
     /// With an endpoint, which nobody has asked anything yet, or without one.
-    pub const fn new(key: Key, chain: Option<Rpc>) -> Self {
+    pub(crate) const fn new(key: Key, chain: Option<Rpc>) -> Self {
         Self { key, chain }
     }
 

@@ -224,8 +224,7 @@ impl Operator {
         let config = self.shared.config.pay.clone().ok_or_else(cannot)?;
         if config.desk.sees_chain() {
             let named = config.desk.ledger_of(info.chain_id, info.pool).await;
-            let named = named
-                .map_err(|error| ProverError::PayDesk { operator: self.url.clone(), source: error })?;
+            let named = named.map_err(|error| ProverError::PayDesk { operator: self.url.clone(), source: error })?;
             if named != pay.ledger {
                 let (operator, theirs, ours) = (self.url.clone(), pay.ledger, named);
                 return Err(ProverError::WrongLedger { operator, theirs, ours });

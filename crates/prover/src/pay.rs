@@ -209,7 +209,10 @@ impl Till {
             None => {
                 let (cap, proof) = (Cap { prover: self.prover, amount: earmark.cap }, earmark.proof());
                 if proof.verify(&cap, found.root, found.total).is_none() {
-                    tracing::warn!(tranche = index, "the operator names a cap that is not in the tranche's tree on chain");
+                    tracing::warn!(
+                        tranche = index,
+                        "the operator names a cap that is not in the tranche's tree on chain"
+                    );
                     return Ok(());
                 }
                 Holding {

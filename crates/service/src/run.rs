@@ -55,7 +55,8 @@ pub async fn open(config: Config, keys: OperatorKeys) -> OpResult<(Context, Arc<
     let Some(ledger) = ledger else { return Ok((ctx, store)) };
     let named = LedgerView::of_pool(&rpc, owner.domain.pool).await?;
     if named != ledger.address {
-        let message = format!("the pool gives its provers' shares to the revenue ledger {named}: name it in [service.pay]");
+        let message =
+            format!("the pool gives its provers' shares to the revenue ledger {named}: name it in [service.pay]");
         return Err(OpError::new(ErrorCode::WrongChain, message));
     }
     let live = LiveLedger::new(rpc, owner.domain, ledger, operator);

@@ -23,6 +23,6 @@ pub use types::{
     AnnouncedRescue, Ask, AttestationRecord, Completion, Earmark, Earning, End, InputRecord, JobCensus, JobRecord,
     LeaseEnd, LeaseOutcome, LeaseRecord, LegOf, LegRef, LogEntry, Measured, Meta, Millis, NewLeg, NewResult, NewTask,
     NewTranche, NewWatch, Noted, OnChain, Plan, Price, ProgramRecord, ProverDescription, ProverId, ProverRecord,
-    Refusal, Renewal, RequestId, ResultPay, Role, Standing, TaskKey, TaskRecord, TrancheRecord, TrancheStatus, WorkItem,
-    Workload,
+    Refusal, Renewal, RequestId, ResultPay, Role, Standing, TaskKey, TaskRecord, TrancheRecord, TrancheStatus,
+    WorkItem, Workload,
 };

@@ -4,10 +4,10 @@
 //! task or a job only ever moves along [`TaskState`] and `JobState`, and only from the state that the caller saw.
 
 use crate::{
-    Advance, Advanced, AttestationRecord, Completion, Earmark, Earning, InputRecord, JobCensus, JobRecord, LeaseOutcome,
-    LeaseRecord, LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewTranche, NewWatch, Plan, Price, ProgramRecord,
-    ProverDescription, ProverId, ProverRecord, Refusal, Renewal, RequestId, StoreResult, TaskKey, TaskRecord,
-    TrancheRecord, TrancheStatus, Workload,
+    Advance, Advanced, AttestationRecord, Completion, Earmark, Earning, InputRecord, JobCensus, JobRecord,
+    LeaseOutcome, LeaseRecord, LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewTranche, NewWatch, Plan, Price,
+    ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal, RequestId, StoreResult, TaskKey,
+    TaskRecord, TrancheRecord, TrancheStatus, Workload,
 };
 use async_trait::async_trait;
 use std::{fmt::Debug, ops::Range};

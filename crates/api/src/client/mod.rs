@@ -15,10 +15,10 @@ pub use events::TaskEvents;
 pub use session::Identity;
 
 use crate::{
-    AttestationReply, AttestationRequest, AttestationsQuery, AttestationsReply, ClaimReply, ClaimRequest, EarmarksReply,
-    FailReply, FailRequest, HeartbeatReply, HeartbeatRequest, Info, JoinReply, JoinRequest, LeaveRequest, ProgramView,
-    PublishedReply, PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus, ReceiptsQuery, ReceiptsReply, RequestId,
-    ResultReply, ResultRequest, TaskPayReply, TaskView, TrancheReply, TranchesReply,
+    AttestationReply, AttestationRequest, AttestationsQuery, AttestationsReply, ClaimReply, ClaimRequest,
+    EarmarksReply, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest, Info, JoinReply, JoinRequest,
+    LeaveRequest, ProgramView, PublishedReply, PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus, ReceiptsQuery,
+    ReceiptsReply, RequestId, ResultReply, ResultRequest, TaskPayReply, TaskView, TrancheReply, TranchesReply,
 };
 use call::Call;
 use session::Token;

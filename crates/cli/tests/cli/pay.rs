@@ -48,7 +48,11 @@ fn a_prover_is_paid_by_the_ledger_and_the_books_can_be_audited() {
     // A bond, and the way out.
     stage.fund(&stage.address(PROVER), 3);
     stage.run(&["prover", "bond", "3ether", "--token", &stage.token]).succeeds();
-    stage.run(&["prover", "unbond", "--token", &stage.token, "--withdraw"]).fails(5, "transaction_failed", &["TooEarly"]);
+    stage.run(&["prover", "unbond", "--token", &stage.token, "--withdraw"]).fails(
+        5,
+        "transaction_failed",
+        &["TooEarly"],
+    );
     stage.run(&["prover", "unbond", "--token", &stage.token]).succeeds();
     stage.run(&["operator", "close-tranche", "0"]).succeeds();
     assert_eq!(tranches()["tranches"][0]["tranche"]["state"], "closing");
@@ -63,7 +67,8 @@ fn nothing_is_done_for_an_operator_whose_pay_cannot_be_checked() {
     let service = Process::start(&stage, &["service", "run"]);
     service.says("the service runs");
     let env = [("WORDS", zkpool_chain::testing::MNEMONIC)];
-    let args = ["prover", "run", "--key", PROVER, "--operator", &stage.url(), "--state", "blind", "--config", "none.toml"];
+    let args =
+        ["prover", "run", "--key", PROVER, "--operator", &stage.url(), "--state", "blind", "--config", "none.toml"];
     stage.place.write("none.toml", "");
     stage.place.run_with(&args, &env).fails(3, "unpaid", &["--rpc", "--unpaid"]);
     assert!(service.stop().success());

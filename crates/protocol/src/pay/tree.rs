@@ -114,7 +114,8 @@ impl CapTree {
     pub fn proof(&self, place: usize) -> Option<CapProof> {
         self.levels.first()?.get(place)?;
         let below = &self.levels[..self.levels.len() - 1];
-        let beside = |(height, level): (usize, &Vec<SumNode>)| level.get(place >> height ^ 1).copied().unwrap_or(NOTHING);
+        let beside =
+            |(height, level): (usize, &Vec<SumNode>)| level.get(place >> height ^ 1).copied().unwrap_or(NOTHING);
         Some(CapProof { index: u64::try_from(place).ok()?, siblings: below.iter().enumerate().map(beside).collect() })
     }
 }

@@ -22,7 +22,9 @@ pub(crate) struct Expected {
 /// Why no further work is done for an operator.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Withheld {
-    #[error("nothing is set apart for this prover, or less than {min}: the operator sets it apart within minutes of joining")]
+    #[error(
+        "nothing is set apart for this prover, or less than {min}: the operator sets it apart within minutes of joining"
+    )]
     NothingSetApart { min: u128 },
     #[error("the operator has not said what the job earns")]
     NotPromised,

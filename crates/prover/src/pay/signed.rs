@@ -45,13 +45,7 @@ impl Signed {
     }
 
     /// Notes, durably, that `output` is what is signed for a lease. False if it was another one before.
-    pub(crate) fn note(
-        &self,
-        ledger: &Ledger,
-        operator: Address,
-        job: LeasedJob,
-        output: B256,
-    ) -> io::Result<bool> {
+    pub(crate) fn note(&self, ledger: &Ledger, operator: Address, job: LeasedJob, output: B256) -> io::Result<bool> {
         let Ledger { chain_id, address } = ledger;
         let name: B256 = BlobId::of(format!("{chain_id}\n{address}\n{operator}\n{}", job.id()).as_bytes()).into();
         let mut inner = locked(&self.0);

@@ -80,11 +80,8 @@ impl Cashier {
 
     pub(crate) fn receipts(&self, query: ReceiptsQuery) -> ReceiptsReply {
         let behind = self.chain.iter().skip(usize::try_from(query.after).unwrap());
-        let view = |(receipt, _): &(Receipt, Voucher)| ReceiptView {
-            receipt: *receipt,
-            signature: Bytes::new(),
-            tranche: 0,
-        };
+        let view =
+            |(receipt, _): &(Receipt, Voucher)| ReceiptView { receipt: *receipt, signature: Bytes::new(), tranche: 0 };
         ReceiptsReply { receipts: behind.map(view).collect(), count: self.chain.len() as u64 }
     }
 

@@ -15,9 +15,9 @@ use std::{
 };
 use tokio::{net::TcpListener, runtime::Runtime, sync::Notify, sync::mpsc};
 use zkpool_api::{
-    ApiError, ClaimReply, ClaimRequest, ClaimedJob, EarmarksReply, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest, Info,
-    JoinReply, JoinRequest, Lease, LeaveRequest, Limits, LoginReply, LoginRequest, NonceReply, ReceiptsQuery, ReceiptsReply, ResultReply,
-    ResultRequest,
+    ApiError, ClaimReply, ClaimRequest, ClaimedJob, EarmarksReply, FailReply, FailRequest, HeartbeatReply,
+    HeartbeatRequest, Info, JoinReply, JoinRequest, Lease, LeaveRequest, Limits, LoginReply, LoginRequest, NonceReply,
+    ReceiptsQuery, ReceiptsReply, ResultReply, ResultRequest,
 };
 use zkpool_protocol::{
     Address, BlobId, ErrorCode, JobId, JobState, Operation, ProgramManifest, ProofKind, TaskId, TaskInput, TaskState,

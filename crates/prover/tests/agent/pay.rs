@@ -70,7 +70,7 @@ async fn a_result_is_signed_and_its_voucher_is_on_disk() {
 async fn the_first_voucher_that_is_withheld_or_wrong_is_the_last() {
     use Manner::*;
     for manner in [Withholds, Short, OtherSum, OtherOutput, Forgets, OtherKey] {
-        let ((mut operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
+        let ((operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
         let dir = tempfile::tempdir().unwrap();
         let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
         operator.give(operator.new_job());
@@ -211,6 +211,9 @@ async fn what_is_due_is_claimed_by_itself() {
     assert_eq!((claimed.len(), claimed[0].vouched().amount), (1, 20));
     let cap = zkpool_protocol::pay::Cap { prover: claimed[0].prover, amount: claimed[0].cap };
     let on_chain = desk.chain().tranche.unwrap();
-    assert!(claimed[0].proof.verify(&cap, on_chain.root, on_chain.total).is_some(), "it can be claimed without anybody");
+    assert!(
+        claimed[0].proof.verify(&cap, on_chain.root, on_chain.total).is_some(),
+        "it can be claimed without anybody"
+    );
     agent.stop_in_order().await;
 }

@@ -66,7 +66,8 @@ impl Pay {
             return wrong("pay.share_bps", format!("it must be a multiple of {SHARE_STEP}, at most {ALL_BPS}"));
         }
         if config.pricing.advance_bps.saturating_add(self.share_bps.into()) > u32::from(ALL_BPS) {
-            let reason = "together with pricing.advance_bps it is more than the whole reward: the chain could not keep it apart";
+            let reason =
+                "together with pricing.advance_bps it is more than the whole reward: the chain could not keep it apart";
             return wrong("pay.share_bps", reason.into());
         }
         if self.max_provers == 0 || self.close_after == 0 {
@@ -82,7 +83,10 @@ impl Pay {
                 return wrong("pay.tranches", format!("token {} is there twice", policy.token));
             }
             if policy.first_cap == 0 || policy.cap < policy.first_cap || policy.low > policy.first_cap {
-                return wrong("pay.tranches", "it must be: low at most first_cap, which is above zero and at most cap".into());
+                return wrong(
+                    "pay.tranches",
+                    "it must be: low at most first_cap, which is above zero and at most cap".into(),
+                );
             }
         }
         Ok(())

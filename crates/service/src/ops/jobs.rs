@@ -5,8 +5,8 @@ use crate::{Change, Context, OpError, OpResult, capacity::rules, metrics};
 use std::time::Duration;
 use tokio::time::Instant;
 use zkpool_api::{
-    AttestTerms, ClaimReply, ClaimRequest, ClaimedJob, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest, JobPay,
-    Lease, MAX_CLAIM_WAIT, MAX_FAIL_MESSAGE, MAX_PROOF, MAX_STAGE, ResultReply, ResultRequest,
+    AttestTerms, ClaimReply, ClaimRequest, ClaimedJob, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest,
+    JobPay, Lease, MAX_CLAIM_WAIT, MAX_FAIL_MESSAGE, MAX_PROOF, MAX_STAGE, ResultReply, ResultRequest,
 };
 use zkpool_protocol::{Address, B256, BlobId, ErrorCode, JobId, JobState, Operation, pay::LeasedJob};
 use zkpool_scheduler::observed_speed;

@@ -8,7 +8,7 @@ use zkpool_api::{
 };
 use zkpool_protocol::{
     Address, B256, BlobId, Bytes, ErrorCode, JobState, TaskId,
-    pay::{CapTree, Ledger, LeasedJob, SignedResult, SignedVoucher, TaskPay, Voucher},
+    pay::{CapTree, LeasedJob, Ledger, SignedResult, SignedVoucher, TaskPay, Voucher},
 };
 use zkpool_store::{Earmark, Earning, JobRecord, ResultPay, Role, TaskRecord, TrancheRecord, TrancheStatus, Workload};
 
@@ -118,7 +118,9 @@ pub(crate) async fn bar_unfunded(ctx: &Context, workload: &mut Workload) -> OpRe
     let paid: BTreeSet<Address> =
         workload.provers.iter().filter(|p| !p.description.unpaid).map(|p| p.id.address).collect();
     for place in 0..workload.jobs.len() {
-        let Some((token, amount)) = amount(&workload.jobs[place].job).filter(|(_, amount)| *amount > 0) else { continue };
+        let Some((token, amount)) = amount(&workload.jobs[place].job).filter(|(_, amount)| *amount > 0) else {
+            continue;
+        };
         let short = |who: &&Address| left.get(&(**who, token)).is_none_or(|left| *left < amount);
         let short: Vec<Address> = paid.iter().filter(short).copied().collect();
         // Somebody can be given money before the deadline, if not this one.
@@ -175,8 +177,8 @@ pub async fn tranches(ctx: &Context) -> OpResult<TranchesReply> {
 pub async fn tranche(ctx: &Context, index: u64) -> OpResult<TrancheReply> {
     let all = ctx.store.tranches().await?;
     let opened = all.iter().find(|tranche| tranche.index == index && tranche.status != TrancheStatus::Planned);
-    let opened =
-        opened.ok_or_else(|| OpError::new(ErrorCode::NotFound, format!("this operator has opened no tranche {index}")))?;
+    let opened = opened
+        .ok_or_else(|| OpError::new(ErrorCode::NotFound, format!("this operator has opened no tranche {index}")))?;
     Ok(TrancheReply { tranche: tranche_view(opened), caps: ctx.store.caps_of(index).await? })
 }
 
@@ -279,7 +281,8 @@ pub async fn of_task(ctx: &Context, id: TaskId) -> OpResult<TaskPayReply> {
 
 /// The tree of these caps. Fails with `Internal`: what cannot be a tree was never planned.
 pub(crate) fn tree(caps: &[zkpool_protocol::pay::Cap], root: B256) -> OpResult<CapTree> {
-    let damaged = |why: String| OpError::new(ErrorCode::Internal, format!("a tranche is not the one that was planned: {why}"));
+    let damaged =
+        |why: String| OpError::new(ErrorCode::Internal, format!("a tranche is not the one that was planned: {why}"));
     let tree = CapTree::new(caps).map_err(|error| damaged(error.to_string()))?;
     if tree.root().0 == root { Ok(tree) } else { Err(damaged("its root is another one".into())) }
 }

@@ -137,8 +137,7 @@ async fn sweep(ctx: &Context, pay: &Pay, policy: &TranchePolicy, ledger: &dyn Re
         return Ok(());
     }
     let Some(purpose) = next_purpose(ctx, &format!("sweep:{}", policy.token)).await? else { return Ok(()) };
-    let call =
-        IRevenueLedger::sweepCall { pool: ctx.config.pool, token: policy.token, operator: ctx.config.operator };
+    let call = IRevenueLedger::sweepCall { pool: ctx.config.pool, token: policy.token, operator: ctx.config.operator };
     enqueue(ctx, KeyRole::Signer, purpose, pay.ledger, call.abi_encode()).await
 }
 

@@ -17,9 +17,9 @@ mod tasks;
 mod work;
 
 use crate::{
-    Advance, Advanced, AttestationRecord, Completion, Earmark, Earning, InputRecord, JobCensus, JobRecord, LeaseOutcome,
-    LeaseRecord, LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewTranche, NewWatch, Noted, Plan, Price,
-    ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal, RequestId, Store, StoreError,
+    Advance, Advanced, AttestationRecord, Completion, Earmark, Earning, InputRecord, JobCensus, JobRecord,
+    LeaseOutcome, LeaseRecord, LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewTranche, NewWatch, Noted, Plan,
+    Price, ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal, RequestId, Store, StoreError,
     StoreResult, TaskKey, TaskRecord, TrancheRecord, TrancheStatus, Workload, lock::DatabaseLock,
 };
 use async_trait::async_trait;

@@ -36,7 +36,7 @@ impl Shares {
 }
 
 /// Everything. `pool`: the one that is meant, if the caller cares.
-pub async fn gather(
+pub(super) async fn gather(
     rpc: &Rpc,
     chain_id: u64,
     client: &Client,
@@ -126,7 +126,9 @@ async fn on_chain(
                     // The original is out; what it has published stays published.
                     task.over |= rescuer != operator;
                     task.is_own = rescuer == operator || task.is_own;
-                    if rescuer == operator && let Some((_, announced)) = task.rescue {
+                    if rescuer == operator
+                        && let Some((_, announced)) = task.rescue
+                    {
                         task.published = announced;
                     }
                 }
@@ -196,12 +198,7 @@ fn of_ledger(event: LedgerEvent, pool: Address, operator: Address, evidence: &mu
 }
 
 /// The quote that a transaction has published: found by its digest, wherever the call has it.
-async fn quote_of(
-    rpc: &Rpc,
-    domain: &Domain,
-    id: TaskId,
-    transaction: B256,
-) -> Result<Option<Quote>, ChainError> {
+async fn quote_of(rpc: &Rpc, domain: &Domain, id: TaskId, transaction: B256) -> Result<Option<Quote>, ChainError> {
     use zkpool_chain::alloy::consensus::Transaction;
     let found = rpc.provider().get_transaction_by_hash(transaction).await;
     let found = found.map_err(|error| ChainError::BadAnswer {
@@ -266,7 +263,8 @@ mod tests {
     #[test]
     fn a_share_holds_from_when_it_takes_effect_and_not_if_it_is_put_off() {
         let shares = Shares(vec![(10, 1_000, 10), (100, 2_000, 700), (200, 3_000, 800), (900, 4_000, 1_500)]);
-        for (time, share) in [(5, 0), (10, 1_000), (150, 1_000), (750, 1_000), (800, 3_000), (1_499, 3_000), (1_500, 4_000)]
+        for (time, share) in
+            [(5, 0), (10, 1_000), (150, 1_000), (750, 1_000), (800, 3_000), (1_499, 3_000), (1_500, 4_000)]
         {
             assert_eq!(shares.at(time), share, "at {time}");
         }

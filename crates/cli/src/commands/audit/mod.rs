@@ -53,7 +53,8 @@ pub async fn run(args: AuditArgs, context: &Context) -> CliResult {
     let client = Client::anonymous(&args.operator, options).map_err(failed)?;
     let (ledger, operator, evidence) = gather::gather(&rpc, chain_id, &client, chain.pool, args.from_block).await?;
     let verdict = recompute::audit(ledger, operator, &evidence);
-    let value = json!({ "operator": operator, "ledger": ledger.address, "sound": verdict.first.is_none(), "verdict": verdict });
+    let value =
+        json!({ "operator": operator, "ledger": ledger.address, "sound": verdict.first.is_none(), "verdict": verdict });
     context.output.result(&value, shown(&verdict))?;
     match verdict.first {
         None => Ok(()),

@@ -10,7 +10,7 @@ use zkpool_protocol::{
 
 /// A task that this operator had to deliver, as the chain knows it.
 #[derive(Clone, Debug)]
-pub struct Task {
+pub(super) struct Task {
     /// Its id.
     pub id: TaskId,
     /// The provers' part of its reward by the chain, in basis points.
@@ -27,7 +27,7 @@ pub struct Task {
 
 /// A tranche on chain.
 #[derive(Clone, Debug)]
-pub struct Tranche {
+pub(super) struct Tranche {
     /// Its index.
     pub index: u64,
     /// What it pays in.
@@ -42,7 +42,7 @@ pub struct Tranche {
 
 /// A prover's receipts in a tranche.
 #[derive(Clone, Debug, Default)]
-pub struct Chain {
+pub(super) struct Chain {
     /// As far as they are published.
     pub receipts: Vec<ReceiptView>,
     /// How many there are, as the operator says.
@@ -51,7 +51,7 @@ pub struct Chain {
 
 /// A claim on chain.
 #[derive(Clone, Debug)]
-pub struct Claim {
+pub(super) struct Claim {
     /// Out of which tranche.
     pub tranche: u64,
     /// Whose.
@@ -64,7 +64,7 @@ pub struct Claim {
 
 /// Money of one token between the pool and the fund.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Kept {
+pub(super) struct Kept {
     /// Swept from this pool.
     pub swept: U256,
     /// Kept apart in the pool and not swept yet.
@@ -73,7 +73,7 @@ pub struct Kept {
 
 /// All that is looked at.
 #[derive(Clone, Debug, Default)]
-pub struct Evidence {
+pub(super) struct Evidence {
     /// Tasks, in the order of their publication.
     pub tasks: Vec<Task>,
     /// Tranches, by index.
@@ -88,7 +88,7 @@ pub struct Evidence {
 
 /// What does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Discrepancy {
+pub(super) struct Discrepancy {
     /// Stable name.
     pub code: &'static str,
     /// The tranche, if it is in one.
@@ -106,7 +106,7 @@ pub struct Discrepancy {
 
 /// What was looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Figures {
+pub(super) struct Figures {
     /// Tasks of this operator.
     pub tasks: usize,
     /// Those whose publication hides the quote: their reward is taken from the operator's word.
@@ -128,7 +128,7 @@ pub struct Figures {
 
 /// The audit's result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Verdict {
+pub(super) struct Verdict {
     /// The first that does not fit, going along the road of the money.
     pub first: Option<Discrepancy>,
     /// How many do not fit.
@@ -146,7 +146,7 @@ struct Audit<'a> {
 }
 
 /// Recomputes everything.
-pub fn audit(ledger: Ledger, operator: Address, evidence: &Evidence) -> Verdict {
+pub(super) fn audit(ledger: Ledger, operator: Address, evidence: &Evidence) -> Verdict {
     let mut audit = Audit { ledger, operator, evidence, found: Vec::new(), figures: Figures::default() };
     audit.tasks();
     audit.money();
@@ -184,7 +184,11 @@ impl Audit<'_> {
             };
             let Some(pay) = &published.pay else {
                 if published.parts.iter().any(|part| !part.receipts.is_empty()) {
-                    self.find("pay_unpublished", at, "there are receipts, and the operator does not say from what they are paid");
+                    self.find(
+                        "pay_unpublished",
+                        at,
+                        "there are receipts, and the operator does not say from what they are paid",
+                    );
                 }
                 continue;
             };
@@ -194,7 +198,10 @@ impl Audit<'_> {
             }
             match task.terms {
                 Some((token, reward, _)) if (token, reward) != (pay.token, pay.reward) => {
-                    let message = format!("paid from a reward of {} of {}; published with {reward} of {token}", pay.reward, pay.token);
+                    let message = format!(
+                        "paid from a reward of {} of {}; published with {reward} of {token}",
+                        pay.reward, pay.token
+                    );
                     self.find("reward_changed", at, message);
                 }
                 Some(_) => {}
@@ -206,7 +213,11 @@ impl Audit<'_> {
                 // Without the quote the advance is not known, which can only have made it less.
                 let fits = kept == U256::from(should) || (task.terms.is_none() && kept < U256::from(should));
                 if !fits {
-                    self.find("kept_apart_differs", at, format!("{kept} was kept apart at delivery, and should be {should}"));
+                    self.find(
+                        "kept_apart_differs",
+                        at,
+                        format!("{kept} was kept apart at delivery, and should be {should}"),
+                    );
                 }
                 let sum = self.figures.kept_apart.entry(pay.token).or_insert_with(|| "0".into());
                 *sum = add(sum, kept);
@@ -261,7 +272,8 @@ impl Audit<'_> {
         let mut jobs: BTreeSet<B256> = BTreeSet::new();
         for ((index, prover), chain) in &evidence.chains {
             let tranche = evidence.tranches.iter().find(|tranche| tranche.index == *index);
-            let cap = tranche.and_then(|t| t.caps.as_ref()?.iter().find(|cap| cap.prover == *prover)).map_or(0, |c| c.amount);
+            let cap =
+                tranche.and_then(|t| t.caps.as_ref()?.iter().find(|cap| cap.prover == *prover)).map_or(0, |c| c.amount);
             let token = tranche.map(|tranche| tranche.token).unwrap_or_default();
             let mut voucher = Voucher::none(self.operator, *index, *prover);
             for view in &chain.receipts {
@@ -283,11 +295,14 @@ impl Audit<'_> {
                 let whole = bundles.get(&receipt.task).copied().unwrap_or(receipt.task);
                 let task = tasks.get(&whole);
                 match task.and_then(|task| task.published.as_ref()?.pay) {
-                    _ if task.is_none() => self.find("unknown_task", at, "no task of this operator is known on chain by this name"),
+                    _ if task.is_none() => {
+                        self.find("unknown_task", at, "no task of this operator is known on chain by this name")
+                    }
                     Some(pay) => {
                         let should = pay.owed(WorkUnits(receipt.units), cap.saturating_sub(voucher.amount));
                         if receipt.amount != should || pay.token != token {
-                            let message = format!("it earns {}, and should earn {should} of {}", receipt.amount, pay.token);
+                            let message =
+                                format!("it earns {}, and should earn {should} of {}", receipt.amount, pay.token);
                             self.find("amount_differs", at, message);
                         }
                     }
@@ -344,7 +359,8 @@ impl Audit<'_> {
             let chain = self.evidence.chains.get(&(claim.tranche, claim.prover)).unwrap_or(&none);
             let (amount, count, head) = claim.voucher;
             if count > chain.count {
-                let message = format!("a voucher of {count} receipts was claimed, and the operator knows of {}", chain.count);
+                let message =
+                    format!("a voucher of {count} receipts was claimed, and the operator knows of {}", chain.count);
                 self.find("receipts_hidden", at, message);
                 continue;
             }

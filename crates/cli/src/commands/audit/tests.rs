@@ -65,10 +65,8 @@ fn honest() -> Evidence {
         over: true,
         published: Some(published(n)),
     };
-    let caps = vec![
-        Cap { prover: Address::repeat_byte(1), amount: 10 },
-        Cap { prover: prover().address(), amount: 5_000 },
-    ];
+    let caps =
+        vec![Cap { prover: Address::repeat_byte(1), amount: 10 }, Cap { prover: prover().address(), amount: 5_000 }];
     let (root, total) = CapTree::new(&caps).unwrap().root();
     let mut voucher = Voucher::none(OPERATOR, 0, prover().address());
     for view in &chain[..3] {

@@ -172,7 +172,8 @@ pub async fn claim(args: ClaimArgs, context: &Context) -> CliResult {
             "amount": due.to_string(), "transaction": hash,
         }));
     }
-    let text = if lines.is_empty() { "nothing to claim".into() } else { format!("claimed {}", lines.join("\nclaimed ")) };
+    let text =
+        if lines.is_empty() { "nothing to claim".into() } else { format!("claimed {}", lines.join("\nclaimed ")) };
     context.output.result(&values, text)
 }
 
