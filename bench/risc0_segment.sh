@@ -9,13 +9,14 @@
 #   cargo build --workspace --all-targets && cp target/debug/zkpool lanes
 #   bench/risc0_segment.sh 5 plain=./plain lanes=./lanes
 #
-# NAME can also have settings of the environment before the binary: "one thread=RAYON_NUM_THREADS=1 ./lanes". Each run makes and
-# verifies one real proof (`zkpool prover bench`). Runs are interleaved, so that whatever else the machine does hits all;
-# prints median CPU and wall time and their ratios to the first. Needs python3.
+# NAME can also have settings of the environment before the binary: "jemalloc=LD_PRELOAD=libjemalloc.so.2 ./lanes". Each run makes and
+# verifies one real proof, of the smallest segment (`zkpool prover bench`). Runs are interleaved, so that whatever else the
+# machine does hits all; prints work units a second (median, least, most) and the medians' ratios to the first. Needs
+# python3.
 set -euo pipefail
 
 python3 - "$@" <<'PYTHON'
-import os, shlex, statistics, subprocess, sys, time
+import json, os, shlex, statistics, subprocess, sys
 
 runs, ways = int(sys.argv[1]), [way.split("=", 1) for way in sys.argv[2:]]
 
@@ -23,26 +24,21 @@ runs, ways = int(sys.argv[1]), [way.split("=", 1) for way in sys.argv[2:]]
 def measure(words):
     words = shlex.split(words)
     settings = [word for word in words if "=" in word]
-    command = [word for word in words if "=" not in word]
+    command = [word for word in words if "=" not in word] + ["prover", "bench", "--jobs", "1", "--json"]
     environment = {**os.environ, **dict(setting.split("=", 1) for setting in settings)}
-    start = time.monotonic()
-    process = subprocess.Popen(
-        command + ["prover", "bench", "--jobs", "1"],
-        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    # The proof is made in a child of that process: its time counts when it has been waited for.
-    _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    if done.returncode != 0:
         sys.exit(f"{' '.join(words)} failed")
-    return usage.ru_utime + usage.ru_stime, time.monotonic() - start
+    return json.loads(done.stdout)["units_per_second"]["risc0-composite"]
 
 
 results = {name: [] for name, _ in ways}
 for _ in range(runs):
     for name, words in ways:
         results[name].append(measure(words))
-cpu, wall = ({name: statistics.median(run[i] for run in rows) for name, rows in results.items()} for i in (0, 1))
-first = ways[0][0]
-print(f"{'':<16}{'CPU s':>9}{'ratio':>8}{'wall s':>9}{'ratio':>8}")
-for name, _ in ways:
-    print(f"{name:<16}{cpu[name]:>9.2f}{cpu[first] / cpu[name]:>8.2f}{wall[name]:>9.2f}{wall[first] / wall[name]:>8.2f}")
+medians = {name: statistics.median(rates) for name, rates in results.items()}
+print(f"{'':<16}{'units/s':>9}{'least':>9}{'most':>9}{'ratio':>8}")
+for name, rates in results.items():
+    ratio = medians[name] / medians[ways[0][0]]
+    print(f"{name:<16}{medians[name]:>9.0f}{min(rates):>9.0f}{max(rates):>9.0f}{ratio:>8.2f}")
 PYTHON

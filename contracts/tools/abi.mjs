@@ -11,6 +11,7 @@ const solc = createRequire(import.meta.url)("solc");
 // Source and contract: interfaces where there is one, because they carry every event and error.
 const WANTED = [
   ["src/interfaces/IZKPool.sol", "IZKPool"],
+  ["src/interfaces/IRevenueLedger.sol", "IRevenueLedger"],
   ["src/interfaces/IProofVerifier.sol", "IProofVerifier"],
   ["src/interfaces/ICallEncoder.sol", "ICallEncoder"],
   ["src/interfaces/IRiscZeroVerifier.sol", "IRiscZeroVerifier"],

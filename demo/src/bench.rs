@@ -204,6 +204,7 @@ impl<'a> Bench<'a> {
                 kinds,
                 concurrency: 1,
                 enclaves: vec![],
+                unpaid: false,
             };
             client.join(&join).await.attempt("joining as a prover")?;
             let (client, proof) = (client.clone(), proof.clone());
@@ -215,8 +216,12 @@ impl<'a> Bench<'a> {
                         continue;
                     };
                     if let Some(job) = reply.job {
-                        let result =
-                            ResultRequest { fence: job.lease.fence, proof: proof.clone(), proving_ms: Some(0) };
+                        let result = ResultRequest {
+                            fence: job.lease.fence,
+                            proof: proof.clone(),
+                            proving_ms: Some(0),
+                            signature: None,
+                        };
                         if let Err(error) = client.result(job.id, &result).await {
                             eprintln!("a result was refused: {error}");
                         }

@@ -44,7 +44,7 @@ impl Stage {
         anvil.set_ether(from, ether(1_000_000)).await.attempt("funding the deployer")?;
         let mut deployer = Deployer::new(&anvil, from);
         let what = "deploying the contracts";
-        let pool = deployer.deploy("ZKPool").await.attempt(what)?;
+        let pool = deployer.deploy_pool().await.attempt(what)?;
         let weth = deployer.deploy("TestWETH").await.attempt(what)?;
         let token = deployer.deploy("TestToken").await.attempt(what)?;
         Ok(Self { domain: Domain { chain_id: anvil.chain_id(), pool }, weth, token, deployer: from, anvil })

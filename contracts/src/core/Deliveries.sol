@@ -5,9 +5,11 @@ import {TargetCaller} from "../TargetCaller.sol";
 import {Call, Delivery, IZKPool, Quote, SlotState, Task, Terms} from "../interfaces/IZKPool.sol";
 import {ExternalCalls} from "../libraries/ExternalCalls.sol";
 import {QuoteLib} from "../libraries/QuoteLib.sol";
+import {Balances} from "./Balances.sol";
 import {Lateness, Rescue} from "./Lateness.sol";
 import {Holding} from "../libraries/Holding.sol";
 import {Slot} from "./Slots.sol";
+import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 
 /// @notice The task that is being delivered, and what all tasks of the transaction have earned so far.
 struct Delivering {
@@ -18,6 +20,9 @@ struct Delivering {
     bool rescued;
     /// To the deliverer, in the reward token.
     uint256 reward;
+    /// To the deliverer's provers, in the reward token; of all tasks, and of this one.
+    uint256 earmarks;
+    uint256 earmark;
     /// To the deliverer, in the liability token.
     uint256 bond;
     /// To the requester, in the liability token.
@@ -26,6 +31,7 @@ struct Delivering {
 
 /// @notice Delivery: the proof is checked, the task settled, and the target called.
 abstract contract Deliveries is Lateness {
+    using FixedPointMathLib for uint256;
     using QuoteLib for Terms;
 
     address public immutable override TARGET_CALLER;
@@ -33,7 +39,7 @@ abstract contract Deliveries is Lateness {
     /// What is spent between the check of the gas and the target's call, and what settling takes afterwards.
     uint256 internal constant CALL_OVERHEAD = 100_000;
 
-    constructor() {
+    constructor(address ledger) Balances(ledger) {
         TARGET_CALLER = address(new TargetCaller());
     }
 
@@ -145,14 +151,14 @@ abstract contract Deliveries is Lateness {
         if (byVerifier) {
             _settle(terms, slot, delivering);
             bool targetOk = refusal == 0 && ExternalCalls.callTarget(TARGET_CALLER, frame);
-            emit Delivered(delivering.digest, !delivering.late, targetOk);
+            emit Delivered(delivering.digest, !delivering.late, targetOk, delivering.earmark);
             if (!targetOk) emit TargetFailed(delivering.digest, proof);
             return (0, reason);
         }
         if (refusal == 0) (refusal, reason) = _satisfyTarget(terms, call, frame);
         if (refusal != 0) return (refusal, reason);
         _settle(terms, slot, delivering);
-        emit Delivered(delivering.digest, !delivering.late, true);
+        emit Delivered(delivering.digest, !delivering.late, true, delivering.earmark);
     }
 
     /// @return refusal `WrongCall`, `InsufficientGas` if what is left does not cover the encoder, or `EncoderFailed` if
@@ -206,23 +212,28 @@ abstract contract Deliveries is Lateness {
     /// the target does can change the outcome; in target mode after it, because it is the outcome.
     function _settle(Terms memory terms, Slot storage slot, Delivering memory delivering) private {
         Holding holding = delivering.holding;
+        uint256 earned = terms.reward;
         uint256 lost;
         if (delivering.rescued) {
-            delivering.reward += terms.reward;
             delivering.bond += terms.delivererBond();
         } else {
-            delivering.reward += terms.reward - terms.advance;
+            earned -= terms.advance;
             if (delivering.late) {
                 lost = terms.requesterBond();
                 delivering.compensation += lost;
             }
             _freeRescuer(terms, holding, delivering.digest);
         }
+        // The advance is the operator's already: the share is of the whole reward, as far as there is something left.
+        uint256 earmark = earned.min(terms.reward * holding.share() * SHARE_STEP / BASIS_POINTS);
+        delivering.reward += earned - earmark;
+        delivering.earmarks += earmark;
+        delivering.earmark = earmark;
         _release(slot, holding, lost);
     }
 
     function _pay(Terms memory terms, address deliverer, Delivering memory delivering) private {
-        _credit(terms.rewardToken, deliverer, delivering.reward);
+        _credit(terms.rewardToken, deliverer, delivering.reward, delivering.earmarks);
         _credit(terms.liabilityToken, deliverer, delivering.bond);
         _credit(terms.liabilityToken, terms.requester, delivering.compensation);
     }

@@ -225,7 +225,7 @@ abstract contract Lateness is Publication {
         if (isBusy) revert SlotBusy();
         if (_dedicatedTo(slot, standing) != address(0)) revert SlotDedicatedToAnother();
         if (standing.collateral() < terms.rescueLock()) revert SlotUnderfunded();
-        slot.holding = HoldingLib.create(SlotState.Reserved, digest, publishedAt, 0);
+        slot.holding = HoldingLib.create(SlotState.Reserved, digest, publishedAt, 0, _signers[rescuer].share());
     }
 
     /// Releases the original, which pays advance and bond, and hands the task over.
@@ -235,7 +235,8 @@ abstract contract Lateness is Publication {
     {
         Rescue storage rescue_ = _rescues[digest];
         rescueSlot = _slots[rescue_.rescuer][terms.liabilityToken][rescue_.slot];
-        rescueHolding = HoldingLib.create(SlotState.Rescuing, digest, holding.publishedAt(), 0);
+        uint256 share = rescueSlot.holding.share();
+        rescueHolding = HoldingLib.create(SlotState.Rescuing, digest, holding.publishedAt(), 0, share);
         if (holding.has(HoldingLib.HALT_OBSERVED)) rescueHolding = rescueHolding.with(HoldingLib.HALT_OBSERVED);
         rescueSlot.holding = rescueHolding;
         _release(slot, holding, uint256(terms.advance) + terms.bond);

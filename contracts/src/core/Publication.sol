@@ -14,6 +14,8 @@ import {EIP712} from "solady/utils/EIP712.sol";
 struct Publishing {
     /// Whether the operator accepts nothing.
     bool frozen;
+    /// The provers' part of the reward, in steps of `SHARE_STEP`.
+    uint256 share;
     /// What a task needs.
     uint256 lock;
     uint256 accepted;
@@ -46,7 +48,7 @@ abstract contract Publication is Slots, EIP712 {
         _checkTerms(terms);
         Publishing memory publishing;
         publishing.lock = terms.lock();
-        publishing.frozen = _checkSignature(terms, task, signature);
+        (publishing.frozen, publishing.share) = _checkSignature(terms, task, signature);
         bytes4 refusal = _place(
             terms, quote.task.slot, _slots[terms.operator][terms.liabilityToken][quote.task.slot], task, publishing
         );
@@ -67,7 +69,8 @@ abstract contract Publication is Slots, EIP712 {
         (bytes32 termsHash, bytes32[] memory hashes) = _hashes(terms, tasks);
         Publishing memory publishing;
         publishing.lock = terms.lock();
-        publishing.frozen = _checkSignature(terms, _hashTypedData(QuoteLib.batchHash(termsHash, hashes)), signature);
+        (publishing.frozen, publishing.share) =
+            _checkSignature(terms, _hashTypedData(QuoteLib.batchHash(termsHash, hashes)), signature);
         mapping(uint256 index => Slot) storage slots = _slots[terms.operator][terms.liabilityToken];
         for (uint256 i; i < tasks.length; ++i) {
             bytes32 task = _hashTypedData(QuoteLib.quoteHash(termsHash, hashes[i]));
@@ -153,7 +156,9 @@ abstract contract Publication is Slots, EIP712 {
         if (publishing.frozen || !_isAvailable(holding, standing, publishing.lock)) {
             return _dishonour(terms, slot, task, dedicatedTo, publishing);
         }
-        slot.holding = HoldingLib.create(SlotState.Active, task, block.timestamp, terms.validUntil - block.timestamp);
+        slot.holding = HoldingLib.create(
+            SlotState.Active, task, block.timestamp, terms.validUntil - block.timestamp, publishing.share
+        );
         ++publishing.accepted;
         emit Published(task, terms.operator, terms.requester, index);
     }
@@ -218,13 +223,16 @@ abstract contract Publication is Slots, EIP712 {
     }
 
     /// @return frozen whether the operator accepts nothing
+    /// @return share what its provers get of a reward, in steps of `SHARE_STEP`
     function _checkSignature(Terms memory terms, bytes32 digest, bytes calldata signature)
         private
         view
-        returns (bool frozen)
+        returns (bool frozen, uint256 share)
     {
+        DelayedAddress storage signers = _signers[terms.operator];
         address signer;
-        (signer, frozen) = _signers[terms.operator].getWithStop();
+        (signer, frozen) = signers.getWithStop();
+        share = signers.share();
         if (signer == address(0) || _recover(digest, signature) != signer) revert BadSignature();
     }
 

@@ -21,6 +21,9 @@ struct Slot {
 abstract contract Slots is Balances {
     uint256 public constant override MAX_VALIDITY = 5 minutes;
     uint256 public constant override CHANGE_DELAY = 10 minutes;
+    uint256 public constant override SHARE_STEP = 50;
+
+    uint256 internal constant BASIS_POINTS = 10_000;
 
     mapping(address operator => DelayedAddress) internal _signers;
     mapping(address operator => mapping(address token => mapping(uint256 index => Slot))) internal _slots;
@@ -30,11 +33,23 @@ abstract contract Slots is Balances {
     /// @inheritdoc IZKPool
     function setSigner(address signer) external nonReentrant {
         DelayedAddress storage current = _signers[msg.sender];
-        // Without a signer no quote can be valid, and there is none that a change could break.
-        bool isFirst = !current.isPending() && current.get() == address(0);
-        uint256 effectiveAt = isFirst ? block.timestamp : block.timestamp + CHANGE_DELAY;
+        uint256 effectiveAt = _changesAt(current);
         current.set(signer, effectiveAt);
         emit SignerSet(msg.sender, signer, effectiveAt);
+        // A share that is pending waits for the signer, and the reverse.
+        if (current.changesShare()) {
+            emit ShareSet(msg.sender, current.latestShare * SHARE_STEP, effectiveAt);
+        }
+    }
+
+    /// @inheritdoc IZKPool
+    function setShare(uint16 share) external nonReentrant {
+        if (share > BASIS_POINTS || share % SHARE_STEP != 0) revert BadShare();
+        DelayedAddress storage current = _signers[msg.sender];
+        uint256 effectiveAt = _changesAt(current);
+        current.setShare(uint8(share / SHARE_STEP), effectiveAt);
+        emit ShareSet(msg.sender, share, effectiveAt);
+        if (current.changesAddress()) emit SignerSet(msg.sender, current.latest, effectiveAt);
     }
 
     /// @inheritdoc IZKPool
@@ -52,7 +67,14 @@ abstract contract Slots is Balances {
     {
         DelayedAddress storage current = _signers[operator];
         (signer, frozen) = current.getWithStop();
-        if (current.isPending()) (next, changesAt) = (current.latest, current.effectiveAt);
+        if (current.changesAddress()) (next, changesAt) = (current.latest, current.effectiveAt);
+    }
+
+    /// @inheritdoc IZKPool
+    function shareOf(address operator) external view returns (uint256 share, uint256 next, uint256 changesAt) {
+        DelayedAddress storage current = _signers[operator];
+        share = current.share() * SHARE_STEP;
+        if (current.changesShare()) (next, changesAt) = (current.latestShare * SHARE_STEP, current.effectiveAt);
     }
 
     // ---- slots ----
@@ -140,7 +162,8 @@ abstract contract Slots is Balances {
             honourReserve: slot.honourReserve,
             dedicatedTo: slot.dedication.get(),
             nextDedicatedTo: isPending ? slot.dedication.latest : address(0),
-            dedicationChangesAt: isPending ? slot.dedication.effectiveAt : 0
+            dedicationChangesAt: isPending ? slot.dedication.effectiveAt : 0,
+            share: uint16(slot.holding.share() * SHARE_STEP)
         });
     }
 
@@ -167,6 +190,13 @@ abstract contract Slots is Balances {
         if (lost == 0) return;
         Standing standing = slot.standing;
         slot.standing = standing.withCollateral(standing.collateral() - lost);
+    }
+
+    /// When a change of signer or share that is asked for now takes effect. Without a signer no quote can be valid, and
+    /// there is none that a change could break.
+    function _changesAt(DelayedAddress storage current) private view returns (uint256) {
+        bool isFirst = !current.isPending() && current.get() == address(0);
+        return isFirst ? block.timestamp : block.timestamp + CHANGE_DELAY;
     }
 
     function _openSlotOf(address operator, address token, uint32 index) private view returns (Slot storage slot) {

@@ -90,7 +90,7 @@ enum SlotState {
 /// @notice A slot as seen from outside. What it holds outlives the task: `digest` and `publishedAt` are those of the last.
 struct SlotView {
     /// First 208 bits of the digest of the task that it holds or has held last (all that is kept of it).
-    bytes26 digest;
+    bytes25 digest;
     SlotState state;
     uint40 publishedAt;
     /// Last second at which the slot cannot accept another quote.
@@ -103,6 +103,8 @@ struct SlotView {
     address dedicatedTo;
     address nextDedicatedTo;
     uint40 dedicationChangesAt;
+    /// Of the task's reward, the provers' part, in basis points.
+    uint16 share;
 }
 
 /// @title ZKPool: firm, fully backed delivery contracts for zero-knowledge proofs.
@@ -123,8 +125,11 @@ interface IZKPool {
     event Deposited(address indexed token, address indexed account, uint256 amount);
     event Withdrawn(address indexed token, address indexed account, address to, uint256 amount);
     event AuthorizationSet(address indexed owner, address indexed agent, bool allowed);
+    /// All that was earmarked of an account has gone to the revenue ledger.
+    event EarmarkReleased(address indexed token, address indexed account, uint256 amount);
 
     event SignerSet(address indexed operator, address signer, uint256 effectiveAt);
+    event ShareSet(address indexed operator, uint256 share, uint256 effectiveAt);
     event Frozen(address indexed operator);
     event SlotOpened(
         address indexed operator,
@@ -149,7 +154,8 @@ interface IZKPool {
         bytes32 indexed task, address indexed operator, address indexed requester, uint256 paid, uint256 burned
     );
     /// `targetOk` is false when, in verifier mode, the target's call failed (`TargetFailed` follows with the proof).
-    event Delivered(bytes32 indexed task, bool onTime, bool targetOk);
+    /// `earmarked` of the reward was kept apart for the deliverer's provers.
+    event Delivered(bytes32 indexed task, bool onTime, bool targetOk, uint256 earmarked);
     /// The proof stands here so that anyone can replay the call.
     event TargetFailed(bytes32 indexed task, bytes proof);
     /// An item of a batch was not accepted; `reason` is the selector of the error that `prove` would have raised.
@@ -178,6 +184,9 @@ interface IZKPool {
     error AlreadyDishonoured();
     /// The slot serves only another requester: the quote was never backed (`isBacked` says so) and costs only gas.
     error SlotDedicatedToAnother();
+    /// More than everything, or not a multiple of `SHARE_STEP`.
+    error BadShare();
+    error LedgerHasNoCode();
     error SlotNotOpen();
     error SlotAlreadyOpen();
     error SlotBusy();
@@ -202,8 +211,10 @@ interface IZKPool {
 
     /// @notice V: how far ahead a quote's validity may end.
     function MAX_VALIDITY() external view returns (uint256);
-    /// @notice D > V: when changes to signer, dedication and closing take effect.
+    /// @notice D > V: when changes to signer, share, dedication and closing take effect.
     function CHANGE_DELAY() external view returns (uint256);
+    /// @notice Shares are multiples of this many basis points: a slot has eight bits for one.
+    function SHARE_STEP() external view returns (uint256);
     function MAX_CALL_GAS() external view returns (uint256);
     /// @notice Two observations of a halt further apart than this do not count as one interval.
     function MAX_OBSERVATION_GAP() external view returns (uint256);
@@ -211,6 +222,9 @@ interface IZKPool {
     function HALT_CAP() external view returns (uint256);
     /// @notice The contract that calls targets. It owns nothing and is never approved for anything.
     function TARGET_CALLER() external view returns (address);
+    /// @notice Where provers' shares go, and nothing else of what they are paid with. Trusted by provers alone: it can call
+    /// `releaseEarmark` and has no other right.
+    function REVENUE_LEDGER() external view returns (address);
 
     // ---- balances ----
 
@@ -222,14 +236,27 @@ interface IZKPool {
     /// @notice Lets `agent` withdraw for the caller (the router, for ether).
     function setAuthorization(address agent, bool allowed) external;
     function isAuthorized(address owner, address agent) external view returns (bool);
-    /// @notice Internal balance. The zero address is the sink of burned money.
+    /// @notice Internal balance, without what is earmarked. The zero address is the sink of burned money.
     function balanceOf(address token, address account) external view returns (uint256);
+    /// @notice What deliveries have kept apart for `account`'s provers and the ledger has not fetched yet. It can be neither
+    /// withdrawn nor spent.
+    function earmarkOf(address token, address account) external view returns (uint256);
+    /// @notice Pays all that is earmarked of `account`'s balance to the revenue ledger. Caller: the ledger, whose `sweep`
+    /// is anybody's to call.
+    function releaseEarmark(address token, address account) external returns (uint256 amount);
 
     // ---- operators ----
 
     /// @notice Sets the key that signs quotes, proves and rescues for the caller. The first takes effect at once, later
     /// ones after `CHANGE_DELAY`, ending a freeze. An ordinary key: a contract could disown what it signed.
     function setSigner(address signer) external;
+    /// @notice Sets what the caller's provers get of each reward, in basis points, for tasks that are published, and rescues
+    /// that are announced, once it takes effect: at once as long as the caller has no signer, else after `CHANGE_DELAY`, so
+    /// that whoever holds a valid quote knows its share. Of a delivered task so much of the reward is earmarked, at most what
+    /// the delivery pays of it (an advance was paid before). A change of signer or share puts off one of the other that is
+    /// still pending, and says so in an event.
+    function setShare(uint16 share) external;
+    function shareOf(address operator) external view returns (uint256 share, uint256 next, uint256 changesAt);
     /// @notice From now on no quote of `operator` is accepted, but dishonoured, and its signer cannot rescue; it can still
     /// prove. Lasts until the next change of the signer takes effect. Caller: operator or signer.
     function freeze(address operator) external;

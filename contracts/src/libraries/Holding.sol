@@ -6,11 +6,12 @@ import {SlotState} from "../interfaces/IZKPool.sol";
 /// @notice The task that a slot holds or has held last, in one word, so that an ordinary publication and an ordinary
 /// delivery each write their slot once.
 ///
-/// | bits   | 0..1  | 2..3  | 4..12   | 13..47      | 48..255                    |
-/// | ------ | ----- | ----- | ------- | ----------- | -------------------------- |
-/// | member | state | flags | busyFor | publishedAt | first 208 bits of the digest |
+/// | bits   | 0..1  | 2..3  | 4..12   | 13..47      | 48..55 | 56..255                      |
+/// | ------ | ----- | ----- | ------- | ----------- | ------ | ---------------------------- |
+/// | member | state | flags | busyFor | publishedAt | share  | first 200 bits of the digest |
 ///
-/// @dev Two quotes whose digests begin with the same 208 bits cost 2^104 hashes to find, about what it costs to break a
+/// `share` is the provers' of the reward, in steps of half a percent.
+/// @dev Two quotes whose digests begin with the same 200 bits cost 2^100 hashes to find, about what it costs to break a
 /// pairing on BN254. A whole second word would cost 5,000 gas a task. Times last until the year 3058.
 type Holding is uint256;
 
@@ -28,17 +29,19 @@ library HoldingLib {
     uint256 private constant BUSY_FOR = 0x1ff;
     uint256 private constant PUBLISHED_AT_OFFSET = 13;
     uint256 private constant PUBLISHED_AT = 0x7ffffffff;
-    uint256 private constant DIGEST_OFFSET = 48;
+    uint256 private constant SHARE_OFFSET = 48;
+    uint256 private constant SHARE = 0xff;
+    uint256 private constant DIGEST_OFFSET = 56;
 
     /// @param busyFor how long after `publishedAt` the slot accepts nothing else, less than 512 seconds
-    function create(SlotState state_, bytes32 digest, uint256 publishedAt_, uint256 busyFor)
+    function create(SlotState state_, bytes32 digest, uint256 publishedAt_, uint256 busyFor, uint256 share_)
         internal
         pure
         returns (Holding)
     {
         return Holding.wrap(
-            uint256(state_) | busyFor << BUSY_FOR_OFFSET | publishedAt_ << PUBLISHED_AT_OFFSET | uint256(digest)
-                >> DIGEST_OFFSET << DIGEST_OFFSET
+            uint256(state_) | busyFor << BUSY_FOR_OFFSET | publishedAt_ << PUBLISHED_AT_OFFSET | share_ << SHARE_OFFSET
+                | uint256(digest) >> DIGEST_OFFSET << DIGEST_OFFSET
         );
     }
 
@@ -62,9 +65,13 @@ library HoldingLib {
         }
     }
 
+    function share(Holding self) internal pure returns (uint256) {
+        return Holding.unwrap(self) >> SHARE_OFFSET & SHARE;
+    }
+
     /// As much of the digest as is kept.
-    function digestPrefix(Holding self) internal pure returns (bytes26) {
-        return bytes26(bytes32(Holding.unwrap(self)));
+    function digestPrefix(Holding self) internal pure returns (bytes25) {
+        return bytes25(bytes32(Holding.unwrap(self)));
     }
 
     /// Whether this is or was the task with this digest.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {RevenueLedger} from "../../src/RevenueLedger.sol";
 import {ZKPool} from "../../src/ZKPool.sol";
 import {IZKPool, Quote} from "../../src/interfaces/IZKPool.sol";
 import {Fixture} from "../unit/Fixture.sol";
@@ -80,7 +81,7 @@ contract AncestorAttacks is Fixture {
 
     /// The same, of the contract.
     function test_ASignatureIsOfOneContract() public {
-        ZKPool other = new ZKPool();
+        ZKPool other = new ZKPool(address(new RevenueLedger()));
         vm.startPrank(operator);
         other.setSigner(signer);
         token.approve(address(other), type(uint256).max);

@@ -230,7 +230,7 @@ contract CallAttacks is Fixture {
             publishAccepted(q);
             bytes memory proof = proofOf(q);
             vm.expectEmit(address(pool));
-            emit IZKPool.Delivered(digest(q), true, false);
+            emit IZKPool.Delivered(digest(q), true, false, 0);
             vm.prank(signer);
             uint256 before = gasleft();
             pool.prove(q, call, proof);

@@ -93,6 +93,7 @@ contract Handler is World {
         task.id = id;
         task.isLive = true;
         task.publishedAt = block.timestamp;
+        (task.share,,) = pool.shareOf(q.terms.operator);
         count["accepted"]++;
     }
 
@@ -133,8 +134,7 @@ contract Handler is World {
             count["on time"]++;
         }
         owed[q.terms.liabilityToken][q.terms.requester] += lost;
-        owed[q.terms.rewardToken][q.terms.operator] += q.terms.reward - q.terms.advance;
-        escrow[q.terms.rewardToken] -= q.terms.reward - q.terms.advance;
+        _bookEarned(q.terms, q.terms.operator, q.terms.reward - q.terms.advance, task.share);
         if (task.rescuer != address(0)) _free(_refuge(task), 0);
         _free(_home(task), lost);
         _settled(task);
@@ -154,13 +154,21 @@ contract Handler is World {
         if (!ok) return;
 
         _novated(task);
-        owed[q.terms.rewardToken][task.rescuer] += q.terms.reward;
-        escrow[q.terms.rewardToken] -= q.terms.reward;
+        _bookEarned(q.terms, task.rescuer, q.terms.reward, task.rescuersShare);
         owed[q.terms.liabilityToken][task.rescuer] += q.terms.bond / 2;
         escrow[q.terms.liabilityToken] -= q.terms.bond / 2;
         _free(_refuge(task), 0);
         _settled(task);
         count["rescued"]++;
+    }
+
+    function _bookEarned(Terms memory t, address deliverer, uint256 earned, uint256 share) private {
+        uint256 earmark = uint256(t.reward) * share / 10_000;
+        if (earmark > earned) earmark = earned;
+        owed[t.rewardToken][deliverer] += earned - earmark;
+        earmarked[t.rewardToken][deliverer] += earmark;
+        escrow[t.rewardToken] -= earned;
+        if (earmark != 0) count["earmarked"]++;
     }
 
     // ---- lateness ----
@@ -185,6 +193,7 @@ contract Handler is World {
 
         Terms memory t = task.quote.terms;
         (task.rescuer, task.rescuerSlot, task.rescueAt) = (rescuer, slot, block.timestamp + _grace(t));
+        (task.rescuersShare,,) = pool.shareOf(rescuer);
         Backing storage b = _refuge(task);
         (b.idle, b.locked) = (false, uint256(t.liability) + t.burn);
         count["announced"]++;
@@ -334,7 +343,22 @@ contract Handler is World {
         }
     }
 
+    function changeShare(uint256 who, uint256 share) external balanced {
+        vm.prank(operators[who % OPERATORS]);
+        pool.setShare(uint16(share % 201 * 50));
+    }
+
     // ---- balances ----
+
+    /// By anyone: all of it, and nothing else.
+    function sweep(uint256 who, uint256 which) external balanced {
+        (address operator, address token) = (operators[who % OPERATORS], tokens[which % TOKENS]);
+        uint256 before = PlainToken(token).balanceOf(address(pool));
+        ledger.sweep(address(pool), token, operator);
+        assertEq(PlainToken(token).balanceOf(address(pool)), before - earmarked[token][operator], "swept");
+        if (earmarked[token][operator] != 0) count["swept"]++;
+        earmarked[token][operator] = 0;
+    }
 
     function withdraw(uint256 who, uint256 which, uint256 amount, uint256 to) external balanced {
         address token = tokens[which % TOKENS];
@@ -392,7 +416,7 @@ contract Handler is World {
             assertEq(there, bookedByThePool(tokens[t]) + escrow[tokens[t]]);
             uint256 sum = escrow[tokens[t]];
             for (uint256 i; i < accounts.length; i++) {
-                sum += owed[tokens[t]][accounts[i]];
+                sum += owed[tokens[t]][accounts[i]] + earmarked[tokens[t]][accounts[i]];
             }
             for (uint256 i; i < OPERATORS; i++) {
                 for (uint32 s; s < SLOTS; s++) {
@@ -407,6 +431,7 @@ contract Handler is World {
         for (uint256 t; t < TOKENS; t++) {
             for (uint256 i; i < accounts.length; i++) {
                 assertEq(pool.balanceOf(tokens[t], accounts[i]), owed[tokens[t]][accounts[i]], "balance");
+                assertEq(pool.earmarkOf(tokens[t], accounts[i]), earmarked[tokens[t]][accounts[i]], "earmark");
             }
             for (uint256 i; i < OPERATORS; i++) {
                 for (uint32 s; s < SLOTS; s++) {

@@ -12,7 +12,7 @@ contract PoolInvariants is Test {
     function setUp() public {
         handler = new Handler();
         targetContract(address(handler));
-        bytes4[] memory deeds = new bytes4[](26);
+        bytes4[] memory deeds = new bytes4[](28);
         // Deeds that lead anywhere stand more often than those that only disturb.
         for (uint256 i; i < 5; i++) {
             deeds[i] = Handler.publish.selector;
@@ -33,6 +33,8 @@ contract PoolInvariants is Test {
         deeds[20] = deeds[21] = Handler.pass.selector;
         deeds[22] = deeds[23] = Handler.collect.selector;
         deeds[24] = deeds[25] = Handler.prove.selector;
+        deeds[26] = Handler.changeShare.selector;
+        deeds[27] = Handler.sweep.selector;
         targetSelector(FuzzSelector({addr: address(handler), selectors: deeds}));
     }
 
@@ -73,7 +75,7 @@ contract PoolInvariants is Test {
         for (uint256 i; i < 2400; i++) {
             _step(uint256(keccak256(abi.encode("a walk", i))));
         }
-        bytes32[15] memory outcomes = [
+        bytes32[17] memory outcomes = [
             bytes32("accepted"),
             "dishonoured",
             "on time",
@@ -88,7 +90,9 @@ contract PoolInvariants is Test {
             "unwound, rescued",
             "emptied",
             "reopened",
-            "withdrawn"
+            "withdrawn",
+            "earmarked",
+            "swept"
         ];
         for (uint256 i; i < outcomes.length; i++) {
             emit log_named_uint(string(abi.encodePacked(outcomes[i])), handler.count(outcomes[i]));
@@ -103,7 +107,7 @@ contract PoolInvariants is Test {
     }
 
     function _step(uint256 seed) private {
-        uint256 deed = seed % 27;
+        uint256 deed = seed % 29;
         uint256 a = uint256(keccak256(abi.encode(seed, "a")));
         uint256 b = uint256(keccak256(abi.encode(seed, "b")));
         uint256 c = uint256(keccak256(abi.encode(seed, "c")));
@@ -123,7 +127,9 @@ contract PoolInvariants is Test {
         else if (deed < 24) handler.withdraw(a, b, c, a >> 128);
         else if (deed < 25) handler.steal(a, b, c, a >> 128);
         else if (deed < 26) handler.turn(a, b);
-        else handler.pass(a);
+        else if (deed < 27) handler.pass(a);
+        else if (deed < 28) handler.changeShare(a, b);
+        else handler.sweep(a, b);
         handler.pass(b % 80);
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {RevenueLedger} from "../../src/RevenueLedger.sol";
 import {ZKPool} from "../../src/ZKPool.sol";
 import {Call, Quote, SlotView} from "../../src/interfaces/IZKPool.sol";
 import {FlippingTarget, GasBombTarget, ReentrantTarget, ReturnBombTarget} from "../mocks/Targets.sol";
@@ -28,6 +29,9 @@ abstract contract World is Digests {
         uint32 rescuerSlot;
         uint256 rescueAt;
         bool novated;
+        /// What the provers get, in basis points: of the operator when it was published, of the rescuer when it announced.
+        uint256 share;
+        uint256 rescuersShare;
         uint256 settlements;
     }
 
@@ -41,6 +45,7 @@ abstract contract World is Digests {
         uint256 closesAt;
     }
 
+    RevenueLedger internal ledger;
     address[] internal operators;
     address[] internal requesters;
     address[] internal tokens;
@@ -59,13 +64,16 @@ abstract contract World is Digests {
     uint256[] internal live;
     /// The books.
     mapping(address token => mapping(address account => uint256)) internal owed;
+    /// What is kept apart for provers in the pool.
+    mapping(address token => mapping(address operator => uint256)) internal earmarked;
     /// What is held for live tasks.
     mapping(address token => uint256) internal escrow;
     mapping(address operator => mapping(address token => mapping(uint32 index => Backing))) internal backing;
 
     constructor() {
         vm.warp(1_700_000_000);
-        pool = new ZKPool();
+        ledger = new RevenueLedger();
+        pool = new ZKPool(address(ledger));
         verifier = new TestVerifier();
         flipping = new FlippingTarget();
         reentrant = new ReentrantTarget();
@@ -177,10 +185,11 @@ abstract contract World is Digests {
         return accounts.length;
     }
 
-    /// Everything that the pool owes in one token, from its own views: balances, slots, reserves. Not what it holds for tasks.
+    /// Everything that the pool owes in one token, from its own views: balances, earmarks, slots, reserves. Not what it holds
+    /// for tasks.
     function bookedByThePool(address token) public view returns (uint256 sum) {
         for (uint256 i; i < accounts.length; i++) {
-            sum += pool.balanceOf(token, accounts[i]);
+            sum += pool.balanceOf(token, accounts[i]) + pool.earmarkOf(token, accounts[i]);
         }
         for (uint256 i; i < OPERATORS; i++) {
             for (uint32 s; s < SLOTS; s++) {

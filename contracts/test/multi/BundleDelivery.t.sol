@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {RevenueLedger} from "../../src/RevenueLedger.sol";
 import {ZKPool} from "../../src/ZKPool.sol";
 import {Rollup} from "../../src/examples/Rollup.sol";
 import {Call, IZKPool, Quote} from "../../src/interfaces/IZKPool.sol";
@@ -29,7 +30,7 @@ abstract contract BundleDeliveryFixture is BundleFixture {
     function setUp() public virtual override {
         super.setUp();
         (signer, signerKey) = makeAddrAndKey("signer");
-        pool = new ZKPool();
+        pool = new ZKPool(address(new RevenueLedger()));
         address[2] memory parties = [requester, operator];
         for (uint256 i; i < parties.length; ++i) {
             token.mint(parties[i], 1_000_000);
@@ -133,7 +134,7 @@ contract BundleDeliveryTest is BundleDeliveryFixture {
             (Quote memory quote, Call memory call) = task(0, verifiers[i]);
             bytes32 id = publish(quote);
             vm.expectEmit(address(pool));
-            emit IZKPool.Delivered(id, true, true);
+            emit IZKPool.Delivered(id, true, true, 0);
             prove(quote, call, proofFor(0));
             assertEq(ROLLUP.root(), bytes32(uint256(1001)));
             assertEq(ROLLUP.finalised(), 1);
@@ -203,7 +204,7 @@ contract BundleDeliveryTest is BundleDeliveryFixture {
             pool.prove(quote, call, proof);
             vm.stopPrank();
             vm.expectEmit(address(pool));
-            emit IZKPool.Delivered(id, true, true);
+            emit IZKPool.Delivered(id, true, true, 0);
             prove(quote, call, proof);
             assertEq(earned(), REWARD);
             vm.revertToState(before);

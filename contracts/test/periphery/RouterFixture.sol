@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {Test} from "forge-std/Test.sol";
+import {RevenueLedger} from "../../src/RevenueLedger.sol";
 import {ZKPool} from "../../src/ZKPool.sol";
 import {IZKPool, Quote, SlotState, SlotView, Task, Terms} from "../../src/interfaces/IZKPool.sol";
 import {ISignatureTransfer} from "../../src/periphery/interfaces/ISignatureTransfer.sol";
@@ -37,7 +38,7 @@ abstract contract RouterFixture is Test {
         vm.warp(1_700_000_000);
         (payer, payerKey) = makeAddrAndKey("payer");
         (signer, signerKey) = makeAddrAndKey("signer");
-        pool = new ZKPool();
+        pool = new ZKPool(address(new RevenueLedger()));
         weth = new TestWETH();
         token = new TestToken();
         permit2 = new Permit2Double();
@@ -164,7 +165,7 @@ abstract contract RouterFixture is Test {
     function assertActive(uint32 slot, bytes32 task) internal view {
         SlotView memory held = pool.slotOf(operator, address(token), slot);
         assertEq(uint8(held.state), uint8(SlotState.Active));
-        assertEq(bytes26(held.digest), bytes26(task));
+        assertEq(bytes25(held.digest), bytes25(task));
     }
 
     function assertRouterEmpty() internal view {

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {Test} from "forge-std/Test.sol";
+import {RevenueLedger} from "../../src/RevenueLedger.sol";
 import {ZKPool} from "../../src/ZKPool.sol";
 import {Call, Delivery, IZKPool, Quote, SlotState, SlotView, Task, Terms} from "../../src/interfaces/IZKPool.sol";
 import {RecordingTarget} from "../mocks/Targets.sol";
@@ -66,8 +67,8 @@ abstract contract Digests is Test {
     }
 
     /// As much of a digest as a slot remembers.
-    function kept(bytes32 digest_) internal pure returns (bytes26) {
-        return bytes26(digest_);
+    function kept(bytes32 digest_) internal pure returns (bytes25) {
+        return bytes25(digest_);
     }
 
     function signWith(uint256 key, bytes32 digest_) internal pure returns (bytes memory) {
@@ -160,7 +161,7 @@ abstract contract Fixture is Digests {
     }
 
     function deployPool() internal virtual returns (ZKPool) {
-        return new ZKPool();
+        return new ZKPool(address(new RevenueLedger()));
     }
 
     function fund(address account) internal {

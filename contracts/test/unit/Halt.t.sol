@@ -184,7 +184,7 @@ contract HaltTest is Fixture {
             uint256 end = published + 100 + (onTime ? 10 hours : 20 hours);
             vm.warp(i % 2 == 0 ? end : onTime ? end + 1 : end - 1);
             vm.expectEmit(address(pool));
-            emit IZKPool.Delivered(digest(q), i == 0, true);
+            emit IZKPool.Delivered(digest(q), i == 0, true, 0);
             prove(q);
             vm.revertToState(snapshot);
         }

@@ -120,7 +120,7 @@ contract ProveTest is Fixture {
         publishAccepted(q);
         Books memory b = books();
         vm.expectEmit(address(pool));
-        emit IZKPool.Delivered(digest(q), true, true);
+        emit IZKPool.Delivered(digest(q), true, true, 0);
         prove(q);
         b.operator += REWARD - ADVANCE;
         assertBooks(books(), b);
@@ -212,7 +212,7 @@ contract ProveTest is Fixture {
         publishAccepted(q);
         Books memory b = books();
         vm.expectEmit(address(pool));
-        emit IZKPool.Delivered(digest(q), true, true);
+        emit IZKPool.Delivered(digest(q), true, true, 0);
         prove(q);
         b.operator += REWARD - ADVANCE;
         assertBooks(books(), b);
@@ -409,7 +409,7 @@ contract ProveTest is Fixture {
             vm.warp(published + PROOF_WINDOW - i);
             Books memory b = books();
             vm.expectEmit(address(pool));
-            emit IZKPool.Delivered(digest(q), true, true);
+            emit IZKPool.Delivered(digest(q), true, true, 0);
             prove(q);
             b.operator += REWARD - ADVANCE;
             assertBooks(books(), b);
@@ -427,7 +427,7 @@ contract ProveTest is Fixture {
             vm.warp(published + times[i]);
             Books memory b = books();
             vm.expectEmit(address(pool));
-            emit IZKPool.Delivered(digest(q), false, true);
+            emit IZKPool.Delivered(digest(q), false, true, 0);
             prove(q);
             b.operator += REWARD - ADVANCE;
             b.collateral -= BOND - half(BOND);
@@ -482,7 +482,7 @@ contract ProveTest is Fixture {
         publishAccepted(q);
         Books memory b = books();
         vm.expectEmit(address(pool));
-        emit IZKPool.Delivered(digest(q), true, false);
+        emit IZKPool.Delivered(digest(q), true, false, 0);
         vm.expectEmit(address(pool));
         emit IZKPool.TargetFailed(digest(q), proofOf(q));
         prove(q);

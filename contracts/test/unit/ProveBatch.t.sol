@@ -45,7 +45,7 @@ contract ProveBatchTest is Fixture {
         Books memory b = booksOf(address(token), FIRST);
         for (uint256 i; i < SIZE; i++) {
             vm.expectEmit(address(pool));
-            emit IZKPool.Delivered(digest(Quote(t, deliveries[i].task)), true, true);
+            emit IZKPool.Delivered(digest(Quote(t, deliveries[i].task)), true, true, 0);
         }
         vm.prank(operator);
         assertEq(pool.proveBatch(t, deliveries), SIZE);
@@ -84,9 +84,9 @@ contract ProveBatchTest is Fixture {
         publishAccepted(Quote(t, deliveries[2].task));
         Books memory b = booksOf(address(token), FIRST);
         vm.expectEmit(address(pool));
-        emit IZKPool.Delivered(digest(Quote(t, deliveries[0].task)), false, true);
+        emit IZKPool.Delivered(digest(Quote(t, deliveries[0].task)), false, true, 0);
         vm.expectEmit(address(pool));
-        emit IZKPool.Delivered(digest(Quote(t, deliveries[1].task)), true, true);
+        emit IZKPool.Delivered(digest(Quote(t, deliveries[1].task)), true, true, 0);
         vm.prank(signer);
         assertEq(pool.proveBatch(t, deliveries), SIZE);
         b.operator += SIZE * (REWARD - ADVANCE);
@@ -168,10 +168,10 @@ contract ProveBatchTest is Fixture {
         Delivery[] memory deliveries = _published(t);
         // All call with the same id: the second and the third come too late for the target.
         vm.expectEmit(address(pool));
-        emit IZKPool.Delivered(digest(Quote(t, deliveries[0].task)), true, true);
+        emit IZKPool.Delivered(digest(Quote(t, deliveries[0].task)), true, true, 0);
         for (uint256 i = 1; i < SIZE; i++) {
             vm.expectEmit(address(pool));
-            emit IZKPool.Delivered(digest(Quote(t, deliveries[i].task)), true, false);
+            emit IZKPool.Delivered(digest(Quote(t, deliveries[i].task)), true, false, 0);
             vm.expectEmit(address(pool));
             emit IZKPool.TargetFailed(digest(Quote(t, deliveries[i].task)), deliveries[i].proof);
         }

@@ -97,7 +97,7 @@ contract ProveRescuedTest is Fixture {
         vm.expectEmit(address(pool));
         emit IZKPool.Novated(digest(q), rescuer);
         vm.expectEmit(address(pool));
-        emit IZKPool.Delivered(digest(q), false, true);
+        emit IZKPool.Delivered(digest(q), false, true, 0);
         proveRescued(q);
         b.collateral -= ADVANCE + BOND;
         b.requester += BOND - half(BOND);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {RevenueLedger} from "../../src/RevenueLedger.sol";
 import {ZKPool} from "../../src/ZKPool.sol";
 import {Call, Quote, Task, Terms} from "../../src/interfaces/IZKPool.sol";
 import {QuoteLib} from "../../src/libraries/QuoteLib.sol";
@@ -27,7 +28,7 @@ contract Eip712VectorsTest is Digests {
         vm.chainId(CHAIN_ID);
         (_signer, _key) = makeAddrAndKey("signer of the vectors");
         pool = ZKPool(0x5aF0000000000000000000000000000000000712);
-        deployCodeTo("ZKPool.sol:ZKPool", address(pool));
+        deployCodeTo("ZKPool.sol:ZKPool", abi.encode(new RevenueLedger()), address(pool));
     }
 
     function test_FileIsFresh() public {

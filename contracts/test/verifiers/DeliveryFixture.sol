@@ -6,6 +6,7 @@ import {SemaphoreVerifier} from "@semaphore-protocol/contracts/base/SemaphoreVer
 import {ISemaphoreVerifier} from "@semaphore-protocol/contracts/interfaces/ISemaphoreVerifier.sol";
 import {ISemaphore} from "@semaphore-protocol/contracts/interfaces/ISemaphore.sol";
 import {Semaphore} from "@semaphore-protocol/contracts/Semaphore.sol";
+import {RevenueLedger} from "../../src/RevenueLedger.sol";
 import {ZKPool} from "../../src/ZKPool.sol";
 import {Call, IZKPool, Quote} from "../../src/interfaces/IZKPool.sol";
 import {SemaphoreEncoder} from "../../src/encoders/SemaphoreEncoder.sol";
@@ -38,7 +39,7 @@ abstract contract DeliveryFixture is Test {
     function setUp() public virtual {
         vm.warp(1_700_000_000);
         (signer, signerKey) = makeAddrAndKey("signer");
-        pool = new ZKPool();
+        pool = new ZKPool(address(new RevenueLedger()));
         token = new TestToken();
         address[2] memory parties = [requester, operator];
         for (uint256 i; i < parties.length; ++i) {

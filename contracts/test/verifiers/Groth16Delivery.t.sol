@@ -41,7 +41,7 @@ contract Groth16DeliveryTest is DeliveryFixture {
         bytes32 task = publish(quote);
 
         vm.expectEmit(address(pool));
-        emit IZKPool.Delivered(task, true, true);
+        emit IZKPool.Delivered(task, true, true, 0);
         vm.prank(signer);
         pool.prove(quote, call, proof);
         assertTrue(app.isFactored(15));

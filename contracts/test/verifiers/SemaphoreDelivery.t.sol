@@ -20,7 +20,7 @@ contract SemaphoreDeliveryTest is DeliveryFixture {
             vm.expectEmit(address(semaphore));
             emit ISemaphore.ProofValidated(groupId, 20, proof.wordAt(8), proof.wordAt(9), 71, 1, pointsOf(proof));
             vm.expectEmit(address(pool));
-            emit IZKPool.Delivered(task, true, true);
+            emit IZKPool.Delivered(task, true, true, 0);
             vm.prank(signer);
             pool.prove(quote, call, proof);
 
@@ -43,7 +43,7 @@ contract SemaphoreDeliveryTest is DeliveryFixture {
         vm.stopPrank();
 
         vm.expectEmit(address(pool));
-        emit IZKPool.Delivered(task, true, false);
+        emit IZKPool.Delivered(task, true, false, 0);
         vm.expectEmit(address(pool));
         emit IZKPool.TargetFailed(task, proof);
         vm.prank(signer);

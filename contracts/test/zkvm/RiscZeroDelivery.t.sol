@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import {RiscZeroVerifierEmergencyStop} from "risc0/src/RiscZeroVerifierEmergencyStop.sol";
 import {IRiscZeroVerifier as IPublished, VerificationFailed} from "risc0/src/IRiscZeroVerifier.sol";
 import {SelectorMismatch} from "risc0/src/groth16/RiscZeroGroth16Verifier.sol";
+import {RevenueLedger} from "../../src/RevenueLedger.sol";
 import {ZKPool} from "../../src/ZKPool.sol";
 import {RiscZeroEncoder} from "../../src/encoders/RiscZeroEncoder.sol";
 import {Call, IZKPool, Quote} from "../../src/interfaces/IZKPool.sol";
@@ -54,7 +55,7 @@ abstract contract RiscZeroDeliveryFixture is ZkvmFixture {
     function setUp() public virtual override {
         super.setUp();
         (signer, signerKey) = makeAddrAndKey("signer");
-        pool = new ZKPool();
+        pool = new ZKPool(address(new RevenueLedger()));
         encoder = new RiscZeroEncoder();
         adapter = new RiscZeroVerifierAdapter(published);
         application = applicationOver(address(published));
@@ -135,7 +136,7 @@ contract RiscZeroDeliveryTest is RiscZeroDeliveryFixture {
         (Quote memory quote, Call memory call) = task(application, address(adapter));
         bytes32 id = publish(quote);
         vm.expectEmit(address(pool));
-        emit IZKPool.Delivered(id, true, true);
+        emit IZKPool.Delivered(id, true, true, 0);
         prove(quote, call, realProof());
         assertEq(application.told(TOPIC), realJournal());
         assertEq(earned(), REWARD);
@@ -145,7 +146,7 @@ contract RiscZeroDeliveryTest is RiscZeroDeliveryFixture {
         (Quote memory quote, Call memory call) = task(application, address(0));
         bytes32 id = publish(quote);
         vm.expectEmit(address(pool));
-        emit IZKPool.Delivered(id, true, true);
+        emit IZKPool.Delivered(id, true, true, 0);
         prove(quote, call, realProof());
         assertEq(application.told(TOPIC), realJournal());
         assertEq(earned(), REWARD);
@@ -183,7 +184,7 @@ contract RiscZeroDeliveryTest is RiscZeroDeliveryFixture {
             pool.prove(quote, call, realProof());
             vm.stopPrank();
             vm.expectEmit(address(pool));
-            emit IZKPool.Delivered(id, true, i == 1);
+            emit IZKPool.Delivered(id, true, i == 1, 0);
             prove(quote, call, realProof());
             assertEq(earned(), REWARD);
             vm.revertToState(before);
@@ -232,7 +233,7 @@ contract RiscZeroDeliveryTest is RiscZeroDeliveryFixture {
         (Quote memory quote, Call memory call) = task(same, address(committee));
         bytes32 id = publish(quote);
         vm.expectEmit(address(pool));
-        emit IZKPool.Delivered(id, true, true);
+        emit IZKPool.Delivered(id, true, true, 0);
         prove(quote, call, committeeProof(realJournal()));
         assertEq(same.told(TOPIC), realJournal());
         assertEq(earned(), REWARD);

@@ -51,7 +51,7 @@ const fn status(code: ErrorCode) -> u16 {
     match code {
         ErrorCode::BadRequest => 400,
         ErrorCode::Unauthorized => 401,
-        ErrorCode::Unfunded => 402,
+        ErrorCode::Unfunded | ErrorCode::Unpaid => 402,
         ErrorCode::Forbidden | ErrorCode::Excluded => 403,
         ErrorCode::NotFound | ErrorCode::UnknownProgram | ErrorCode::UnknownInput => 404,
         ErrorCode::LeaseLost => 409,

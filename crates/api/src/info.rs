@@ -30,6 +30,9 @@ pub struct Info {
     pub tokens: Vec<TokenInfo>,
     /// Bounds on requests.
     pub limits: Limits,
+    /// How it pays its provers, if it does so out of tranches of the revenue ledger; if not, provers agree with it outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pay: Option<crate::PayInfo>,
     /// Number of the newest block that the service has followed.
     pub head: u64,
     /// Whether it gives firm quotes at the moment; if not, `not_quoting` says why.

@@ -30,6 +30,9 @@ pub struct JoinRequest {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<schema::Word>, max_items = 64)]
     pub enclaves: Vec<B256>,
+    /// It works whether or not anything is set apart for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unpaid: bool,
 }
 
 /// A measured speed.
@@ -127,6 +130,9 @@ pub struct ClaimedJob {
     pub units: WorkUnits,
     /// Peak memory that a prover needs, in bytes.
     pub memory: u64,
+    /// What it earns, with an operator that pays out of tranches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pay: Option<crate::JobPay>,
 }
 
 /// What an enclave's signature is bound to, besides program and output.
@@ -193,6 +199,11 @@ pub struct ResultRequest {
     /// How long proving took (a duration), as the prover measured it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proving_ms: Option<u64>,
+    /// With an operator that pays out of tranches: the prover's signature (65 bytes r ‖ s ‖ v) of `Result` by EIP-712, in the
+    /// revenue ledger's domain. A prover that signs two results for one job loses its bond.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Hex>)]
+    pub signature: Option<Bytes>,
 }
 
 /// The proof was verified and is durable. Sending the same result again gives the same answer.
@@ -204,6 +215,9 @@ pub struct ResultReply {
     /// The task's state.
     #[schema(value_type = schema::TaskState)]
     pub task: TaskState,
+    /// What the prover has earned with it, if something is set apart for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid: Option<crate::Paid>,
 }
 
 /// `POST /v1/jobs/{id}/fail`: the prover gives the job up. It will not get it again.

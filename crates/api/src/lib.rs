@@ -15,6 +15,7 @@ mod client;
 mod error;
 mod info;
 mod job;
+mod pay;
 mod program;
 mod quote;
 pub mod schema;
@@ -30,6 +31,10 @@ pub use info::{Info, Limits, TokenInfo, VerifierInfo};
 pub use job::{
     AttestTerms, ClaimReply, ClaimRequest, ClaimedJob, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest,
     JoinReply, JoinRequest, KindSpeed, Lease, LeaveRequest, ResultReply, ResultRequest,
+};
+pub use pay::{
+    EarmarkView, EarmarksReply, JobPay, Paid, PartPay, PayInfo, ReceiptView, ReceiptsQuery, ReceiptsReply,
+    TaskPayReply, TrancheReply, TrancheView, TranchesReply,
 };
 pub use program::ProgramView;
 pub use quote::{
@@ -48,6 +53,8 @@ pub const MAX_ATTESTATION_WAIT: u32 = 30;
 pub const MAX_TASK_JOBS: u32 = 2_000;
 /// How many receipts `GET /v1/attestations` names at most.
 pub const MAX_OPEN_ATTESTATIONS: usize = 32;
+/// How many receipts `GET /v1/pay/provers/{address}/receipts` names at most.
+pub const MAX_RECEIPTS: u32 = 500;
 /// The longest that `POST /v1/quotes` waits for the preflight before it answers 202, in seconds.
 pub const MAX_QUOTE_WAIT: u32 = 20;
 /// The longest name of a device, in bytes.

@@ -190,6 +190,55 @@ objects! {
     Quote { required: ["terms": of::<Terms>(), "task": of::<Task>()], optional: [], uses: [Terms, Task] }
     /// A quote with the signature (65 bytes r ‖ s ‖ v over the digest) of the operator's signer.
     SignedQuote { required: ["quote": of::<Quote>(), "signature": of::<Hex>()], optional: [], uses: [Quote, Hex] }
+    /// What an operator says of one accepted result. Its EIP-712 struct hash is the head of its prover's chain after it.
+    Receipt {
+        required: [
+            "task": of::<Word>(),
+            "index": Field::Number,
+            "fence": Field::Number,
+            "prover": of::<Address>(),
+            "output": of::<Word>(),
+            "units": Field::Number,
+            "amount": of::<Amount>(),
+            "previous": of::<Word>()
+        ],
+        optional: [],
+        uses: [Address, Amount, Word]
+    }
+    /// What the revenue ledger pays a prover out of a tranche: all that it has earned there so far.
+    Voucher {
+        required: [
+            "operator": of::<Address>(),
+            "tranche": Field::Number,
+            "prover": of::<Address>(),
+            "amount": of::<Amount>(),
+            "count": Field::Number,
+            "head": of::<Word>()
+        ],
+        optional: [],
+        uses: [Address, Amount, Word]
+    }
+    /// A voucher with the signature (65 bytes r ‖ s ‖ v by EIP-712, in the ledger's domain) of the tranche's signer.
+    SignedVoucher {
+        required: ["voucher": of::<Voucher>(), "signature": of::<Hex>()],
+        optional: [],
+        uses: [Voucher, Hex]
+    }
+    /// What one prover may be paid out of a tranche, at most.
+    Cap { required: ["prover": of::<Address>(), "amount": of::<Amount>()], optional: [], uses: [Address, Amount] }
+    /// A node of a tranche's tree: its hash, and the sum of the caps below it.
+    SumNode { required: ["hash": of::<Word>(), "sum": of::<Amount>()], optional: [], uses: [Word, Amount] }
+    /// From what a task's jobs are paid: `share` (basis points) of the reward, by their part of the units.
+    TaskPay {
+        required: [
+            "token": of::<Address>(),
+            "reward": of::<Amount>(),
+            "share": Field::Number,
+            "units": Field::Number
+        ],
+        optional: [],
+        uses: [Address, Amount]
+    }
     /// How the target's call is built. Template: prefix, the proof as ABI `bytes`, suffix. Encoder: its data in prefix.
     Call {
         required: ["prefix": of::<Hex>()],
@@ -291,6 +340,24 @@ mod tests {
         same_fields(Quote::schema(), &quote);
         same_fields(SignedQuote::schema(), p::SignedQuote { quote, signature: p::Bytes::new() });
         same_fields(Call::schema(), p::Call::default());
+        let voucher = p::pay::Voucher::none(p::Address::ZERO, 0, p::Address::ZERO);
+        same_fields(Voucher::schema(), voucher);
+        same_fields(SignedVoucher::schema(), p::pay::SignedVoucher { voucher, signature: p::Bytes::new() });
+        same_fields(Cap::schema(), p::pay::Cap { prover: p::Address::ZERO, amount: 1 });
+        same_fields(SumNode::schema(), p::pay::SumNode { hash: word, sum: 1 });
+        let pay = p::pay::TaskPay { token: p::Address::ZERO, reward: 1, share: 1, units: p::WorkUnits(1) };
+        same_fields(TaskPay::schema(), pay);
+        let receipt = p::pay::Receipt {
+            task: word,
+            index: 0,
+            fence: 1,
+            prover: p::Address::ZERO,
+            output: word,
+            units: 1,
+            amount: 1,
+            previous: word,
+        };
+        same_fields(Receipt::schema(), receipt);
         let blob = p::BlobId::of(b"");
         let manifest = p::ProgramManifest::Groth16Bn254 { zkey: blob, witness_generator: Some(blob) };
         same_fields_of(ProgramManifest::schema(), 0, manifest);

@@ -15,6 +15,12 @@ mod generated {
 
     sol!(
         #[sol(rpc, all_derives)]
+        IRevenueLedger,
+        "../../abi/IRevenueLedger.json"
+    );
+
+    sol!(
+        #[sol(rpc, all_derives)]
         IProofVerifier,
         "../../abi/IProofVerifier.json"
     );
@@ -139,6 +145,7 @@ pub use committee::{committee_domain, committee_seal};
 pub use convert::batch_tasks;
 pub use generated::{
     CommitteeVerifier, DigitOracle, ICallEncoder, IERC20, ILegOf, ILegReceiver, IOperatorRegistry, IProofVerifier,
-    IWETH, IZKPool, MultiProofVerifier, RiscZeroLeg, RiscZeroVerifierAdapter, Rollup, Router, SgxLeg, SgxVerifier,
+    IRevenueLedger, IWETH, IZKPool, MultiProofVerifier, RiscZeroLeg, RiscZeroVerifierAdapter, Rollup, Router, SgxLeg,
+    SgxVerifier,
 };
 pub use revert::Revert;

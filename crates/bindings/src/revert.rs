@@ -117,6 +117,8 @@ fn pool_error(error: &IZKPoolErrors) -> (String, String) {
         E::AlreadyPublished(_) => ("AlreadyPublished", "the quote was published before"),
         E::AlreadyDishonoured(_) => ("AlreadyDishonoured", "the quote was published before and not honoured"),
         E::SlotDedicatedToAnother(_) => ("SlotDedicatedToAnother", "the slot serves only another requester"),
+        E::BadShare(_) => ("BadShare", "a share is at most 10000 basis points, in steps of 50"),
+        E::LedgerHasNoCode(_) => ("LedgerHasNoCode", "there is no contract at the revenue ledger's address"),
         E::SlotNotOpen(_) => ("SlotNotOpen", "the slot is not open"),
         E::SlotAlreadyOpen(_) => ("SlotAlreadyOpen", "the slot is open already"),
         E::SlotBusy(_) => ("SlotBusy", "the slot is busy"),

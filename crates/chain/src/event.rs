@@ -31,8 +31,12 @@ pub enum PoolEvent {
     Withdrawn { token: Address, account: Address, to: Address, amount: U256 },
     /// An owner let an agent withdraw for it, or stopped it.
     AuthorizationSet { owner: Address, agent: Address, allowed: bool },
+    /// All that was earmarked for an account's provers went to the revenue ledger.
+    EarmarkReleased { token: Address, account: Address, amount: U256 },
     /// An operator set the key that signs for it.
     SignerSet { operator: Address, signer: Address, effective_at: u64 },
+    /// An operator set what its provers get of each reward, in basis points.
+    ShareSet { operator: Address, share: u32, effective_at: u64 },
     /// An operator accepts nothing from now on.
     Frozen { operator: Address },
     /// A slot was opened.
@@ -56,8 +60,8 @@ pub enum PoolEvent {
     Published { task: TaskId, operator: Address, requester: Address, slot: u32 },
     /// A quote was not backed: the requester got its reward back and `paid`.
     Dishonoured { task: TaskId, operator: Address, requester: Address, paid: U256, burned: U256 },
-    /// The proof was accepted.
-    Delivered { task: TaskId, on_time: bool, target_ok: bool },
+    /// The proof was accepted; `earmarked` of the reward was kept apart for the deliverer's provers.
+    Delivered { task: TaskId, on_time: bool, target_ok: bool, earmarked: U256 },
     /// The proof was accepted but the target's call failed; the call can be replayed with this proof.
     TargetFailed { task: TaskId, proof: Bytes },
     /// An item of a batch was not accepted, for the error with this selector.
@@ -111,6 +115,10 @@ impl PoolEvent {
             E::Deposited(e) => Self::Deposited { token: e.token, account: e.account, amount: e.amount },
             E::Withdrawn(e) => Self::Withdrawn { token: e.token, account: e.account, to: e.to, amount: e.amount },
             E::AuthorizationSet(e) => Self::AuthorizationSet { owner: e.owner, agent: e.agent, allowed: e.allowed },
+            E::EarmarkReleased(e) => Self::EarmarkReleased { token: e.token, account: e.account, amount: e.amount },
+            E::ShareSet(e) => {
+                Self::ShareSet { operator: e.operator, share: index(e.share)?, effective_at: seconds(e.effectiveAt) }
+            }
             E::SignerSet(e) => {
                 Self::SignerSet { operator: e.operator, signer: e.signer, effective_at: seconds(e.effectiveAt) }
             }
@@ -156,7 +164,9 @@ impl PoolEvent {
                 paid: e.paid,
                 burned: e.burned,
             },
-            E::Delivered(e) => Self::Delivered { task: e.task, on_time: e.onTime, target_ok: e.targetOk },
+            E::Delivered(e) => {
+                Self::Delivered { task: e.task, on_time: e.onTime, target_ok: e.targetOk, earmarked: e.earmarked }
+            }
             E::TargetFailed(e) => Self::TargetFailed { task: e.task, proof: e.proof },
             E::DeliveryRejected(e) => Self::DeliveryRejected { task: e.task, reason: e.reason.0 },
             E::RescueAnnounced(e) => Self::RescueAnnounced {
@@ -186,7 +196,7 @@ pub(crate) fn topics() -> Vec<B256> {
     IZKPool::IZKPoolEvents::SELECTORS.iter().copied().map(B256::new).collect()
 }
 
-/// A slot's index, which the contract emits as uint256 and takes as uint32.
+/// A slot's index or a share, which the contract emits as uint256 and takes as a smaller number.
 fn index(word: U256) -> Option<u32> {
     u32::try_from(word).ok()
 }

@@ -7,6 +7,7 @@
 //!   [`Sender::tick`] again and again; nothing is sent that was not recorded, nothing recorded is sent twice.
 //! - [`PoolView`]: typed reads of the pool, its slots and tokens; simulations at the head of the chain.
 //! - [`CommitteeView`]: typed reads of a committee of verifiers.
+//! - [`LedgerView`]: typed reads of the revenue ledger.
 //! - [`SgxView`]: typed reads of a verifier of SGX enclaves.
 //! - [`RegistryView`]: who operates, by its own word. [`RecordBook`]: what operators have done, by the chain's.
 //! - [`KeySource`], [`Key`]: signing keys that are never printed.
@@ -22,6 +23,8 @@ mod follower;
 mod history;
 mod journal;
 mod keys;
+mod ledger;
+mod logs;
 mod record;
 mod registry;
 mod rpc;
@@ -42,6 +45,8 @@ pub use journal::{
     Attempt, DirJournal, Failure, FailureKind, MemoryJournal, Receipt, TxJournal, TxRecord, TxState, write_durably,
 };
 pub use keys::{Key, KeyError, KeySource, Secret};
+pub use ledger::{Bond, LedgerEvent, LedgerView, ShareView, Tranche, TrancheState, claim_call};
+pub use logs::logs_of;
 pub use record::{OperatorRecord, Past, RecordBook, Voices};
 pub use registry::{Listed, Listing, RegistryView, registration};
 pub use rpc::{Head, Rpc, RpcOptions};

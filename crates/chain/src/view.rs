@@ -37,8 +37,8 @@ pub enum SlotState {
 /// A slot as the contract shows it. Times in seconds since 1970, amounts in the token's smallest unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
-    /// The first 26 bytes of the current or last accepted quote's id: all that the contract keeps. See [`Slot::is_of`].
-    pub digest: FixedBytes<26>,
+    /// The first 25 bytes of the current or last accepted quote's id: all that the contract keeps. See [`Slot::is_of`].
+    pub digest: FixedBytes<25>,
     /// What it is doing.
     pub state: SlotState,
     /// When its task was published.

@@ -37,7 +37,7 @@ impl World {
     async fn new() -> Self {
         let chain = Anvil::start().unwrap();
         let mut deployer = Deployer::new(&chain, chain.account(0));
-        let pool = deployer.deploy("ZKPool").await.unwrap();
+        let pool = deployer.deploy_pool().await.unwrap();
         let token = deployer.deploy("TestToken").await.unwrap();
         let verifier = deployer.deploy("Verifiers.sol:TestVerifier").await.unwrap();
         let target = deployer.deploy("Targets.sol:FlippingTarget").await.unwrap();

@@ -2,9 +2,10 @@
 
 use crate::{
     commands::{
-        completions::CompletionsArgs, deploy::DeployCommand, key::KeyCommand, operator::OperatorCommand,
-        operators::OperatorsArgs, program::ProgramCommand, prover::ProverCommand, quote::QuoteCommand,
-        request::RequestCommand, service::ServiceCommand, sgx::SgxCommand, verifier::VerifierCommand,
+        audit::AuditArgs, completions::CompletionsArgs, deploy::DeployCommand, key::KeyCommand,
+        operator::OperatorCommand, operators::OperatorsArgs, program::ProgramCommand, prover::ProverCommand,
+        quote::QuoteCommand, request::RequestCommand, service::ServiceCommand, sgx::SgxCommand,
+        verifier::VerifierCommand,
     },
     logging::LogFormat,
 };
@@ -93,6 +94,8 @@ pub enum Command {
     /// Look at signed quotes
     #[command(subcommand)]
     Quote(QuoteCommand),
+    /// Recompute an operator's books: share, receipts, vouchers, claims
+    Audit(AuditArgs),
     /// Make keystore files and show addresses
     #[command(subcommand)]
     Key(KeyCommand),

@@ -6,6 +6,7 @@ pub mod args;
 pub mod chain;
 pub mod commands;
 pub mod config;
+mod desk;
 pub mod error;
 pub mod guard;
 pub mod keys;

@@ -130,6 +130,13 @@ impl Observer for JobBars {
                 self.close(*job);
                 self.line(&format!("{} accepted", short(*job)));
             }
+            Event::Earned { job, token, amount, total } => {
+                self.line(&format!("{} earned {amount} of {token}; {total} in this tranche", short(*job)));
+            }
+            Event::Withheld { job, operator, reason } => {
+                self.close(*job);
+                self.line(&format!("{} NOT PAID by {operator}: {reason}", short(*job)));
+            }
             Event::Lost { job, reason } => {
                 self.close(*job);
                 self.line(&format!("{} lost: {reason}", short(*job)));

@@ -9,6 +9,7 @@ mod execute;
 mod hash;
 mod input;
 mod job;
+pub mod pay;
 mod preflight;
 mod program;
 mod quote;

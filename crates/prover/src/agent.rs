@@ -7,6 +7,7 @@ use crate::{
     engine::Engine,
     journal::{Journal, Record},
     operator::Operator,
+    pay::{self, Book, Signed, Till},
     report::Observer,
     stop::Stop,
 };
@@ -21,6 +22,7 @@ use std::{
     },
 };
 use tokio::{sync::Semaphore, task::JoinSet};
+use tokio_util::task::AbortOnDropHandle;
 use zkpool_api::Identity;
 use zkpool_backends::Backend;
 use zkpool_protocol::{BlobId, ProofKind};
@@ -33,6 +35,13 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) stop: Stop,
+    /// What was earned, on disk.
+    pub(crate) book: Arc<Book>,
+    /// What was signed, for ever.
+    pub(crate) signed: Arc<Signed>,
+    /// Something was earned.
+    pub(crate) earned: tokio::sync::Notify,
+    tills: Mutex<HashMap<String, Arc<Till>>>,
     /// One permit for each job that the machine can work on.
     pub(crate) slots: Arc<Semaphore>,
     fetching: Mutex<HashMap<BlobId, Weak<tokio::sync::Mutex<()>>>>,
@@ -51,6 +60,25 @@ impl Shared {
         let lock = Arc::default();
         fetching.insert(id, Arc::downgrade(&lock));
         lock
+    }
+
+    /// The pay of each operator that is worked for.
+    pub(crate) fn tills(&self) -> Vec<Arc<Till>> {
+        self.tills.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Notes how an operator pays; `None`: outside.
+    pub(crate) fn set_till(&self, operator: &str, till: Option<Arc<Till>>) {
+        let mut tills = self.tills.lock().unwrap_or_else(PoisonError::into_inner);
+        match till {
+            Some(till) => tills.insert(operator.to_owned(), till),
+            None => tills.remove(operator),
+        };
+    }
+
+    /// How an operator pays; `None`: outside.
+    pub(crate) fn till(&self, operator: &str) -> Option<Arc<Till>> {
+        self.tills.lock().unwrap_or_else(PoisonError::into_inner).get(operator).cloned()
     }
 
     /// Where an input that does not fit in memory is written. The directory is emptied on every start.
@@ -96,6 +124,7 @@ impl Agent {
         disk::private_dir(&dir).map_err(state)?;
         let lock = lock(&dir)?;
         let (journal, left) = Journal::open(&dir.join("jobs")).map_err(state)?;
+        let (book, signed) = pay::open(&dir).map_err(state)?;
         let cache = BlobCache::open(&dir.join("programs"), config.cache_bytes).map_err(state)?;
         let inputs = dir.join("inputs");
         disk::private_dir(&inputs).map_err(state)?;
@@ -109,6 +138,10 @@ impl Agent {
             cache,
             observer,
             stop,
+            book,
+            signed,
+            earned: tokio::sync::Notify::new(),
+            tills: Mutex::default(),
             fetching: Mutex::default(),
             inputs,
             input_count: AtomicU64::new(0),
@@ -149,6 +182,7 @@ impl Agent {
             tracing::warn!(jobs = strange, "jobs of operators that are not configured any more are left alone");
         }
 
+        let _collecting = AbortOnDropHandle::new(tokio::spawn(pay::collect(Arc::clone(&shared))));
         let (mut working, count) = (JoinSet::new(), operators.len());
         for operator in operators {
             let left = by_operator.remove(&operator.url).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! What the owner can set.
 
-use crate::{Backoff, Capacity};
+use crate::{Backoff, Capacity, PayConfig};
 use std::{path::PathBuf, time::Duration};
 use zkpool_protocol::{Address, B256, ProofKind};
 
@@ -31,6 +31,9 @@ pub struct ProverConfig {
     pub grace: Duration,
     /// Waits after failures.
     pub backoff: Backoff,
+    /// How the owner wants to be paid by operators that pay out of the revenue ledger; without it, the agent does not work
+    /// for them.
+    pub pay: Option<PayConfig>,
 }
 
 impl ProverConfig {
@@ -56,6 +59,7 @@ impl ProverConfig {
             max_blob_bytes: Self::MAX_BLOB_BYTES,
             grace: Self::GRACE,
             backoff: Backoff::default(),
+            pay: None,
         }
     }
 

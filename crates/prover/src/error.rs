@@ -56,6 +56,47 @@ pub enum ProverError {
         /// What this prover makes.
         kinds: String,
     },
+    /// The operator pays out of the revenue ledger, and the agent cannot look after that.
+    #[error(
+        "operator {operator} pays out of the revenue ledger {ledger}: name an RPC endpoint, so that what is set apart can be \
+         checked (--rpc), or work without (--unpaid)"
+    )]
+    CannotCheckPay {
+        /// Its URL.
+        operator: String,
+        /// The ledger that it names.
+        ledger: zkpool_protocol::Address,
+    },
+    /// The chain could not be asked about the operator's pay.
+    #[error("cannot check how operator {operator} pays: {source}")]
+    PayDesk {
+        /// Its URL.
+        operator: String,
+        /// Why.
+        #[source]
+        source: crate::DeskError,
+    },
+    /// The operator names another revenue ledger than the pool does.
+    #[error("operator {operator} names the revenue ledger {theirs}, and the pool gives provers' shares to {ours}")]
+    WrongLedger {
+        /// Its URL.
+        operator: String,
+        /// The operator's.
+        theirs: zkpool_protocol::Address,
+        /// The pool's.
+        ours: zkpool_protocol::Address,
+    },
+    /// The operator has taken a result and not vouched for it as it should.
+    #[error(
+        "operator {operator} does not pay as it has promised: {reason}. No further work is done for it; the result is kept, \
+         and is asked about again when the agent starts"
+    )]
+    Withheld {
+        /// Its URL.
+        operator: String,
+        /// What is missing or wrong.
+        reason: String,
+    },
     /// A kind of work that was asked for, and that this machine or this build cannot do.
     #[error(
         "this machine cannot do {0} work: RISC Zero needs a build with it and memory (--memory, --jobs), and a Groth16 \
@@ -76,7 +117,9 @@ impl ProverError {
             }
             Self::State { .. } | Self::StateInUse(_) => ErrorCode::Storage,
             Self::Refused { source, .. } => source.code(),
-            Self::WrongPool { .. } => ErrorCode::WrongChain,
+            Self::WrongPool { .. } | Self::WrongLedger { .. } => ErrorCode::WrongChain,
+            Self::CannotCheckPay { .. } | Self::Withheld { .. } => ErrorCode::Unpaid,
+            Self::PayDesk { source, .. } => source.code,
             Self::Benchmark(_) => ErrorCode::Internal,
         }
     }

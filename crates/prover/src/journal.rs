@@ -101,6 +101,7 @@ mod tests {
             deadline: 5,
             units: WorkUnits(1),
             memory: 1,
+            pay: None,
         };
         Record { operator: operator.into(), job, claimed_at: 7, finished: None }
     }

@@ -6,13 +6,15 @@
 //! - A finished proof is on disk before anything else happens, and is returned after a crash or an outage for as long as
 //!   the operator wants it. Jobs in hand go on after a restart.
 //! - It never ends because of an outage, an operator's fault or a bad task; only settings that cannot work end it.
+//! - With an operator that pays out of the revenue ledger it works only for what is set apart for it on chain, signs one result
+//!   for each lease and never another, keeps every voucher on disk, and stops at the first that is withheld or wrong.
 //! - Programs and inputs are foreign: they are bounded in size and memory, programs are checked against their hash, and
 //!   an input never reaches the disk, except a ready witness for the time that it is worked on, in a file that only the
 //!   owner may read.
 //! - Told to stop, it takes no more jobs, finishes what it can within a bound and hands the rest back.
 //!
 //! [`Agent`] is the whole of it; [`Event`]s tell what it does. `operator` works for one operator, `work` is the life of
-//! one job, `lease` its heartbeat, `journal` its memory, `cache` the programs, `engine` the threads that compute.
+//! one job, `pay` what comes of it, `lease` its heartbeat, `journal` its memory, `cache` the programs, `engine` the threads that compute.
 
 mod agent;
 mod backoff;
@@ -26,6 +28,7 @@ mod journal;
 mod lease;
 mod machine;
 mod operator;
+mod pay;
 mod report;
 mod stop;
 mod work;
@@ -35,6 +38,7 @@ pub use backoff::{Attempts, Backoff};
 pub use config::ProverConfig;
 pub use error::ProverError;
 pub use machine::{Capacity, Machine};
+pub use pay::{Book, DeskError, Holding, PayConfig, PayDesk, TrancheOnChain};
 pub use report::{Event, LogObserver, Observer};
 pub use stop::Stop;
 

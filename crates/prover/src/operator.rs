@@ -1,17 +1,26 @@
 //! Working for one operator: signing in, joining, claiming one job at a time, handing back.
 
-use crate::{Attempts, ProverError, agent::Shared, journal::Record, report::Event, work};
+use crate::{
+    Attempts, ProverError,
+    agent::Shared,
+    journal::Record,
+    lease::printable,
+    pay::{Till, Withheld},
+    report::Event,
+    work,
+};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::{sync::Notify, task::JoinSet};
+use tokio_util::sync::CancellationToken;
 use zkpool_api::{
-    ClaimRequest, ClaimedJob, Client, ClientError, ClientOptions, Identity, JoinRequest, KindSpeed, LeaveRequest,
+    ClaimRequest, ClaimedJob, Client, ClientError, ClientOptions, Identity, Info, JoinRequest, KindSpeed, LeaveRequest,
     MAX_CLAIM_WAIT,
 };
-use zkpool_protocol::{ErrorCode, JobId};
+use zkpool_protocol::{ErrorCode, JobId, pay::Ledger};
 
 /// How long a claim waits when several operators share the machine: each gets its turn.
 const SHARED_CLAIM_WAIT: u32 = 3;
@@ -34,6 +43,11 @@ pub(crate) struct Operator {
     pub(crate) shared: Arc<Shared>,
     held: Mutex<BTreeMap<JobId, Held>>,
     changed: Notify,
+    /// Cancelled when the operator does not pay as it should.
+    halted: CancellationToken,
+    reason: OnceLock<String>,
+    /// Cancelled when it is known how the operator pays.
+    agreed: CancellationToken,
 }
 
 /// Why claiming stopped.
@@ -55,7 +69,16 @@ impl Operator {
         };
         let client = Client::new(url, identity, options).map_err(ProverError::Url)?;
         let url = client.url().to_owned();
-        Ok(Arc::new(Self { url, client, shared, held: Mutex::default(), changed: Notify::new() }))
+        Ok(Arc::new(Self {
+            url,
+            client,
+            shared,
+            held: Mutex::default(),
+            changed: Notify::new(),
+            halted: CancellationToken::new(),
+            reason: OnceLock::new(),
+            agreed: CancellationToken::new(),
+        }))
     }
 
     /// Works until told to stop. Fails only if the operator refuses from the first: what worked once is waited for.
@@ -69,7 +92,26 @@ impl Operator {
         } else {
             self.wind_down(&mut jobs).await;
         }
-        outcome
+        match self.reason.get() {
+            Some(reason) => Err(ProverError::Withheld { operator: self.url.clone(), reason: reason.clone() }),
+            None => outcome,
+        }
+    }
+
+    /// Waits until it is known how this operator pays.
+    pub(crate) async fn agreed(&self) {
+        self.agreed.cancelled().await;
+    }
+
+    /// How this operator pays; `None`: outside.
+    pub(crate) fn till(&self) -> Option<Arc<Till>> {
+        self.shared.till(&self.url)
+    }
+
+    /// Nothing more is done for this operator.
+    pub(crate) fn halt(&self, reason: String) {
+        let _ = self.reason.set(reason);
+        self.halted.cancel();
     }
 
     /// Takes up what an earlier run left.
@@ -141,6 +183,8 @@ impl Operator {
         {
             return Err(ProverError::WrongPool { operator: self.url.clone(), theirs: info.pool, ours });
         }
+        self.agree_on_pay(&info).await?;
+        self.agreed.cancel();
         // Anew each time: what the machine is up to can change.
         let (engine, measured) = (self.shared.engine.clone(), speeds.to_vec());
         let now = tokio::task::spawn_blocking(move || engine.speeds(&measured)).await;
@@ -157,6 +201,7 @@ impl Operator {
             kinds,
             concurrency: u32::try_from(config.capacity.jobs).unwrap_or(u32::MAX),
             enclaves: config.enclaves.clone(),
+            unpaid: config.pay.as_ref().is_some_and(|pay| pay.unpaid),
         };
         let reply = self.client.join(&request).await.map_err(refused)?;
         let excluded_for = reply.excluded_until_ms.and_then(|until| {
@@ -168,6 +213,34 @@ impl Operator {
         Ok(excluded_for)
     }
 
+    /// How the operator pays, and whether the agent can look after it.
+    async fn agree_on_pay(&self, info: &Info) -> Result<(), ProverError> {
+        let Some(pay) = info.pay else {
+            self.shared.set_till(&self.url, None);
+            return Ok(());
+        };
+        let ledger = Ledger { chain_id: info.chain_id, address: pay.ledger };
+        let cannot = || ProverError::CannotCheckPay { operator: self.url.clone(), ledger: pay.ledger };
+        let config = self.shared.config.pay.clone().ok_or_else(cannot)?;
+        if config.desk.sees_chain() {
+            let named = config.desk.ledger_of(info.chain_id, info.pool).await;
+            let named = named.map_err(|error| ProverError::PayDesk { operator: self.url.clone(), source: error })?;
+            if named != pay.ledger {
+                let (operator, theirs, ours) = (self.url.clone(), pay.ledger, named);
+                return Err(ProverError::WrongLedger { operator, theirs, ours });
+            }
+        } else if !config.unpaid {
+            return Err(cannot());
+        }
+        let known = self.till().is_some_and(|till| till.ledger == ledger && till.operator == info.operator);
+        if !known {
+            let kept = (Arc::clone(&self.shared.book), Arc::clone(&self.shared.signed));
+            let till = Till::new(config, ledger, info.operator, self.client.clone(), kept).ok_or_else(cannot)?;
+            self.shared.set_till(&self.url, Some(Arc::new(till)));
+        }
+        Ok(())
+    }
+
     /// Claims jobs, one claim at a time: what is named as held must never be older than the claim before.
     async fn claim_jobs(self: &Arc<Self>, jobs: &mut JoinSet<()>, attempts: &mut Attempts) -> Pause {
         loop {
@@ -175,6 +248,18 @@ impl Operator {
             let Some(()) = self.unless_stopping(self.room()).await else { return Pause::Stop };
             let acquired = self.unless_stopping(Arc::clone(&self.shared.slots).acquire_owned()).await;
             let Some(Ok(permit)) = acquired else { return Pause::Stop };
+            if let Some(till) = self.till() {
+                match self.unless_stopping(till.ready()).await {
+                    None => return Pause::Stop,
+                    Some(Ok(())) => {}
+                    Some(Err(why)) => {
+                        drop(permit);
+                        let wait = attempts.failed();
+                        self.tell_trouble(&why, wait);
+                        return Pause::Rejoin(wait);
+                    }
+                }
+            }
             let request = ClaimRequest {
                 device: self.shared.config.device.clone(),
                 holding: self.lock().keys().copied().collect(),
@@ -245,11 +330,14 @@ impl Operator {
         }
     }
 
-    /// Waits for the jobs in hand, within the bound, and hands the rest back.
+    /// Waits for the jobs in hand, within the bound, and hands the rest back. For an operator that does not pay none is
+    /// waited for.
     async fn wind_down(&self, jobs: &mut JoinSet<()>) {
         while jobs.try_join_next().is_some() {}
         let (stop, grace) = (&self.shared.stop, self.shared.config.grace);
-        if !jobs.is_empty() {
+        if self.halted.is_cancelled() {
+            jobs.shutdown().await;
+        } else if !jobs.is_empty() {
             self.shared.observer.on(&Event::Stopping { jobs: jobs.len(), grace });
             tokio::select! {
                 () = async { while jobs.join_next().await.is_some() {} } => {}
@@ -277,6 +365,7 @@ impl Operator {
         tokio::select! {
             done = wait => Some(done),
             () = self.shared.stop.winding_down() => None,
+            () = self.halted.cancelled() => None,
         }
     }
 
@@ -313,6 +402,16 @@ impl Operator {
         });
     }
 
+    /// Tells the owner why there is no work for now.
+    pub(crate) fn tell_trouble(&self, why: &Withheld, retry_in: Duration) {
+        self.shared.observer.on(&Event::OperatorTrouble {
+            operator: self.url.clone(),
+            error: printable(&why.to_string()),
+            code: why.code(),
+            retry_in,
+        });
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<JobId, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -326,7 +425,7 @@ fn is_hopeless(error: &ProverError) -> bool {
             error.code,
             ErrorCode::BadRequest | ErrorCode::Forbidden | ErrorCode::Unauthorized | ErrorCode::WrongChain
         ),
-        ProverError::Refused { .. } => false,
+        ProverError::Refused { .. } | ProverError::PayDesk { .. } => false,
         _ => true,
     }
 }

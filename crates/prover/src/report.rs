@@ -75,6 +75,26 @@ pub enum Event {
         /// Of which job.
         job: JobId,
     },
+    /// The operator has vouched for a result, and the voucher is on disk.
+    Earned {
+        /// For which job.
+        job: JobId,
+        /// In which token.
+        token: Address,
+        /// How much, in the token's smallest unit.
+        amount: u128,
+        /// What is vouched for in this tranche in all.
+        total: u128,
+    },
+    /// The operator has taken a result and not vouched for it as it should: nothing more is done for it.
+    Withheld {
+        /// Which.
+        job: JobId,
+        /// Its URL.
+        operator: String,
+        /// What is missing or wrong.
+        reason: String,
+    },
     /// The job is not this machine's any more.
     Lost {
         /// Which.
@@ -140,6 +160,12 @@ impl Observer for LogObserver {
             }
             Event::Proven { job, took } => tracing::info!(job.id = %job, duration_ms = millis(*took), "proof made"),
             Event::Returned { job } => tracing::info!(job.id = %job, "proof accepted"),
+            Event::Earned { job, token, amount, total } => {
+                tracing::info!(job.id = %job, amount, %token, total, "earned");
+            }
+            Event::Withheld { job, operator, reason } => {
+                tracing::error!(job.id = %job, operator, "not paid: {reason}");
+            }
             Event::Lost { job, reason } => tracing::warn!(job.id = %job, reason, "job lost"),
             Event::Failed { job, code, message } => tracing::warn!(job.id = %job, %code, "job given up: {message}"),
             Event::Stopping { jobs, grace } => {

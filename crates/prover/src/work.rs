@@ -7,6 +7,7 @@ use crate::{
     journal::{Finished, Record},
     lease::{Holder, Progress, printable},
     operator::Operator,
+    pay::{DeskError, Expected, Withheld},
     report::Event,
 };
 use std::{
@@ -16,9 +17,9 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{fs::File, sync::OwnedSemaphorePermit};
-use zkpool_api::{AttestTerms, ClaimedJob, ClientError, FailRequest, MAX_FAIL_MESSAGE, ResultRequest};
+use zkpool_api::{AttestTerms, ClaimedJob, ClientError, FailRequest, MAX_FAIL_MESSAGE, Paid, ResultRequest};
 use zkpool_backends::{Control, Input, ProgramFiles, Step, Work};
-use zkpool_protocol::{BlobId, Bytes, ErrorCode, Operation, TaskInput};
+use zkpool_protocol::{BlobId, Bytes, ErrorCode, JobId, Operation, TaskInput, pay::LeasedJob};
 
 /// How often bytes that do not have their hash are asked for again.
 const WRONG_BLOB_TRIES: u32 = 3;
@@ -60,6 +61,8 @@ enum End {
     Returned,
     Lost(String),
     Failed(Failure),
+    /// Accepted, and not vouched for as it should be.
+    Withheld(String),
 }
 
 /// Works on a job until it is returned, lost or given up. `permit`: the share of the machine, if it is already held.
@@ -86,11 +89,22 @@ pub(crate) async fn carry_out(
         }
         end => end,
     };
-    operator.forget(&record).await;
+    if let Some(till) = operator.till() {
+        till.settle(job);
+    }
+    // Of one that was withheld the record stays: on the next start the voucher is asked for again.
+    if !matches!(end, End::Withheld(_)) {
+        operator.forget(&record).await;
+    }
     let observer = &operator.shared.observer;
     match end {
         End::Returned => observer.on(&Event::Returned { job }),
         End::Lost(reason) => observer.on(&Event::Lost { job, reason }),
+        End::Withheld(reason) => {
+            let url = operator.url.clone();
+            observer.on(&Event::Withheld { job, operator: url, reason: reason.clone() });
+            operator.halt(reason);
+        }
         End::Failed(Failure { code, message }) => observer.on(&Event::Failed { job, code, message }),
     }
 }
@@ -102,7 +116,17 @@ async fn see_through(
     progress: &Arc<Progress>,
     permit: Option<OwnedSemaphorePermit>,
 ) -> End {
+    // A job of an earlier run: how its operator pays is not known before it has answered.
+    tokio::select! {
+        () = operator.agreed() => {}
+        reason = holder.lost(), if record.finished.is_none() => return End::Lost(reason),
+    }
+    let till = operator.till();
     if record.finished.is_none() {
+        // What is not set apart is not worked for.
+        if let Some(Err(why)) = till.as_ref().map(|till| till.promise(record.job.id, record.job.pay)) {
+            return End::Failed(Failure::new(why.code(), why.to_string()));
+        }
         let proven = tokio::select! {
             proven = prove(operator, &record.job, progress, permit) => proven,
             reason = holder.lost() => return End::Lost(reason),
@@ -114,7 +138,9 @@ async fn see_through(
         let took = Duration::from_millis(finished.proving_ms);
         record.finished = Some(finished);
         // Durable before anything else happens. A disk that refuses is no reason to throw the proof away.
-        if let Err(error) = operator.save(record).await {
+        if till.is_some() {
+            keep_surely(operator, record).await;
+        } else if let Err(error) = operator.save(record).await {
             tracing::error!(job.id = %record.job.id, %error, "cannot keep the proof on disk; returning it from memory");
         }
         operator.shared.observer.on(&Event::Proven { job: record.job.id, took });
@@ -123,6 +149,25 @@ async fn see_through(
     progress.set("returning", 1.0);
     let Some(finished) = &record.finished else { return End::Lost("no proof".into()) };
     deliver(operator, record, finished).await
+}
+
+/// The signature of a result, for the lease under which it was made; `None` for an operator that pays outside.
+fn sign(operator: &Operator, record: &Record, finished: &Finished) -> Result<Option<Bytes>, DeskError> {
+    let Some(till) = operator.till() else { return Ok(None) };
+    let JobId { task, index } = record.job.id;
+    let leased = LeasedJob { task, index, fence: record.job.lease.fence };
+    till.sign(leased, BlobId::of(&finished.proof).into()).map(Some)
+}
+
+/// A result that is to be signed must be on disk before: made again after a crash, it would be another one, and could not be
+/// signed. A disk that refuses is waited for.
+async fn keep_surely(operator: &Operator, record: &Record) {
+    let mut attempts = operator.shared.config.backoff.start();
+    while let Err(error) = operator.save(record).await {
+        let wait = attempts.failed();
+        tracing::error!(job.id = %record.job.id, %error, "cannot keep the proof on disk: it is not signed and returned before");
+        tokio::time::sleep(wait).await;
+    }
 }
 
 /// Makes the proof. Holds its share of the machine until the computation has ended.
@@ -346,15 +391,35 @@ fn storage(error: &std::io::Error) -> Failure {
 /// Returns the proof until the operator has given an answer that is final. Only the operator knows whether a lease that
 /// has run out matters, so it is asked.
 async fn deliver(operator: &Operator, record: &Record, finished: &Finished) -> End {
+    let mut attempts = operator.shared.config.backoff.start();
+    let signature = loop {
+        match sign(operator, record, finished) {
+            Ok(signature) => break signature,
+            Err(error) if error.code == ErrorCode::Storage => {
+                tracing::error!(job.id = %record.job.id, %error, "not signed yet");
+                tokio::time::sleep(attempts.failed()).await;
+            }
+            Err(error) => return End::Failed(Failure::new(error.code, error.message)),
+        }
+    };
     let request = ResultRequest {
         fence: record.job.lease.fence,
         proof: finished.proof.clone(),
         proving_ms: Some(finished.proving_ms),
+        signature,
     };
-    let mut attempts = operator.shared.config.backoff.start();
     loop {
         let error = match operator.client.result(record.job.id, &request).await {
-            Ok(_) => return End::Returned,
+            Ok(reply) => match take(operator, record, finished, reply.paid).await {
+                Ok(()) => return End::Returned,
+                Err(why) if why.is_the_operators() => return End::Withheld(printable(&why.to_string())),
+                Err(why) => {
+                    let wait = attempts.failed();
+                    operator.tell_trouble(&why, wait);
+                    tokio::time::sleep(wait).await;
+                    continue;
+                }
+            },
             Err(error) => error,
         };
         if is_final(&error) {
@@ -370,6 +435,23 @@ async fn deliver(operator: &Operator, record: &Record, finished: &Finished) -> E
         operator.trouble(&error, wait);
         tokio::time::sleep(wait).await;
     }
+}
+
+/// Looks at what the result has earned, and keeps it.
+async fn take(operator: &Operator, record: &Record, finished: &Finished, paid: Option<Paid>) -> Result<(), Withheld> {
+    let Some(till) = operator.till() else { return Ok(()) };
+    let expected = Expected {
+        job: record.job.id,
+        fence: record.job.lease.fence,
+        output: BlobId::of(&finished.proof).into(),
+        units: record.job.units,
+        amount: record.job.pay.map_or(0, |pay| pay.amount),
+    };
+    if let Some(event) = till.take(expected, paid).await? {
+        operator.shared.observer.on(&event);
+        operator.shared.earned.notify_one();
+    }
+    Ok(())
 }
 
 /// Tells the operator that the job is given up; it goes to somebody else.

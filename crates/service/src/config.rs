@@ -3,6 +3,9 @@
 //! Only what has no sound default is required: the RPC endpoint, the contract, the operator, its keys, where to keep its
 //! data, tokens, slots and verifiers.
 
+pub mod pay;
+
+use pay::Pay;
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf};
 use zkpool_protocol::{Address, MAX_VALIDITY, ProgramId, ProofKind, decimal};
@@ -58,6 +61,9 @@ pub struct Config {
     /// How jobs are handed out.
     #[serde(default)]
     pub dispatch: Dispatch,
+    /// How provers are paid; without it, outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pay: Option<Pay>,
     /// Tasks of others.
     #[serde(default)]
     pub rescue: Rescue,
@@ -305,6 +311,9 @@ impl Config {
         }
         if self.pricing.advance_bps > 10_000 {
             return wrong("pricing.advance_bps", "at most 10000 (the whole reward)".into());
+        }
+        if let Some(pay) = &self.pay {
+            pay.check(self)?;
         }
         if self.dispatch.min_lease == 0 || self.dispatch.max_lease < self.dispatch.min_lease {
             return wrong("dispatch.min_lease", "it must be above zero and at most max_lease".into());

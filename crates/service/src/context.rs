@@ -3,10 +3,11 @@
 use crate::{
     OpError, OpResult,
     backoff::Backoff,
-    chain::{Chain, Committee},
+    chain::{Chain, Committee, KeyRole},
     clock::Clock,
     config::Config,
     executor::{ExecutionProcess, ExecutionWorker},
+    ledger::RevenueLedger,
     nudge::{Changes, Nudges},
     status::Status,
     worker::{PreflightWorker, WorkerProcess},
@@ -17,8 +18,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use zkpool_chain::{BundlePolicy, Head};
-use zkpool_protocol::{Address, Domain, ErrorCode, ProgramId, ProofKind};
-use zkpool_store::{Blobs, Owner, ProgramRecord, Store};
+use zkpool_protocol::{Address, Domain, ErrorCode, ProgramId, ProofKind, pay::CapTree};
+use zkpool_store::{Blobs, Owner, ProgramRecord, Store, TrancheStatus};
 use zkpool_verifiers::Verifier;
 
 /// Everything that outlives a request or a tick. There is one per process; state that must survive it is in the store.
@@ -51,6 +52,8 @@ pub struct Context {
     verifiers: Mutex<HashMap<(ProgramId, ProofKind), Arc<dyn Verifier>>>,
     committees: Mutex<HashMap<Address, Arc<Committee>>>,
     bundles: Mutex<HashMap<Address, Arc<BundlePolicy>>>,
+    ledger: Option<Arc<dyn RevenueLedger>>,
+    cap_trees: Mutex<HashMap<u64, Arc<CapTree>>>,
 }
 
 impl Context {
@@ -80,6 +83,8 @@ impl Context {
             verifiers: Mutex::default(),
             committees: Mutex::default(),
             bundles: Mutex::default(),
+            ledger: None,
+            cap_trees: Mutex::default(),
         }
     }
 
@@ -90,11 +95,46 @@ impl Context {
         self
     }
 
+    /// With the revenue ledger that `[service.pay]` names.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Arc<dyn RevenueLedger>) -> Self {
+        self.ledger = Some(ledger);
+        self
+    }
+
     /// With another execution worker.
     #[must_use]
     pub fn with_executor(mut self, executor: Arc<dyn ExecutionWorker>) -> Self {
         self.executor = executor;
         self
+    }
+
+    /// The revenue ledger. Fails with `Internal` if `[service.pay]` names none.
+    pub(crate) fn ledger(&self) -> OpResult<&dyn RevenueLedger> {
+        let none = || OpError::new(ErrorCode::Internal, "there is no revenue ledger: [service.pay] is not configured");
+        self.ledger.as_deref().ok_or_else(none)
+    }
+
+    /// Whose signatures the vouchers of new tranches have. Fails with `Internal` without a key.
+    pub(crate) fn voucher_signer(&self) -> OpResult<Address> {
+        let none = || OpError::new(ErrorCode::Internal, "the service has no key to sign vouchers with");
+        self.chain.address_of(KeyRole::Signer).ok_or_else(none)
+    }
+
+    /// The tree of a tranche's caps, which never changes; made once.
+    pub(crate) async fn cap_tree(&self, tranche: u64) -> OpResult<Arc<CapTree>> {
+        let known = self.cap_trees.lock().unwrap_or_else(PoisonError::into_inner).get(&tranche).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let all = self.store.tranches().await?;
+        let missing = || OpError::new(ErrorCode::NotFound, format!("there is no tranche {tranche}"));
+        let record = all.iter().find(|record| record.index == tranche).ok_or_else(missing)?;
+        let made = Arc::new(crate::ops::pay::tree(&self.store.caps_of(tranche).await?, record.root)?);
+        if record.status != TrancheStatus::Planned {
+            self.cap_trees.lock().unwrap_or_else(PoisonError::into_inner).insert(tranche, made.clone());
+        }
+        Ok(made)
     }
 
     /// Chain and contract.

@@ -46,6 +46,8 @@ pub struct Nudges {
     pub account: Nudge,
     /// Tasks ended, or a verifier may be halted.
     pub aftermath: Nudge,
+    /// Provers have joined or earned something, or money was kept apart for them.
+    pub pay: Nudge,
 }
 
 /// What changed.

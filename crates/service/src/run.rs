@@ -1,16 +1,16 @@
 //! The service as a whole: opened, run, stopped.
 
 use crate::{
-    Config, Context, LiveChain, OpError, OpResult, OperatorKeys, SystemClock, http,
+    Config, Context, LiveChain, LiveLedger, OpError, OpResult, OperatorKeys, SystemClock, http,
     nudge::{Nudge, Nudges},
-    reconcile::{account, aftermath, dispatch, execute, follow, gather, plan, preflight, rescue, seal, submit},
+    reconcile::{account, aftermath, dispatch, execute, follow, gather, pay, plan, preflight, rescue, seal, submit},
 };
 use futures::{FutureExt, future::BoxFuture};
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
-use zkpool_chain::{FeePolicy, Rpc, SenderOptions, TxJournal};
-use zkpool_protocol::ErrorCode;
+use zkpool_chain::{FeePolicy, LedgerView, Rpc, SenderOptions, TxJournal};
+use zkpool_protocol::{ErrorCode, pay::Ledger};
 use zkpool_store::{Blobs, SqliteStore, Store};
 
 /// First pause after a run that failed; doubles up to [`LONGEST_PAUSE`].
@@ -49,8 +49,18 @@ pub async fn open(config: Config, keys: OperatorKeys) -> OpResult<(Context, Arc<
     let journal: Arc<dyn TxJournal> = store.clone();
     let chain = LiveChain::new(&rpc, owner.domain, keys, &journal, &options);
     let shared: Arc<dyn Store> = store.clone();
+    let ledger = config.pay.as_ref().map(|pay| Ledger { chain_id: config.chain_id, address: pay.ledger });
+    let operator = config.operator;
     let ctx = Context::new(config, shared, blobs, Arc::new(chain), Arc::new(SystemClock::default()));
-    Ok((ctx, store))
+    let Some(ledger) = ledger else { return Ok((ctx, store)) };
+    let named = LedgerView::of_pool(&rpc, owner.domain.pool).await?;
+    if named != ledger.address {
+        let message =
+            format!("the pool gives its provers' shares to the revenue ledger {named}: name it in [service.pay]");
+        return Err(OpError::new(ErrorCode::WrongChain, message));
+    }
+    let live = LiveLedger::new(rpc, owner.domain, ledger, operator);
+    Ok((ctx.with_ledger(Arc::new(live)), store))
 }
 
 /// Serves on a listener, with all reconcilers, until `stop` is cancelled.
@@ -69,7 +79,7 @@ pub async fn run_on(ctx: Arc<Context>, listener: TcpListener, stop: Cancellation
 }
 
 /// The reconcilers' names, in the order in which a task passes them.
-pub const RECONCILERS: [&str; 11] = [
+pub const RECONCILERS: [&str; 12] = [
     "follow",
     "preflight",
     "plan",
@@ -81,6 +91,7 @@ pub const RECONCILERS: [&str; 11] = [
     "rescue",
     "account",
     "aftermath",
+    "pay",
 ];
 
 /// Runs the reconcilers that are named, each until it has no more to do at once: for tests, which say when what runs.
@@ -98,6 +109,7 @@ pub async fn reconcile_once(ctx: &Context, names: &[&str]) -> OpResult<()> {
             "rescue" => |ctx| rescue::tick(ctx).boxed(),
             "account" => |ctx| account::tick(ctx).boxed(),
             "aftermath" => |ctx| aftermath::tick(ctx).boxed(),
+            "pay" => |ctx| pay::tick(ctx).boxed(),
             other => return Err(OpError::new(ErrorCode::Internal, format!("there is no reconciler {other}"))),
         };
         while tick(ctx).await? {}
@@ -135,6 +147,7 @@ pub fn reconcilers(ctx: &Arc<Context>, stop: &CancellationToken) -> JoinSet<()> 
         rescue every 10 * second,
         account every 60 * second,
         aftermath every 60 * second,
+        pay every 30 * second,
     }
     all
 }

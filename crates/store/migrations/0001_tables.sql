@@ -342,6 +342,8 @@ CREATE TABLE provers (
     cpus INTEGER NOT NULL,
     memory INTEGER NOT NULL,
     concurrency INTEGER NOT NULL,
+    -- it works whether or not anything is set apart for it
+    unpaid INTEGER NOT NULL,
     joined INTEGER NOT NULL,
     seen_at INTEGER NOT NULL,
     misses INTEGER NOT NULL DEFAULT 0,
@@ -421,4 +423,62 @@ CREATE TABLE transaction_attempts (
     signed_at INTEGER NOT NULL,
     cancels INTEGER NOT NULL,
     PRIMARY KEY (purpose, idx)
+) STRICT, WITHOUT ROWID;
+
+-- From what a task's jobs are paid: fixed before the first of them is given out.
+CREATE TABLE task_pay (
+    task INTEGER PRIMARY KEY REFERENCES tasks (key),
+    token BLOB NOT NULL,
+    reward TEXT NOT NULL,
+    share INTEGER NOT NULL,
+    units INTEGER NOT NULL
+) STRICT;
+
+-- The operator's tranches, by their index on chain; states as zkpool_store::TrancheStatus names them.
+CREATE TABLE tranches (
+    idx INTEGER PRIMARY KEY,
+    state TEXT NOT NULL,
+    token BLOB NOT NULL,
+    signer BLOB NOT NULL,
+    root BLOB NOT NULL,
+    total TEXT NOT NULL,
+    planned_at INTEGER NOT NULL,
+    -- when closing, the second from which on it can be reclaimed
+    closes_at INTEGER
+) STRICT;
+
+-- What each prover may be paid out of a tranche, in the order of the tranche's tree.
+CREATE TABLE caps (
+    tranche INTEGER NOT NULL REFERENCES tranches (idx) ON DELETE CASCADE,
+    place INTEGER NOT NULL,
+    prover BLOB NOT NULL,
+    amount TEXT NOT NULL,
+    PRIMARY KEY (tranche, place),
+    UNIQUE (tranche, prover)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX caps_of_provers ON caps (prover);
+
+-- One line for each result that earns something: the receipt, and what the voucher after it says. Never changed.
+CREATE TABLE earnings (
+    tranche INTEGER NOT NULL REFERENCES tranches (idx),
+    prover BLOB NOT NULL,
+    -- how many receipts the chain has with this one
+    count INTEGER NOT NULL,
+    task INTEGER NOT NULL REFERENCES tasks (key),
+    task_id BLOB NOT NULL,
+    idx INTEGER NOT NULL,
+    fence INTEGER NOT NULL,
+    output BLOB NOT NULL,
+    units INTEGER NOT NULL,
+    amount TEXT NOT NULL,
+    previous BLOB NOT NULL,
+    -- all that the chain comes to with this one
+    earned TEXT NOT NULL,
+    head BLOB NOT NULL,
+    -- the prover's, over its result
+    signature BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (tranche, prover, count),
+    UNIQUE (task_id, idx, fence)
 ) STRICT, WITHOUT ROWID;

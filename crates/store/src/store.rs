@@ -4,14 +4,18 @@
 //! task or a job only ever moves along [`TaskState`] and `JobState`, and only from the state that the caller saw.
 
 use crate::{
-    Advance, Advanced, AttestationRecord, Completion, InputRecord, JobCensus, JobRecord, LeaseOutcome, LeaseRecord,
-    LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewWatch, Plan, Price, ProgramRecord, ProverDescription,
-    ProverId, ProverRecord, Refusal, Renewal, RequestId, StoreResult, TaskKey, TaskRecord, Workload,
+    Advance, Advanced, AttestationRecord, Completion, Earmark, Earning, InputRecord, JobCensus, JobRecord,
+    LeaseOutcome, LeaseRecord, LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewTranche, NewWatch, Plan, Price,
+    ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal, RequestId, StoreResult, TaskKey,
+    TaskRecord, TrancheRecord, TrancheStatus, Workload,
 };
 use async_trait::async_trait;
 use std::{fmt::Debug, ops::Range};
 use zkpool_chain::{TxJournal, TxRecord};
-use zkpool_protocol::{Address, BlobId, Job, JobId, ProgramId, Quote, TaskId, TaskState, WorkUnits};
+use zkpool_protocol::{
+    Address, BlobId, Job, JobId, ProgramId, Quote, TaskId, TaskState, WorkUnits,
+    pay::{Cap, TaskPay},
+};
 
 /// One service's memory.
 #[async_trait]
@@ -213,11 +217,43 @@ pub trait Store: TxJournal + Debug {
     async fn end_lease(&self, job: JobId, token: u64, outcome: &LeaseOutcome, now: Millis) -> StoreResult<()>;
     /// Stores a verified result: the job is `done`, its other leases are cancelled, jobs that waited for it may become
     /// `ready`; with the last job of a complete graph the task is `proven`. A lease that has expired will do while no newer one was given.
-    /// The same result again changes nothing. `LeaseLost` otherwise.
+    /// The same result again changes nothing, and is told what it has earned. `LeaseLost` otherwise.
+    ///
+    /// With [`NewResult::pay`] its receipt is stored with it, at the end of its prover's chain in a tranche: the oldest open
+    /// one in which enough is left of its cap, or else as much as is left in the one with most. None for a prover that is
+    /// in no tranche of this token.
     async fn complete_job(&self, result: &NewResult, now: Millis) -> StoreResult<Completion>;
     /// Stores what the service itself has made of a job that is not for provers: as [`Store::complete_job`], without a
     /// lease. `Moved` unless the job is ready, or done already with this result.
     async fn complete_own_job(&self, job: JobId, result: BlobId, now: Millis) -> StoreResult<Completion>;
+
+    // ---- what provers earn ----
+
+    /// Fixes from what a task's jobs are paid. What was fixed first stays, and is returned.
+    async fn fix_pay(&self, key: TaskKey, pay: &TaskPay) -> StoreResult<TaskPay>;
+    /// From what a task's jobs are paid, once it is fixed.
+    async fn pay_of(&self, key: TaskKey) -> StoreResult<Option<TaskPay>>;
+    /// Notes a tranche that is to be opened, in place of another plan for the same index. `Moved` if there is more than a
+    /// plan.
+    async fn plan_tranche(&self, tranche: &NewTranche, now: Millis) -> StoreResult<()>;
+    /// Forgets a plan; what is more than a plan stays.
+    async fn forget_tranche(&self, index: u64) -> StoreResult<()>;
+    /// Notes where a tranche stands on chain.
+    async fn note_tranche(&self, index: u64, status: TrancheStatus, closes_at: Option<u64>) -> StoreResult<()>;
+    /// Every tranche, by index.
+    async fn tranches(&self) -> StoreResult<Vec<TrancheRecord>>;
+    /// A tranche's caps, in the order of its tree.
+    async fn caps_of(&self, tranche: u64) -> StoreResult<Vec<Cap>>;
+    /// What a prover may earn and has earned, in every tranche that it is in; by index.
+    async fn earmarks_of(&self, prover: Address) -> StoreResult<Vec<Earmark>>;
+    /// The same of everybody, in open tranches alone; by index and place.
+    async fn open_earmarks(&self) -> StoreResult<Vec<Earmark>>;
+    /// What the result under this lease of a job has earned.
+    async fn earning(&self, job: JobId, fence: u64) -> StoreResult<Option<Earning>>;
+    /// A prover's receipts in a tranche behind the first `after`, in order; at most `limit`.
+    async fn earnings_of(&self, tranche: u64, prover: Address, after: u64, limit: u32) -> StoreResult<Vec<Earning>>;
+    /// The receipts of a task's jobs, by index and fence.
+    async fn earnings_of_task(&self, key: TaskKey) -> StoreResult<Vec<Earning>>;
 
     // ---- provers ----
 

@@ -1,7 +1,9 @@
 //! What the store keeps, as the rest of the service sees it.
 
+mod pay;
 mod work;
 
+pub use pay::*;
 pub use work::*;
 
 use zkpool_protocol::{

@@ -17,10 +17,10 @@ pub use reach::{Reach, is_public};
 pub use session::Identity;
 
 use crate::{
-    AttestationReply, AttestationRequest, AttestationsQuery, AttestationsReply, ClaimReply, ClaimRequest, FailReply,
-    FailRequest, HeartbeatReply, HeartbeatRequest, Info, JoinReply, JoinRequest, LeaveRequest, ProgramView,
-    PublishedReply, PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus, RequestId, ResultReply, ResultRequest,
-    TaskView,
+    AttestationReply, AttestationRequest, AttestationsQuery, AttestationsReply, ClaimReply, ClaimRequest,
+    EarmarksReply, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest, Info, JoinReply, JoinRequest,
+    LeaveRequest, ProgramView, PublishedReply, PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus, ReceiptsQuery,
+    ReceiptsReply, RequestId, ResultReply, ResultRequest, TaskPayReply, TaskView, TrancheReply, TranchesReply,
 };
 use call::Call;
 use session::Token;
@@ -231,6 +231,33 @@ impl Client {
     /// Gives a job up.
     pub async fn fail(&self, job: JobId, request: &FailRequest) -> Result<FailReply, ClientError> {
         self.send(&Call::post(format!("/v1/jobs/{job}/fail")).json(request)).await
+    }
+
+    /// What is set apart for a prover.
+    pub async fn earmarks(&self, prover: Address) -> Result<EarmarksReply, ClientError> {
+        self.send(&Call::get(format!("/v1/pay/provers/{prover}")).anonymous()).await
+    }
+
+    /// A prover's receipts: its own all of them, of others those of tasks that have ended.
+    pub async fn receipts(&self, prover: Address, query: &ReceiptsQuery) -> Result<ReceiptsReply, ClientError> {
+        let call = Call::get(format!("/v1/pay/provers/{prover}/receipts"));
+        let call = if self.address() == Some(prover) { call } else { call.anonymous() };
+        self.send(&call.query("tranche", query.tranche).query("after", query.after)).await
+    }
+
+    /// All tranches of the operator.
+    pub async fn tranches(&self) -> Result<TranchesReply, ClientError> {
+        self.send(&Call::get("/v1/pay/tranches").anonymous()).await
+    }
+
+    /// A tranche with everybody who is in it.
+    pub async fn tranche(&self, index: u64) -> Result<TrancheReply, ClientError> {
+        self.send(&Call::get(format!("/v1/pay/tranches/{index}")).anonymous()).await
+    }
+
+    /// What a task that has ended has paid.
+    pub async fn task_pay(&self, id: TaskId) -> Result<TaskPayReply, ClientError> {
+        self.send(&Call::get(format!("/v1/pay/tasks/{id}")).anonymous()).await
     }
 
     /// Waits for receipts that the caller should sign as a member of a committee, at most `query.wait` seconds (plus the

@@ -32,7 +32,7 @@ async fn nothing_waits_for_ever() {
     let blob = BlobId::of(b"b");
     let job = JobId { task: Default::default(), index: 0 };
     let heartbeat = HeartbeatRequest { fence: 1, stage: "s".into(), progress: 0.5 };
-    let result = ResultRequest { fence: 1, proof: vec![1].into(), proving_ms: None };
+    let result = ResultRequest { fence: 1, proof: vec![1].into(), proving_ms: None, signature: None };
     let started = Instant::now();
     let outcomes: Vec<ClientError> = vec![
         client.info().await.unwrap_err(),

@@ -99,6 +99,12 @@ impl<'a> Deployer<'a> {
         self.deploy_with(name, &[]).await
     }
 
+    /// Deploys a pool, and before it the revenue ledger that it names.
+    pub async fn deploy_pool(&mut self) -> Result<Address> {
+        let ledger = self.deploy("RevenueLedger").await?;
+        self.deploy_with("ZKPool", ledger.into_word().as_slice()).await
+    }
+
     /// Deploys a contract with ABI-encoded constructor arguments (`(a, b).abi_encode_params()`), its libraries first.
     pub async fn deploy_with(&mut self, name: &str, arguments: &[u8]) -> Result<Address> {
         let artifact = self.artifacts.read(name)?;

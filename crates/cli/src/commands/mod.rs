@@ -1,5 +1,6 @@
 //! The subcommands, one file per group.
 
+pub mod audit;
 pub mod completions;
 pub mod deploy;
 pub mod key;
@@ -48,6 +49,7 @@ pub async fn run(cli: Cli) -> CliResult {
         Command::Request(command) => request::run(command, &context()?).await,
         Command::Deploy(command) => deploy::run(command, &context()?).await,
         Command::Quote(command) => quote::run(command, &context()?).await,
+        Command::Audit(args) => audit::run(args, &context()?).await,
         Command::Key(command) => key::run(command, &context()?).await,
         Command::Simulate(args) => simulate::run(&args, &context()?),
         // These depend on nothing that an owner could have set wrong.

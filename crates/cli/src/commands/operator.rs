@@ -1,4 +1,6 @@
-//! `zkpool operator`: collateral, slots and signer on chain.
+//! `zkpool operator`: collateral, slots, signer and provers' pay on chain.
+
+pub mod pay;
 
 use super::Context;
 use crate::{
@@ -44,6 +46,16 @@ pub enum OperatorCommand {
     Register(RegisterArgs),
     /// Take yourself out of the registry of operators
     Leave(LeaveArgs),
+    /// Say what provers get of each reward (takes effect after the contract's delay, at once before the first signer)
+    SetShare(pay::SetShareArgs),
+    /// Deposit into the fund that only goes to provers
+    Fund(MoveArgs),
+    /// Let a key, such as the service's signer, open and close tranches
+    AuthorizeTranches(pay::AuthorizeArgs),
+    /// List tranches: what is set apart for provers, and what was paid
+    Tranches(pay::TranchesArgs),
+    /// Announce that a tranche is taken back (after the contract's delay), or take back what is left of it
+    CloseTranche(pay::CloseTrancheArgs),
     /// Show balances, signer and slots
     Status(StatusArgs),
 }
@@ -312,6 +324,11 @@ pub async fn run(command: OperatorCommand, context: &Context) -> CliResult {
             let attempt = "leave the registry";
             sent(context, &party.send(attempt, TxRequest::call(attempt, registry, data)).await?)
         }
+        OperatorCommand::SetShare(args) => pay::set_share(args, context).await,
+        OperatorCommand::Fund(args) => pay::fund(args, context).await,
+        OperatorCommand::AuthorizeTranches(args) => pay::authorize(args, context).await,
+        OperatorCommand::Tranches(args) => pay::tranches(args, context).await,
+        OperatorCommand::CloseTranche(args) => pay::close_tranche(args, context).await,
         OperatorCommand::Status(args) => status(args, context).await,
     }
 }

@@ -1,13 +1,17 @@
 //! `zkpool prover`: earning with this machine.
 
+pub mod pay;
+
 use super::Context;
 use crate::{
+    chain::ChainArgs,
     config::Section,
+    desk::Desk,
     error::{CliError, CliResult, Exit},
     keys::KeyArgs,
     progress::{JobBars, Step, on_terminal},
     signals,
-    values::{Size, Span, texts},
+    values::{Amount, Size, Span, texts},
 };
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
@@ -19,7 +23,7 @@ use zkpool_backends::{
 };
 use zkpool_chain::Key;
 use zkpool_protocol::{Address, B256, ErrorCode, ProofKind};
-use zkpool_prover::{Agent, Capacity, LogObserver, Machine, Observer, ProverConfig, ProverError, Stop};
+use zkpool_prover::{Agent, Capacity, LogObserver, Machine, Observer, PayConfig, ProverConfig, ProverError, Stop};
 
 /// `zkpool prover …`
 #[derive(Debug, Subcommand)]
@@ -30,6 +34,14 @@ pub enum ProverCommand {
     Run(RunArgs),
     /// Measure how fast this machine proves
     Bench(BenchArgs),
+    /// Show what is set apart, what was earned, and what was paid
+    Earnings(pay::EarningsArgs),
+    /// Have vouchers paid, whether or not their operators still exist
+    Claim(pay::ClaimArgs),
+    /// Put up a bond: what two signatures for one job would cost
+    Bond(pay::BondArgs),
+    /// Announce that the bond is to be withdrawn, or withdraw it
+    Unbond(pay::UnbondArgs),
 }
 
 const RUN_ABOUT: &str = "Work for one or more operators until told to stop.
@@ -70,6 +82,22 @@ pub struct Own {
     #[arg(long = "operator", value_name = "URL", value_delimiter = ',')]
     #[serde(default, deserialize_with = "texts::deserialize", skip_serializing_if = "Vec::is_empty")]
     pub operators: Vec<String>,
+    /// JSON-RPC endpoint of the chain, to check and claim what operators pay out of the revenue ledger
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpc: Option<String>,
+    /// Work also for operators that have set nothing apart for this prover
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unpaid: bool,
+    /// Ask for jobs only with so much set apart and not earned yet, in the token's smallest unit [default: anything]
+    #[arg(long, value_name = "AMOUNT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_earmark: Option<Amount>,
+    /// Claim by itself whenever so much is due, in the token's smallest unit [default: never]
+    #[arg(long, value_name = "AMOUNT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim_above: Option<Amount>,
     /// Refuse operators of another chain
     #[arg(long, value_name = "ID")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,6 +198,10 @@ pub async fn run(command: ProverCommand, context: &Context) -> CliResult {
     match command {
         ProverCommand::Run(args) => work(args, context).await,
         ProverCommand::Bench(args) => bench(args, context).await,
+        ProverCommand::Earnings(args) => pay::earnings(args, context).await,
+        ProverCommand::Claim(args) => pay::claim(args, context).await,
+        ProverCommand::Bond(args) => pay::bond(args, context).await,
+        ProverCommand::Unbond(args) => pay::unbond(args, context).await,
     }
 }
 
@@ -194,6 +226,7 @@ async fn work(args: RunArgs, context: &Context) -> CliResult {
     config.kinds = own.kinds.clone();
     config.cache_bytes = own.cache.map_or(ProverConfig::CACHE_BYTES, |size| size.0);
     config.max_blob_bytes = own.max_blob.map_or(ProverConfig::MAX_BLOB_BYTES, |size| size.0);
+    config.pay = Some(pay_config(&own, &key)?);
     config.grace = own.grace.map_or(ProverConfig::GRACE, |time| time.0);
 
     let observer: Arc<dyn Observer> = if on_terminal() { Arc::new(JobBars::default()) } else { Arc::new(LogObserver) };
@@ -209,6 +242,18 @@ async fn work(args: RunArgs, context: &Context) -> CliResult {
     let done = agent.run().await.map_err(failed);
     signals.abort();
     done
+}
+
+/// How the owner wants to be paid.
+fn pay_config(own: &Own, key: &Key) -> CliResult<PayConfig> {
+    let args = ChainArgs { rpc: own.rpc.clone(), chain_id: own.chain_id, pool: own.pool };
+    let chain = if own.rpc.is_some() { Some(args.unasked()?) } else { None };
+    Ok(PayConfig {
+        desk: Arc::new(Desk::new(key.clone(), chain)),
+        unpaid: own.unpaid,
+        min_left: own.min_earmark.map_or(0, |amount| amount.0),
+        claim_above: own.claim_above.map(|amount| amount.0),
+    })
 }
 
 async fn bench(args: BenchArgs, context: &Context) -> CliResult {
@@ -288,6 +333,13 @@ fn failed(error: ProverError) -> CliError {
         ProverError::Url(_) => return settings("correct --operator, or `operators` in [prover]"),
         ProverError::Refused { .. } | ProverError::WrongPool { .. } => {
             "check the operator's URL, --chain-id and --pool; ask the operator if it refuses your address"
+        }
+        ProverError::CannotCheckPay { .. } => {
+            return settings("set --rpc URL, `rpc` in the configuration or ZKPOOL_RPC; or --unpaid");
+        }
+        ProverError::WrongLedger { .. } => "do not work for this operator, or check --pool",
+        ProverError::Withheld { .. } => {
+            "ask the operator; `zkpool prover claim` collects what it has vouched for. The agent asks again when it starts"
         }
         ProverError::State { .. } => "choose another directory with --state, or make room on the disk",
         ProverError::StateInUse(_) => "one agent per directory: use --state for a second one",

@@ -9,6 +9,7 @@ mod guide;
 mod kill;
 mod kit;
 mod offline;
+mod pay;
 mod road;
 mod sgx;
 mod stage;

@@ -237,6 +237,30 @@ impl Stage {
         self.place.write("zkpool.toml", text);
     }
 
+    /// And has the operator pay out of the revenue ledger: half of each reward.
+    pub(crate) fn configure_pay(&self) {
+        self.configure();
+        let text = format!(
+            r#"
+            [service.pay]
+            ledger = "{ledger}"
+            share_bps = 5000
+            every = 0
+            [[service.pay.tranches]]
+            token = "{token}"
+            cap = "1000000000000000000"
+            first_cap = "1000000000000000000"
+            low = "1"
+            sweep_above = "1"
+            deposit = true
+            "#,
+            ledger = self.deploy(&["pool"], "ledger"),
+            token = self.token,
+        );
+        let path = self.place.path().join("zkpool.toml");
+        fs::write(&path, fs::read_to_string(&path).unwrap() + &text).unwrap();
+    }
+
     /// A fresh input.
     pub(crate) fn input(&self, tag: u32) -> String {
         self.place.write(&format!("input-{tag}.json"), format!(r#"{{"tag":"{tag}","a":"3","b":["4","5"]}}"#))

@@ -6,11 +6,13 @@
 
 mod backend;
 mod basics;
+mod cashier;
 mod crash;
 mod faults;
 mod kit;
 mod lease;
 mod operator;
+mod pay;
 mod several;
 mod steps;
 mod stop;

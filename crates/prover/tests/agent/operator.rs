@@ -2,7 +2,7 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -15,9 +15,9 @@ use std::{
 };
 use tokio::{net::TcpListener, runtime::Runtime, sync::Notify, sync::mpsc};
 use zkpool_api::{
-    ApiError, ClaimReply, ClaimRequest, ClaimedJob, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest, Info,
-    JoinReply, JoinRequest, Lease, LeaveRequest, Limits, LoginReply, LoginRequest, NonceReply, ResultReply,
-    ResultRequest,
+    ApiError, ClaimReply, ClaimRequest, ClaimedJob, EarmarksReply, FailReply, FailRequest, HeartbeatReply,
+    HeartbeatRequest, Info, JoinReply, JoinRequest, Lease, LeaveRequest, Limits, LoginReply, LoginRequest, NonceReply,
+    ReceiptsQuery, ReceiptsReply, ResultReply, ResultRequest,
 };
 use zkpool_protocol::{
     Address, BlobId, ErrorCode, JobId, JobState, Operation, ProgramManifest, ProofKind, TaskId, TaskInput, TaskState,
@@ -63,6 +63,8 @@ pub(crate) struct Script {
     pub(crate) excluded_until_ms: Option<u64>,
     /// What is sent for a blob, before the right bytes.
     pub(crate) wrong_blobs: HashMap<BlobId, VecDeque<Vec<u8>>>,
+    /// How it pays; none: outside.
+    pub(crate) cashier: Option<super::cashier::Cashier>,
     tokens: u64,
     next_job: u32,
 }
@@ -157,10 +159,10 @@ impl FakeOperator {
         let inputs = serde_json::json!({ "secret": "31415926535" }).as_object().cloned().unwrap();
         let envelope = TaskInput { program: program.id(), source: WitnessSource::Inputs(inputs) };
         let input = self.blob(&envelope.to_bytes());
-        let index = {
+        let (index, pay) = {
             let mut script = self.script();
             script.next_job += 1;
-            script.next_job
+            (script.next_job, script.cashier.as_ref().map(super::cashier::Cashier::job_pay))
         };
         ClaimedJob {
             id: JobId { task: TaskId::repeat_byte(9), index },
@@ -175,6 +177,7 @@ impl FakeOperator {
             deadline: u64::MAX,
             units: WorkUnits(1),
             memory: 1,
+            pay,
         }
     }
 
@@ -255,6 +258,8 @@ fn routes(inner: Inner) -> Router {
         .route("/v1/jobs/{id}/result", post(result))
         .route("/v1/jobs/{id}/fail", post(fail))
         .route("/v1/blobs/{id}", get(blob))
+        .route("/v1/pay/provers/{address}", get(earmarks))
+        .route("/v1/pay/provers/{address}/receipts", get(receipts))
         .with_state(inner)
 }
 
@@ -296,7 +301,7 @@ impl Inner {
     }
 }
 
-async fn info() -> Json<Info> {
+async fn info(State(inner): State<Inner>) -> Json<Info> {
     Json(Info {
         version: "test".into(),
         chain_id: CHAIN,
@@ -314,6 +319,7 @@ async fn info() -> Json<Info> {
             live_quotes_per_requester: 1,
             max_validity: 1,
         },
+        pay: inner.script.lock().unwrap().cashier.as_ref().map(super::cashier::Cashier::info),
         head: 0,
         quoting: true,
         not_quoting: None,
@@ -404,11 +410,15 @@ async fn result(
     if let Err(response) = inner.signed_in(&headers) {
         return *response;
     }
-    inner.tell(Heard::Result(id.parse().unwrap(), request));
+    let job: JobId = id.parse().unwrap();
+    inner.tell(Heard::Result(job, request.clone()));
     if let Some(response) = inner.scripted(|script| script.result.pop_front().or_else(|| script.every_result.clone())) {
         return response;
     }
-    Json(ResultReply { job: JobState::Done, task: TaskState::Proven }).into_response()
+    let mut script = inner.script.lock().unwrap();
+    let cashier = script.cashier.as_mut();
+    let paid = cashier.and_then(|cashier| cashier.pay(job, request.fence, &request.proof, WorkUnits(1)));
+    Json(ResultReply { job: JobState::Done, task: TaskState::Proven, paid }).into_response()
 }
 
 async fn fail(
@@ -422,6 +432,15 @@ async fn fail(
     }
     inner.tell(Heard::Fail(id.parse().unwrap(), request));
     Json(FailReply { job: JobState::Ready }).into_response()
+}
+
+async fn earmarks(State(inner): State<Inner>) -> Json<EarmarksReply> {
+    let script = inner.script.lock().unwrap();
+    Json(EarmarksReply { earmarks: script.cashier.as_ref().map_or(vec![], super::cashier::Cashier::earmarks) })
+}
+
+async fn receipts(State(inner): State<Inner>, Query(query): Query<ReceiptsQuery>) -> Json<ReceiptsReply> {
+    Json(inner.script.lock().unwrap().cashier.as_ref().unwrap().receipts(query))
 }
 
 async fn blob(State(inner): State<Inner>, headers: HeaderMap, Path(id): Path<String>) -> Response {

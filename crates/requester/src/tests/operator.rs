@@ -140,6 +140,7 @@ async fn info(State(desk): State<Arc<Desk>>) -> Reply {
             live_quotes_per_requester: 4,
             max_validity: 300,
         },
+        pay: None,
         head: 0,
         quoting: true,
         not_quoting: None,

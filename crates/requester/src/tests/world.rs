@@ -109,7 +109,7 @@ impl World {
     pub(super) async fn new() -> Self {
         let chain = Anvil::start_with(&AnvilOptions::default()).unwrap();
         let mut deployer = Deployer::new(&chain, chain.account(0));
-        let pool = deployer.deploy("ZKPool").await.unwrap();
+        let pool = deployer.deploy_pool().await.unwrap();
         let token = deployer.deploy("TestToken").await.unwrap();
         let weth = deployer.deploy("TestWETH").await.unwrap();
         let arguments = (pool, weth, Address::ZERO).abi_encode_params();

@@ -1,14 +1,14 @@
 //! Jobs: claimed, kept alive, returned.
 
-use super::{programs, provers::device, results};
+use super::{pay, programs, provers::device, results};
 use crate::{Change, Context, OpError, OpResult, capacity::rules, metrics};
 use std::time::Duration;
 use tokio::time::Instant;
 use zkpool_api::{
-    AttestTerms, ClaimReply, ClaimRequest, ClaimedJob, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest, Lease,
-    MAX_CLAIM_WAIT, MAX_FAIL_MESSAGE, MAX_PROOF, MAX_STAGE, ResultReply, ResultRequest,
+    AttestTerms, ClaimReply, ClaimRequest, ClaimedJob, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest,
+    JobPay, Lease, MAX_CLAIM_WAIT, MAX_FAIL_MESSAGE, MAX_PROOF, MAX_STAGE, ResultReply, ResultRequest,
 };
-use zkpool_protocol::{Address, ErrorCode, JobId, JobState, Operation};
+use zkpool_protocol::{Address, B256, BlobId, ErrorCode, JobId, JobState, Operation, pay::LeasedJob};
 use zkpool_scheduler::observed_speed;
 use zkpool_store::{
     JobRecord, LeaseEnd, LeaseOutcome, LeaseRecord, Millis, NewResult, ProverId, ProverRecord, Renewal, TaskRecord,
@@ -86,7 +86,13 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
     let (job, lease) = held(ctx, who, id, request.fence).await?;
     let task = task_of(ctx, id).await?;
     if job.state == JobState::Done && lease.ended == Some(LeaseEnd::Done) {
-        return Ok(ResultReply { job: job.state, task: task.state });
+        let earning = ctx.store.earning(id, lease.token).await?;
+        let output = B256::from(BlobId::of(&request.proof));
+        if earning.as_ref().is_some_and(|earning| earning.receipt.output != output) {
+            tracing::warn!(task.id = %id.task, job = id.index, prover = %lease.prover, "another result came under a lease that has ended with one");
+            return Err(OpError::new(ErrorCode::LeaseLost, "another result was accepted under this lease"));
+        }
+        return Ok(ResultReply { job: job.state, task: task.state, paid: pay::paid(ctx, earning)? });
     }
     // What is too late is not worth verifying. The store decides again, with the last word.
     if !matches!(lease.ended, None | Some(LeaseEnd::Expired)) {
@@ -96,6 +102,8 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
     let prover = prover.ok_or_else(|| OpError::new(ErrorCode::Forbidden, "this device has not joined: join first"))?;
     let now = ctx.clock.now();
     ctx.status.heard(&prover.id, now);
+    let leased = LeasedJob { task: id.task, index: id.index, fence: lease.token };
+    let pay = pay::result_pay(ctx, &task, who, leased, &request.proof, request.signature).await?;
     if let Err(error) = results::verify(ctx, &task, &job, request.proof.clone()).await? {
         let operation = job.job.operation.as_str();
         tracing::warn!(task.id = %id.task, job = id.index, operation, prover = %prover.id, %error, "a result does not verify");
@@ -122,6 +130,7 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
             (true, Some(_)) => prover.standing,
         },
         speed: (!dissents).then(|| observed_speed(known, job.job.units, took)),
+        pay,
     };
     let done = ctx.store.complete_job(&result, now).await?;
     if dissents {
@@ -141,7 +150,10 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
     ctx.nudges.seal.wake();
     ctx.nudges.gather.wake();
     ctx.nudges.submit.wake();
-    Ok(ResultReply { job: done.job, task: done.task })
+    if done.earning.is_some() {
+        ctx.nudges.pay.wake();
+    }
+    Ok(ResultReply { job: done.job, task: done.task, paid: pay::paid(ctx, done.earning)? })
 }
 
 /// Takes a job back without a result; it never returns to this prover. Fails with `LeaseLost`, `NotFound`.
@@ -180,6 +192,7 @@ async fn assignment(ctx: &Context, lease: &LeaseRecord, now: Millis) -> OpResult
         None => None,
     };
     let inputs = results::needed(ctx, &job).await?.into_iter().chain(job.job.input).collect();
+    let earns = pay::task_pay(ctx, &task).await?;
     let lease = Lease {
         fence: lease.token,
         until_ms: lease.expires_at,
@@ -203,6 +216,7 @@ async fn assignment(ctx: &Context, lease: &LeaseRecord, now: Millis) -> OpResult
         deadline: task.chain.proof_deadline,
         units: job.job.units,
         memory: job.job.memory,
+        pay: earns.map(|pay| JobPay { token: pay.token, amount: pay.amount(job.job.units) }),
     })
 }
 

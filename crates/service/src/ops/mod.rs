@@ -7,6 +7,7 @@ pub mod attestations;
 pub mod blobs;
 pub mod info;
 pub mod jobs;
+pub mod pay;
 pub mod programs;
 pub mod provers;
 pub mod published;

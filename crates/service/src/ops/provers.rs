@@ -23,6 +23,7 @@ pub async fn join(ctx: &Context, who: Address, request: JoinRequest) -> OpResult
         concurrency: request.concurrency.min(MAX_CONCURRENCY),
         speeds,
         enclaves: request.enclaves.into_iter().take(MAX_ENCLAVES).collect(),
+        unpaid: request.unpaid,
     };
     let usable = |speed: &f64| speed.is_finite() && *speed > 0.0;
     if description.concurrency == 0 || description.speeds.is_empty() || !description.speeds.values().all(usable) {
@@ -41,6 +42,7 @@ pub async fn join(ctx: &Context, who: Address, request: JoinRequest) -> OpResult
     let prover = ctx.store.join_prover(&id, &description, now).await?;
     ctx.status.heard(&id, now);
     ctx.nudges.dispatch.wake();
+    ctx.nudges.pay.wake();
     // Requests that were refused for want of a prover are not tried again by themselves; new ones find this one.
     let excluded = prover.standing.excluded_until;
     tracing::info!(prover = %id, "a prover has joined");

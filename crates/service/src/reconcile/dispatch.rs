@@ -4,7 +4,7 @@ use crate::{
     Change, Context, OpResult,
     capacity::{presence, rules},
     metrics,
-    ops::programs,
+    ops::{pay, programs},
 };
 use std::collections::BTreeMap;
 use zkpool_protocol::{B256, JobId, JobState, Operation, ProgramId, ProgramManifest};
@@ -16,7 +16,8 @@ use zkpool_store::{LeaseEnd, LeaseOutcome, LeaseRecord, ProverId, StoreError, Wo
 /// Decides once, and does it.
 pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     let now = ctx.clock.now();
-    let workload = ctx.store.workload().await?;
+    let mut workload = ctx.store.workload().await?;
+    pay::bar_unfunded(ctx, &mut workload).await?;
     ctx.status.keep_handed(|job, token| workload.leases.iter().any(|lease| lease.job == *job && lease.token == token));
     let enclaves = enclaves(ctx, &workload).await?;
     let snapshot = snapshot(ctx, &workload, &enclaves);

@@ -10,6 +10,7 @@ pub(crate) mod dispatch;
 pub(crate) mod execute;
 pub(crate) mod follow;
 pub(crate) mod gather;
+pub(crate) mod pay;
 pub(crate) mod plan;
 pub(crate) mod preflight;
 pub(crate) mod rescue;

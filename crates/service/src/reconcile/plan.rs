@@ -4,7 +4,7 @@ use super::segments;
 use crate::{
     Change, Context, OpError, OpResult,
     capacity::{Capacity, delivery_seconds},
-    ops::programs,
+    ops::{pay, programs},
     parts,
 };
 use zkpool_protocol::{ErrorCode, Job, JobGraph, Operation, ProofKind, TaskState};
@@ -23,6 +23,8 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
                 growing(ctx, &task).await?
             }
         };
+        // What its jobs earn is fixed before anybody has one.
+        pay::task_pay(ctx, &task).await?;
         ctx.store.plan_task(task.key, &plan, ctx.clock.now()).await?;
         ctx.changes.announce(Change::Task(task.key));
         more |= matches!(plan, Plan::Legs(_));

@@ -21,6 +21,10 @@ const LONGEST_WAIT: Millis = 60_000;
 pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     for changed in ctx.chain.drive().await? {
         note(ctx, &changed).await?;
+        if changed.state.is_final() {
+            // A tranche may be open, or money kept apart.
+            ctx.nudges.pay.wake();
+        }
     }
     let head = ctx.chain.head().await?;
     // Before the tasks: a delivery up to there has moved its task on.

@@ -100,7 +100,7 @@ impl Shop {
         let id = ProverId { address: key(owner).address(), device: device.into() };
         let speeds = kinds.iter().map(|kind| (*kind, 1e9)).collect();
         let memory = segment_memory(18);
-        let description = ProverDescription { cpus: 1, memory, concurrency: 1, speeds, enclaves };
+        let description = ProverDescription { cpus: 1, memory, concurrency: 1, speeds, enclaves, unpaid: false };
         let now = self.service.ctx.clock.now();
         self.service.ctx.store.join_prover(&id, &description, now).await.unwrap();
         self.service.ctx.status.heard(&id, now);

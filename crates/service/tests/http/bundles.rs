@@ -152,8 +152,14 @@ impl Service {
         let signer = key(prover);
         let prover = ProverId { address: signer.address(), device: "rig".into() };
         let speeds = BTreeMap::from([(task.ask.kind, 100.0)]);
-        let description =
-            ProverDescription { cpus: 1, memory: 1 << 30, concurrency: 1, speeds, enclaves: vec![ENCLAVE] };
+        let description = ProverDescription {
+            cpus: 1,
+            memory: 1 << 30,
+            concurrency: 1,
+            speeds,
+            enclaves: vec![ENCLAVE],
+            unpaid: false,
+        };
         store.join_prover(&prover, &description, now).await.unwrap();
         let job = JobId { task: task.id().unwrap(), index: 0 };
         let lease = store.grant_lease(job, &prover, false, now + 60_000, now).await.unwrap();

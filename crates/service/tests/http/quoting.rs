@@ -50,8 +50,14 @@ impl Shop {
     async fn prover(&self, n: u8, po2: u32, kinds: &[ProofKind]) {
         let id = ProverId { address: key(n).address(), device: "rig".into() };
         let speeds = kinds.iter().map(|kind| (*kind, 100_000.0)).collect();
-        let description =
-            ProverDescription { cpus: 1, memory: segment_memory(po2), concurrency: 1, speeds, enclaves: vec![] };
+        let description = ProverDescription {
+            cpus: 1,
+            memory: segment_memory(po2),
+            concurrency: 1,
+            speeds,
+            enclaves: vec![],
+            unpaid: false,
+        };
         let now = self.service.ctx.clock.now();
         self.service.ctx.store.join_prover(&id, &description, now).await.unwrap();
         self.service.ctx.status.heard(&id, now);

@@ -21,7 +21,8 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use zkpool_chain::{
-    BundlePolicy, ChainError, Cursor, Head, LiveTask, Polled, Revert, SignerView, Simulated, Slot, TxRecord, TxRequest,
+    BundlePolicy, ChainError, Cursor, Head, Key, LiveTask, Polled, Revert, SignerView, Simulated, Slot, TxRecord,
+    TxRequest, TxState,
 };
 use zkpool_protocol::{Address, B256, Domain, Quote, U256};
 use zkpool_service::{
@@ -81,6 +82,10 @@ pub(crate) struct NoChain {
     pub(crate) sent: Mutex<Vec<String>>,
     /// What they were shown.
     pub(crate) shown: Mutex<Vec<zkpool_protocol::Bytes>>,
+    /// The signer's key, if there is to be one; transactions are recorded then, as the operator's own.
+    pub(crate) key: Mutex<Option<Key>>,
+    /// What was recorded.
+    pub(crate) records: Mutex<BTreeMap<String, TxRecord>>,
 }
 
 impl NoChain {
@@ -180,18 +185,44 @@ impl Chain for NoChain {
             false => Simulated::Ok(zkpool_protocol::Bytes::new()),
         })
     }
-    fn address_of(&self, _: KeyRole) -> Option<Address> {
-        None
+    fn address_of(&self, role: KeyRole) -> Option<Address> {
+        let key = self.key.lock().unwrap();
+        key.as_ref().map(|key| if role == KeyRole::Owner { OPERATOR } else { key.address() })
     }
-    fn sign(&self, _: &B256) -> Result<zkpool_protocol::Bytes, ChainError> {
-        Err(ChainError::BadUrl("no key here".into()))
+    fn sign(&self, digest: &B256) -> Result<zkpool_protocol::Bytes, ChainError> {
+        match &*self.key.lock().unwrap() {
+            Some(key) => Ok(key.sign_digest(digest)?),
+            None => Err(ChainError::BadUrl("no key here".into())),
+        }
     }
-    async fn enqueue(&self, _: KeyRole, request: TxRequest) -> Result<TxRecord, ChainError> {
-        self.sent.lock().unwrap().push(request.purpose);
-        self.none().await
+    async fn enqueue(&self, role: KeyRole, request: TxRequest) -> Result<TxRecord, ChainError> {
+        self.sent.lock().unwrap().push(request.purpose.clone());
+        let Some(from) = self.address_of(role) else { return self.none().await };
+        let record = TxRecord {
+            purpose: request.purpose,
+            order: 0,
+            from,
+            to: request.to,
+            value: request.value,
+            data: request.data,
+            gas: None,
+            urgency: request.urgency,
+            not_after: request.not_after,
+            nonce: None,
+            attempts: vec![],
+            state: TxState::Queued,
+            receipt: None,
+            failure: None,
+            complaint: None,
+        };
+        let mut records = self.records.lock().unwrap();
+        let known = records.get(&record.purpose).filter(|known| known.state != TxState::Failed);
+        let kept = known.unwrap_or(&record).clone();
+        records.insert(kept.purpose.clone(), kept.clone());
+        Ok(kept)
     }
-    async fn transaction(&self, _: &str) -> Result<Option<TxRecord>, ChainError> {
-        self.head().await.map(|_| None)
+    async fn transaction(&self, purpose: &str) -> Result<Option<TxRecord>, ChainError> {
+        self.head().await.map(|_| self.records.lock().unwrap().get(purpose).cloned())
     }
     async fn drive(&self) -> Result<Vec<TxRecord>, ChainError> {
         self.head().await?;
@@ -204,6 +235,7 @@ pub(crate) struct Service {
     pub(crate) ctx: Arc<Context>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) chain: Arc<NoChain>,
+    pub(crate) ledger: crate::ledger::FakeLedger,
     pub(crate) stop: CancellationToken,
     pub(crate) router: Router,
     _directory: TempDir,
@@ -288,11 +320,19 @@ impl Service {
             Arc::clone(&chain) as Arc<dyn Chain>,
             Arc::clone(&clock) as Arc<dyn Clock>,
         );
+        let ledger = crate::ledger::FakeLedger::default();
+        let ctx = match ctx.config.pay {
+            Some(_) => {
+                *chain.key.lock().unwrap() = Some(Key::random());
+                ctx.with_ledger(Arc::new(ledger.clone()))
+            }
+            None => ctx,
+        };
         let ctx = Arc::new(ctx.with_worker(script.clone()).with_executor(script));
         let stop = CancellationToken::new();
         let app = App::new(Arc::clone(&ctx), HERE.parse::<SocketAddr>().unwrap(), bounds, stop.clone());
         let router = router(app.clone());
-        Self { ctx, clock, chain, stop, router, _directory: directory }
+        Self { ctx, clock, chain, ledger, stop, router, _directory: directory }
     }
 
     /// Sends a request and reads the whole answer.

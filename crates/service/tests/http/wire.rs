@@ -66,6 +66,7 @@ fn join() -> JoinRequest {
         kinds: vec![KindSpeed { kind: ProofKind::Groth16Bn254, units_per_second: 100.0 }],
         concurrency: 1,
         enclaves: vec![],
+        unpaid: false,
     }
 }
 

@@ -155,7 +155,8 @@ impl Service {
         let (store, now) = (&self.ctx.store, self.ctx.clock.now());
         let prover = ProverId { address: prover, device: "rig".into() };
         let speeds = BTreeMap::from([(ProofKind::Groth16Bn254, 100.0)]);
-        let description = ProverDescription { cpus: 1, memory: 1 << 30, concurrency: 1, speeds, enclaves: vec![] };
+        let description =
+            ProverDescription { cpus: 1, memory: 1 << 30, concurrency: 1, speeds, enclaves: vec![], unpaid: false };
         store.join_prover(&prover, &description, now).await.unwrap();
         let lease = store.grant_lease(work.job, &prover, false, now + 60_000, now).await.unwrap();
         self.ctx.changes.announce(Change::Leases);

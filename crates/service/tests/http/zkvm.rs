@@ -231,7 +231,8 @@ impl Service {
         let (store, now) = (&self.ctx.store, self.ctx.clock.now());
         let prover = ProverId { address: key(prover).address(), device: "rig".into() };
         let speeds = BTreeMap::from([(ProofKind::Risc0Composite, 1_000.0), (ProofKind::Risc0Succinct, 1_000.0)]);
-        let description = ProverDescription { cpus: 1, memory: 1 << 34, concurrency: 1, speeds, enclaves: vec![] };
+        let description =
+            ProverDescription { cpus: 1, memory: 1 << 34, concurrency: 1, speeds, enclaves: vec![], unpaid: false };
         store.join_prover(&prover, &description, now).await.unwrap();
         self.ctx.status.heard(&prover, now);
         prover
@@ -266,6 +267,7 @@ impl Service {
                 proving_ms: Some(5),
                 standing: Standing::default(),
                 speed: None,
+                pay: None,
             };
             self.ctx.store.complete_job(&result, self.ctx.clock.now()).await.unwrap();
         }

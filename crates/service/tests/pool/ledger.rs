@@ -170,7 +170,7 @@ impl Ledger {
         let free = slot.state == SlotState::Idle && time > slot.busy_until;
         if free && U256::from(slot.collateral) >= terms.lock() {
             slot.state = SlotState::Active;
-            slot.digest = FixedBytes::from_slice(&task[..26]);
+            slot.digest = FixedBytes::from_slice(&task[..25]);
             slot.busy_until = terms.valid_until;
             self.mint(operator, terms.advance);
             let held = terms.reward - terms.advance;
@@ -226,7 +226,7 @@ impl Ledger {
             }
         }
         self.end(task);
-        events.push(PoolEvent::Delivered { task, on_time: !late, target_ok: true });
+        events.push(PoolEvent::Delivered { task, on_time: !late, target_ok: true, earmarked: U256::ZERO });
         Ok(events)
     }
 
@@ -251,7 +251,7 @@ impl Ledger {
             return Err("SlotUnderfunded".into());
         }
         own.state = SlotState::Reserved;
-        own.digest = FixedBytes::from_slice(&task[..26]);
+        own.digest = FixedBytes::from_slice(&task[..25]);
         let rescue = Rescue { rescuer, slot, at, novated: false };
         self.tasks.insert(task, Live { rescue: Some(rescue), ..live });
         Ok(vec![PoolEvent::RescueAnnounced { task, rescuer, slot, effective_at: at }])

@@ -56,6 +56,7 @@ impl Prover {
             kinds: vec![KindSpeed { kind: ProofKind::Groth16Bn254, units_per_second }],
             concurrency: 4,
             enclaves: vec![],
+            unpaid: false,
         };
         operator.judge(ops::provers::join(operator.ctx(), self.address, request).await.map(drop))
     }
@@ -138,7 +139,7 @@ impl Prover {
     }
 
     pub(crate) async fn give(&self, operator: &Operator, job: &ClaimedJob, proof: Bytes) -> OpResult<ResultReply> {
-        let request = ResultRequest { fence: job.lease.fence, proof, proving_ms: Some(500) };
+        let request = ResultRequest { fence: job.lease.fence, proof, proving_ms: Some(500), signature: None };
         ops::jobs::accept_result(operator.ctx(), self.address, job.id, request).await
     }
 

@@ -55,7 +55,7 @@ impl Stage {
     pub(crate) async fn set() -> Self {
         let anvil = Anvil::start().unwrap();
         let mut deployer = Deployer::new(&anvil, anvil.account(0));
-        let pool = deployer.deploy("ZKPool").await.unwrap();
+        let pool = deployer.deploy_pool().await.unwrap();
         let token = deployer.deploy("TestToken").await.unwrap();
         let verifier = deployer.deploy_with("Groth16Verifier", &key_argument()).await.unwrap();
         // It takes any call.

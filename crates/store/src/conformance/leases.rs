@@ -13,6 +13,7 @@ pub(super) fn result(lease: &LeaseRecord) -> NewResult {
         proving_ms: Some(250),
         standing: Standing::default(),
         speed: Some(99.5),
+        pay: None,
     }
 }
 

@@ -52,6 +52,7 @@ async fn done(store: &Subject, job: JobId, who: &ProverId) {
         proving_ms: Some(5),
         standing: Standing::default(),
         speed: None,
+        pay: None,
     };
     store.complete_job(&result, 7).await.unwrap();
 }
@@ -259,6 +260,7 @@ pub async fn a_late_result_gives_nobody_a_second_leg(store: Subject) {
         proving_ms: None,
         standing: Standing::default(),
         speed: None,
+        pay: None,
     };
     assert!(matches!(store.complete_job(&late, 9).await, Err(StoreError::LeaseLost)));
 }

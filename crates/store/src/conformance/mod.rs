@@ -14,6 +14,7 @@ mod graph;
 mod journal;
 mod leases;
 mod legs;
+mod pay;
 mod receipts;
 mod tasks;
 
@@ -23,6 +24,7 @@ pub use graph::*;
 pub use journal::*;
 pub use leases::*;
 pub use legs::*;
+pub use pay::*;
 pub use receipts::*;
 pub use tasks::*;
 
@@ -107,6 +109,11 @@ macro_rules! store_conformance {
             a_receipt_is_kept_and_found
             a_proof_is_replaced_before_it_is_submitted
             members_are_believed_once_and_their_lies_are_kept
+            what_a_task_pays_is_fixed_once
+            tranches_are_planned_opened_and_closed
+            receipts_make_a_chain_for_each_prover_and_tranche
+            nobody_earns_more_than_its_cap
+            a_result_is_paid_in_its_token
             jobs_become_ready_when_what_they_need_is_done
             fencing_tokens_grow_and_old_ones_are_worthless
             an_expired_lease_delivers_while_nobody_else_has_the_job
@@ -286,6 +293,7 @@ pub(super) async fn joined(store: &Subject, byte: u8) -> ProverId {
         concurrency: 2,
         speeds: [(ProofKind::Groth16Bn254, 12_345.5)].into(),
         enclaves: vec![B256::repeat_byte(0xe1)],
+        unpaid: false,
     };
     store.join_prover(&prover(byte), &description, 5).await.unwrap();
     prover(byte)

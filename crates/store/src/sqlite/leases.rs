@@ -212,7 +212,8 @@ pub(super) async fn complete(store: &SqliteStore, result: &NewResult, now: Milli
         return Err(StoreError::LeaseLost);
     }
     if job.state == JobState::Done && lease.ended == Some(LeaseEnd::Done) {
-        return Ok(Completion { job: JobState::Done, task: write.task(task).await?.state });
+        let earning = write.earned(id, result.token, store.owner.operator).await?;
+        return Ok(Completion { job: JobState::Done, task: write.task(task).await?.state, earning });
     }
     // An expired lease will do while nobody else was given the job.
     let holds = lease.ended.is_none() || (lease.ended == Some(LeaseEnd::Expired) && job.last_token == result.token);
@@ -248,9 +249,13 @@ pub(super) async fn complete(store: &SqliteStore, result: &NewResult, now: Milli
     if let Some(speed) = result.speed {
         write.set_speed(&result.prover, job.job.kind, speed).await?;
     }
+    let earning = match &result.pay {
+        Some(paid) => write.earn((task, &job), result, paid, store.owner.operator, now).await?,
+        None => None,
+    };
     let state = write.follow_up(task, id.index, now).await?;
     write.commit().await?;
-    Ok(Completion { job: JobState::Done, task: state })
+    Ok(Completion { job: JobState::Done, task: state, earning })
 }
 
 pub(super) async fn complete_own(
@@ -265,7 +270,7 @@ pub(super) async fn complete_own(
         return Err(StoreError::IllegalTransition { thing: "job for provers", from: job.state.as_str(), to: "done" });
     }
     if job.state == JobState::Done && job.result == Some(result) {
-        return Ok(Completion { job: JobState::Done, task: write.task(task).await?.state });
+        return Ok(Completion { job: JobState::Done, task: write.task(task).await?.state, earning: None });
     }
     write.job_step(task, id.index, JobState::Ready, JobState::Done, now).await?;
     sqlx::query("UPDATE jobs SET result = ? WHERE task = ? AND idx = ?")
@@ -277,7 +282,7 @@ pub(super) async fn complete_own(
         .map_err(write.fault())?;
     let state = write.follow_up(task, id.index, now).await?;
     write.commit().await?;
-    Ok(Completion { job: JobState::Done, task: state })
+    Ok(Completion { job: JobState::Done, task: state, earning: None })
 }
 
 /// A row of `lease_rows`.

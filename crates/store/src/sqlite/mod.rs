@@ -9,6 +9,7 @@ mod chain;
 mod graph;
 mod journal;
 mod leases;
+mod pay;
 mod provers;
 mod receipts;
 mod row;
@@ -16,10 +17,10 @@ mod tasks;
 mod work;
 
 use crate::{
-    Advance, Advanced, AttestationRecord, Completion, InputRecord, JobCensus, JobRecord, LeaseOutcome, LeaseRecord,
-    LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewWatch, Noted, Plan, Price, ProgramRecord, ProverDescription,
-    ProverId, ProverRecord, Refusal, Renewal, RequestId, Store, StoreError, StoreResult, TaskKey, TaskRecord, Workload,
-    lock::DatabaseLock,
+    Advance, Advanced, AttestationRecord, Completion, Earmark, Earning, InputRecord, JobCensus, JobRecord,
+    LeaseOutcome, LeaseRecord, LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewTranche, NewWatch, Noted, Plan,
+    Price, ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal, RequestId, Store, StoreError,
+    StoreResult, TaskKey, TaskRecord, TrancheRecord, TrancheStatus, Workload, lock::DatabaseLock,
 };
 use async_trait::async_trait;
 use row::{Fields, int};
@@ -29,7 +30,10 @@ use sqlx::{
 };
 use std::{fmt, ops::Range, path::Path, time::Duration};
 use zkpool_chain::{TxRecord, TxState};
-use zkpool_protocol::{Address, BlobId, Domain, Job, JobId, JobState, ProgramId, Quote, TaskId, TaskState, WorkUnits};
+use zkpool_protocol::{
+    Address, BlobId, Domain, Job, JobId, JobState, ProgramId, Quote, TaskId, TaskState, WorkUnits,
+    pay::{Cap, TaskPay},
+};
 
 /// Whose database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -560,6 +564,54 @@ impl Store for SqliteStore {
 
     async fn complete_own_job(&self, job: JobId, result: BlobId, now: Millis) -> StoreResult<Completion> {
         leases::complete_own(self, job, result, now).await
+    }
+
+    async fn fix_pay(&self, key: TaskKey, pay: &TaskPay) -> StoreResult<TaskPay> {
+        pay::fix(self, key, pay).await
+    }
+
+    async fn pay_of(&self, key: TaskKey) -> StoreResult<Option<TaskPay>> {
+        pay::of_task(self, key).await
+    }
+
+    async fn plan_tranche(&self, tranche: &NewTranche, now: Millis) -> StoreResult<()> {
+        pay::plan(self, tranche, now).await
+    }
+
+    async fn forget_tranche(&self, index: u64) -> StoreResult<()> {
+        pay::forget(self, index).await
+    }
+
+    async fn note_tranche(&self, index: u64, status: TrancheStatus, closes_at: Option<u64>) -> StoreResult<()> {
+        pay::note(self, index, status, closes_at).await
+    }
+
+    async fn tranches(&self) -> StoreResult<Vec<TrancheRecord>> {
+        pay::tranches(self).await
+    }
+
+    async fn caps_of(&self, tranche: u64) -> StoreResult<Vec<Cap>> {
+        pay::caps(self, tranche).await
+    }
+
+    async fn earmarks_of(&self, prover: Address) -> StoreResult<Vec<Earmark>> {
+        pay::earmarks(self, Some(prover)).await
+    }
+
+    async fn open_earmarks(&self) -> StoreResult<Vec<Earmark>> {
+        pay::earmarks(self, None).await
+    }
+
+    async fn earning(&self, job: JobId, fence: u64) -> StoreResult<Option<Earning>> {
+        pay::earning(self, job, fence).await
+    }
+
+    async fn earnings_of(&self, tranche: u64, prover: Address, after: u64, limit: u32) -> StoreResult<Vec<Earning>> {
+        pay::of_prover(self, tranche, prover, after, limit).await
+    }
+
+    async fn earnings_of_task(&self, key: TaskKey) -> StoreResult<Vec<Earning>> {
+        pay::earnings_of_task(self, key).await
     }
 
     async fn join_prover(

@@ -16,15 +16,17 @@ pub(super) async fn join(
 ) -> StoreResult<ProverRecord> {
     let mut write = store.write("let a prover join").await?;
     sqlx::query(
-        "INSERT INTO provers (address, device, cpus, memory, concurrency, joined, seen_at) VALUES (?, ?, ?, ?, ?, 1, ?)
+        "INSERT INTO provers (address, device, cpus, memory, concurrency, unpaid, joined, seen_at)
+         VALUES (?, ?, ?, ?, ?, ?, 1, ?)
          ON CONFLICT (address, device) DO UPDATE SET cpus = excluded.cpus, memory = excluded.memory,
-            concurrency = excluded.concurrency, joined = 1, seen_at = excluded.seen_at",
+            concurrency = excluded.concurrency, unpaid = excluded.unpaid, joined = 1, seen_at = excluded.seen_at",
     )
     .bind(id.address.as_slice())
     .bind(id.device.as_str())
     .bind(i64::from(description.cpus))
     .bind(int(description.memory)?)
     .bind(i64::from(description.concurrency))
+    .bind(description.unpaid)
     .bind(int(now)?)
     .execute(&mut *write.tx)
     .await
@@ -146,6 +148,7 @@ fn read(row: &Fields) -> StoreResult<ProverRecord> {
             concurrency: row.u32("concurrency")?,
             speeds: [].into(),
             enclaves: vec![],
+            unpaid: row.bool("unpaid")?,
         },
         joined: row.bool("joined")?,
         seen_at: row.u64("seen_at")?,

@@ -1,6 +1,6 @@
 //! The work on tasks: graphs, jobs, leases, provers, and what committees sign.
 
-use super::{Millis, NewLeg};
+use super::{Earning, Millis, NewLeg, ResultPay};
 pub use zkpool_scheduler::Standing;
 
 use std::{collections::BTreeMap, fmt};
@@ -192,6 +192,8 @@ pub struct ProverDescription {
     pub speeds: BTreeMap<ProofKind, f64>,
     /// The SGX programs that it has an enclave of.
     pub enclaves: Vec<B256>,
+    /// It works whether or not anything is set apart for it.
+    pub unpaid: bool,
 }
 
 /// A prover.
@@ -258,12 +260,14 @@ pub enum Renewal {
 }
 
 /// What became of a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {
     /// Where the job stands.
     pub job: JobState,
     /// Where the task stands.
     pub task: TaskState,
+    /// What its prover has earned with it, if it is paid out of a tranche.
+    pub earning: Option<Earning>,
 }
 
 /// A verified result, to be stored.
@@ -283,6 +287,8 @@ pub struct NewResult {
     pub standing: Standing,
     /// How fast it is at this kind of proof, seen from what it delivers; work units per second.
     pub speed: Option<f64>,
+    /// What it is paid from, if this operator pays out of tranches.
+    pub pay: Option<ResultPay>,
 }
 
 /// How a lease ends without a result.

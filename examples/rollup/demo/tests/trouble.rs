@@ -63,7 +63,10 @@ impl Liar {
         let kinds = vec![KindSpeed { kind: self.kind, units_per_second: 1_000_000.0 }];
         let enclaves = if self.kind == ProofKind::Sgx { vec![enclave] } else { vec![] };
         let (device, memory) = (self.device.clone(), 16 << 30);
-        self.client.join(&JoinRequest { device, cpus: 1, memory, kinds, concurrency: 1, enclaves }).await.unwrap();
+        self.client
+            .join(&JoinRequest { device, cpus: 1, memory, kinds, concurrency: 1, enclaves, unpaid: false })
+            .await
+            .unwrap();
     }
 
     /// Waits for a job and returns this. It is sound, so it is taken.
@@ -74,7 +77,7 @@ impl Liar {
                 break job;
             }
         };
-        let request = ResultRequest { fence: job.lease.fence, proof: proof.clone(), proving_ms: None };
+        let request = ResultRequest { fence: job.lease.fence, proof: proof.clone(), proving_ms: None, signature: None };
         self.client.result(job.id, &request).await.unwrap();
     }
 }

@@ -42,7 +42,7 @@ impl World {
         let chain = Anvil::start().unwrap();
         let owner = chain.account(0);
         let mut deployer = Deployer::new(&chain, owner);
-        let pool = deployer.deploy("ZKPool").await.unwrap();
+        let pool = deployer.deploy_pool().await.unwrap();
         let token = deployer.deploy("TestToken").await.unwrap();
         let name = B256::repeat_byte(1).abi_encode();
         let verifier = deployer.deploy_with("DigitOracle.t.sol:NamedVerifier", &name).await.unwrap();

@@ -60,7 +60,15 @@ impl Stranger {
         let kinds = vec![KindSpeed { kind: ProofKind::Risc0Composite, units_per_second: 400.0 }];
         let device = self.device.clone();
         self.client
-            .join(&JoinRequest { device, cpus: 1, memory: MEMORY, kinds, concurrency: 1, enclaves: vec![] })
+            .join(&JoinRequest {
+                device,
+                cpus: 1,
+                memory: MEMORY,
+                kinds,
+                concurrency: 1,
+                enclaves: vec![],
+                unpaid: false,
+            })
             .await
             .unwrap();
     }
@@ -77,7 +85,12 @@ impl Stranger {
     }
 
     async fn returns(&self, job: &ClaimedJob, result: &[u8]) -> Result<(), ClientError> {
-        let request = ResultRequest { fence: job.lease.fence, proof: Bytes::copy_from_slice(result), proving_ms: None };
+        let request = ResultRequest {
+            fence: job.lease.fence,
+            proof: Bytes::copy_from_slice(result),
+            proving_ms: None,
+            signature: None,
+        };
         self.client.result(job.id, &request).await.map(drop)
     }
 

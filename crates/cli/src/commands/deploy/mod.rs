@@ -40,11 +40,12 @@ pub async fn run(command: DeployCommand, context: &Context) -> CliResult {
 
 async fn pool(args: PoolArgs, context: &Context) -> CliResult<serde_json::Value> {
     let mut deployer = Deployer::open(&args.common, context).await?;
-    let pool = deployer.deploy("ZKPool", &[]).await?;
-    let Some(weth) = args.weth else { return Ok(json!({ "pool": pool })) };
+    let ledger = deployer.deploy("RevenueLedger", &[]).await?;
+    let pool = deployer.deploy("ZKPool", &ledger.abi_encode()).await?;
+    let Some(weth) = args.weth else { return Ok(json!({ "pool": pool, "ledger": ledger })) };
     let arguments = (pool, weth, args.permit2.unwrap_or(PERMIT2)).abi_encode_params();
     let router = deployer.deploy("Router", &arguments).await?;
-    Ok(json!({ "pool": pool, "router": router }))
+    Ok(json!({ "pool": pool, "ledger": ledger, "router": router }))
 }
 
 async fn groth16(args: Groth16Args, context: &Context) -> CliResult<serde_json::Value> {

@@ -4,6 +4,7 @@ mod attestations;
 mod auth;
 mod blobs;
 mod jobs;
+mod pay;
 mod quotes;
 mod status;
 mod tasks;
@@ -61,6 +62,11 @@ fn ordinary() -> OpenApiRouter<App> {
         .routes(routes!(jobs::heartbeat))
         .routes(routes!(jobs::fail))
         .routes(routes!(attestations::attest))
+        .routes(routes!(pay::tranches))
+        .routes(routes!(pay::tranche))
+        .routes(routes!(pay::prover))
+        .routes(routes!(pay::receipts))
+        .routes(routes!(pay::task))
 }
 
 /// Routes that take as long as they take, and bound the time without progress themselves.
@@ -99,6 +105,7 @@ async fn within(State(bound): State<Duration>, request: Request, next: Next) -> 
         (name = "sign-in", description = "Sign-in with Ethereum (EIP-4361)."),
         (name = "requester", description = "Programs, inputs, quotes, tasks."),
         (name = "prover", description = "Jobs."),
+        (name = "pay", description = "What provers earn, for them and for whoever audits it."),
         (name = "committee", description = "Receipts that members sign.")
     )
 )]

@@ -1,0 +1,75 @@
+//! A prover's and an operator's road to pay, through the binary, over the real contracts.
+
+use crate::stage::{PROVER, Process, REQUESTER, SIGNER, Stage, wait_for};
+
+#[test]
+fn a_prover_is_paid_by_the_ledger_and_the_books_can_be_audited() {
+    let stage = Stage::set();
+    stage.configure_pay();
+    stage.run(&["operator", "set-share", "77"]).fails(2, "usage", &["multiple of 50"]);
+    // The share is announced before the first signer: it takes effect at once.
+    stage.run(&["operator", "set-share", "5000"]).succeeds();
+    stage.run(&["operator", "set-signer", &stage.address(SIGNER)]).succeeds();
+    stage.run(&["operator", "deposit", "9ether"]).succeeds();
+    let service = Process::start(&stage, &["service", "run"]);
+    service.says("the service runs");
+    let prover = Process::start(&stage, &["prover", "run", "--claim-above", "1000ether"]);
+    prover.says("joined");
+    stage.wait_for_slots();
+    // What is set apart comes out of the operator's wallet.
+    service.says("a tranche is open");
+    let tranches = || stage.json(&["operator", "tranches"]);
+    assert_eq!((&tranches()["share"], &tranches()["tranches"][0]["tranche"]["state"]), (&5_000.into(), &"open".into()));
+
+    let done = stage.json(&["request", "run", "--inputs", &stage.input(1), "--deposit"]);
+    assert_eq!(done["outcome"], "delivered");
+    prover.says("earned");
+    let earnings = || stage.json(&["prover", "earnings"]);
+    let earned: u128 = earnings()[0]["holding"]["voucher"]["voucher"]["amount"].as_str().unwrap().parse().unwrap();
+    assert!(earned > 0);
+    assert_eq!(earnings()[0]["on_chain"]["due"], earned.to_string());
+    // Half of the reward was kept apart at delivery, and is fetched for the next tranches.
+    let fund = || tranches()["fund"]["fund"].as_str().unwrap().parse::<u128>().unwrap();
+    wait_for("what was kept apart to be swept", || fund() >= earned);
+
+    // Everybody can recompute it.
+    let audit = || stage.json(&["audit", &stage.url()]);
+    wait_for("the task to have ended for the service", || audit()["verdict"]["figures"]["receipts"] == 1);
+    let verdict = audit();
+    assert_eq!((&verdict["sound"], &verdict["verdict"]["figures"]["rewards_unread"]), (&true.into(), &0.into()));
+
+    // The operator is gone, and anybody's key pays the gas.
+    assert!(service.stop().success() && prover.stop().success());
+    let claimed = stage.json(&["prover", "claim", "--key", REQUESTER]);
+    assert_eq!(claimed[0]["amount"], earned.to_string());
+    assert_eq!(stage.json(&["prover", "claim"]), serde_json::json!([]));
+    assert_eq!(earnings()[0]["on_chain"]["paid"], earned.to_string());
+
+    // A bond, and the way out.
+    stage.fund(&stage.address(PROVER), 3);
+    stage.run(&["prover", "bond", "3ether", "--token", &stage.token]).succeeds();
+    stage.run(&["prover", "unbond", "--token", &stage.token, "--withdraw"]).fails(
+        5,
+        "transaction_failed",
+        &["TooEarly"],
+    );
+    stage.run(&["prover", "unbond", "--token", &stage.token]).succeeds();
+    stage.run(&["operator", "close-tranche", "0"]).succeeds();
+    assert_eq!(tranches()["tranches"][0]["tranche"]["state"], "closing");
+    assert_eq!(tranches()["tranches"][0]["tranche"]["paid"], earned.to_string());
+}
+
+#[test]
+fn nothing_is_done_for_an_operator_whose_pay_cannot_be_checked() {
+    let stage = Stage::set();
+    stage.configure_pay();
+    stage.run(&["operator", "set-signer", &stage.address(SIGNER)]).succeeds();
+    let service = Process::start(&stage, &["service", "run"]);
+    service.says("the service runs");
+    let env = [("WORDS", zkpool_chain::testing::MNEMONIC)];
+    let args =
+        ["prover", "run", "--key", PROVER, "--operator", &stage.url(), "--state", "blind", "--config", "none.toml"];
+    stage.place.write("none.toml", "");
+    stage.place.run_with(&args, &env).fails(3, "unpaid", &["--rpc", "--unpaid"]);
+    assert!(service.stop().success());
+}

@@ -1,0 +1,312 @@
+//! Looking after the pay: what is set apart is checked on chain before any work, every result is signed, every voucher is
+//! checked and kept before anything else happens, and the first one that is withheld or wrong ends the work for its operator.
+//!
+//! The chain is reached through [`PayDesk`], which whoever runs the agent brings along.
+
+mod book;
+mod check;
+mod collect;
+mod signed;
+
+pub use book::{Book, Holding};
+pub(crate) use check::{Expected, Withheld};
+pub(crate) use collect::collect;
+pub(crate) use signed::Signed;
+
+use crate::disk;
+use async_trait::async_trait;
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+use zkpool_api::{Client, ClientError, EarmarkView};
+use zkpool_protocol::{
+    Address, B256, Bytes, ErrorCode, JobId,
+    pay::{Cap, LeasedJob, Ledger, SignedResult, SignedVoucher},
+};
+
+/// How old may be what is known of a tranche when another job is asked for. Closing one takes far longer.
+const FRESH: Duration = Duration::from_secs(600);
+
+/// What the chain says of a tranche.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrancheOnChain {
+    /// What it pays in.
+    pub token: Address,
+    /// Whether it pays, and is not about to be closed.
+    pub open: bool,
+    /// Signs its vouchers.
+    pub signer: Address,
+    /// The sum of its caps, in the token's smallest unit.
+    pub total: u128,
+    /// Of the tree of its caps.
+    pub root: B256,
+}
+
+/// The chain, or the key, could not be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct DeskError {
+    /// What was attempted, why it failed, what to do.
+    pub message: String,
+    /// Stable name.
+    pub code: ErrorCode,
+}
+
+/// The key that earns, and the chain. Every method is bounded in time.
+#[async_trait]
+pub trait PayDesk: Debug + Send + Sync + 'static {
+    /// Signs a digest; the same digest gives the same signature.
+    fn sign(&self, digest: &B256) -> Result<Bytes, DeskError>;
+    /// Whether the chain can be asked. Otherwise nothing below is.
+    fn sees_chain(&self) -> bool;
+    /// The revenue ledger to which a pool gives its provers' shares. Fails if the chain has another id.
+    async fn ledger_of(&self, chain_id: u64, pool: Address) -> Result<Address, DeskError>;
+    /// A tranche; `None` if it was never opened.
+    async fn tranche(
+        &self,
+        ledger: &Ledger,
+        operator: Address,
+        index: u64,
+    ) -> Result<Option<TrancheOnChain>, DeskError>;
+    /// What a prover has been paid in a tranche, in the token's smallest unit.
+    async fn paid(&self, ledger: &Ledger, operator: Address, index: u64, prover: Address) -> Result<u128, DeskError>;
+    /// Has a voucher paid; returns the transaction's hash once it is included.
+    async fn claim(&self, holding: &Holding) -> Result<B256, DeskError>;
+}
+
+/// How the owner wants to be paid.
+#[derive(Clone, Debug)]
+pub struct PayConfig {
+    /// The key and the chain.
+    pub desk: Arc<dyn PayDesk>,
+    /// Works whether or not anything is set apart.
+    pub unpaid: bool,
+    /// No job is asked for with less than so much set apart and not earned yet, in the token's smallest unit.
+    pub min_left: u128,
+    /// Vouchers are claimed by itself when so much more is due, in the token's smallest unit.
+    pub claim_above: Option<u128>,
+}
+
+/// One operator's pay.
+#[derive(Debug)]
+pub(crate) struct Till {
+    pub(crate) config: PayConfig,
+    pub(crate) ledger: Ledger,
+    pub(crate) operator: Address,
+    pub(crate) prover: Address,
+    client: Client,
+    book: Arc<Book>,
+    signed: Arc<Signed>,
+    /// What the chain was last found to say, and when.
+    looked: Mutex<Option<Instant>>,
+    /// What the jobs in hand will earn.
+    promised: Mutex<BTreeMap<JobId, (Address, u128)>>,
+    /// One voucher after the other.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Till {
+    pub(crate) fn new(
+        config: PayConfig,
+        ledger: Ledger,
+        operator: Address,
+        client: Client,
+        (book, signed): (Arc<Book>, Arc<Signed>),
+    ) -> Option<Self> {
+        let prover = client.address()?;
+        Some(Self {
+            config,
+            ledger,
+            operator,
+            prover,
+            client,
+            book,
+            signed,
+            looked: Mutex::default(),
+            promised: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Signs a result, for the lease under which it is returned: once it is durable that this is the one. Fails if another
+    /// was signed for this lease.
+    pub(crate) fn sign(&self, job: LeasedJob, output: B256) -> Result<Bytes, DeskError> {
+        let error = |message: String, code| DeskError { message, code };
+        match self.signed.note(&self.ledger, self.operator, job, output) {
+            Ok(true) => {}
+            Ok(false) => {
+                let message = "another result was signed for this lease before: a second signature would cost the bond";
+                return Err(error(message.into(), ErrorCode::LeaseLost));
+            }
+            Err(why) => return Err(error(format!("cannot note what is signed: {why}"), ErrorCode::Storage)),
+        }
+        let said = SignedResult { operator: self.operator, job: job.id(), output };
+        self.config.desk.sign(&said.digest(&self.ledger))
+    }
+
+    /// Whether pay is looked at at all.
+    pub(crate) fn is_checked(&self) -> bool {
+        !self.config.unpaid
+    }
+
+    /// What this prover has from this operator, by tranche.
+    fn holdings(&self) -> Vec<Holding> {
+        self.book.of(&self.ledger, self.operator, self.prover)
+    }
+
+    /// What can still be earned in a token beyond what is promised for jobs in hand. One receipt is in one tranche.
+    fn left(&self, token: Address) -> u128 {
+        let best = self.holdings().iter().filter(|h| h.open && h.token == token).map(Holding::left).max();
+        let promised: u128 = locked(&self.promised).values().filter(|(t, _)| *t == token).map(|(_, a)| a).sum();
+        best.unwrap_or_default().saturating_sub(promised)
+    }
+
+    /// Whether enough is set apart to ask for a job: what is not known, or may have changed, is checked.
+    pub(crate) async fn ready(&self) -> Result<(), Withheld> {
+        if !self.is_checked() {
+            return Ok(());
+        }
+        let enough = || {
+            let tokens: Vec<Address> = self.holdings().iter().filter(|h| h.open).map(|h| h.token).collect();
+            tokens.iter().any(|token| self.left(*token) >= self.config.min_left.max(1))
+        };
+        let is_fresh = locked(&self.looked).is_some_and(|at| at.elapsed() < FRESH);
+        if is_fresh && enough() {
+            return Ok(());
+        }
+        self.look().await?;
+        if enough() {
+            return Ok(());
+        }
+        Err(Withheld::NothingSetApart { min: self.config.min_left.max(1) })
+    }
+
+    /// Asks the operator what is set apart, and the chain whether it is so.
+    async fn look(&self) -> Result<(), Withheld> {
+        let _turn = self.turn.lock().await;
+        let found = self.client.earmarks(self.prover).await?;
+        for earmark in found.earmarks {
+            self.look_at(earmark).await?;
+        }
+        *locked(&self.looked) = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Takes an earmark into the book if the chain bears it out.
+    async fn look_at(&self, earmark: EarmarkView) -> Result<(), Withheld> {
+        let index = earmark.tranche.index;
+        let Some(found) = self.config.desk.tranche(&self.ledger, self.operator, index).await? else {
+            tracing::warn!(tranche = index, "the operator names a tranche that is not on chain");
+            return Ok(());
+        };
+        let known = self.holdings().into_iter().find(|holding| holding.tranche == index);
+        let holding = match known {
+            Some(known) => Holding { open: found.open, ..known },
+            None => {
+                let (cap, proof) = (Cap { prover: self.prover, amount: earmark.cap }, earmark.proof());
+                if proof.verify(&cap, found.root, found.total).is_none() {
+                    tracing::warn!(
+                        tranche = index,
+                        "the operator names a cap that is not in the tranche's tree on chain"
+                    );
+                    return Ok(());
+                }
+                Holding {
+                    ledger: self.ledger,
+                    url: self.client.url().to_owned(),
+                    operator: self.operator,
+                    tranche: index,
+                    prover: self.prover,
+                    token: found.token,
+                    signer: found.signer,
+                    open: found.open,
+                    cap: earmark.cap,
+                    proof,
+                    voucher: None,
+                }
+            }
+        };
+        self.keep(holding).await
+    }
+
+    /// Durable before it counts; a disk that refuses is waited for.
+    async fn keep(&self, holding: Holding) -> Result<(), Withheld> {
+        let (book, kept) = (Arc::clone(&self.book), holding.clone());
+        let saved = tokio::task::spawn_blocking(move || book.save(&kept)).await;
+        let saved = saved.unwrap_or_else(|error| Err(io::Error::other(error)));
+        saved.map_err(|error| Withheld::Disk(error.to_string()))
+    }
+
+    /// Notes what a job in hand will earn. Fails if that is not set apart.
+    pub(crate) fn promise(&self, job: JobId, pay: Option<zkpool_api::JobPay>) -> Result<(), Withheld> {
+        if !self.is_checked() {
+            return Ok(());
+        }
+        let Some(pay) = pay else { return Err(Withheld::NotPromised) };
+        let left = self.left(pay.token);
+        if pay.amount > left {
+            return Err(Withheld::TooLittle { token: pay.token, amount: pay.amount, left });
+        }
+        locked(&self.promised).insert(job, (pay.token, pay.amount));
+        Ok(())
+    }
+
+    /// The job has come to its end, whatever it was.
+    pub(crate) fn settle(&self, job: JobId) {
+        locked(&self.promised).remove(&job);
+    }
+
+    /// Has what is due paid, where it is worth it.
+    async fn claim_due(&self, above: u128) {
+        for holding in self.holdings() {
+            let Some(SignedVoucher { voucher, .. }) = &holding.voucher else { continue };
+            let earned = voucher.amount.min(holding.cap);
+            let desk = &self.config.desk;
+            let due = match desk.paid(&self.ledger, self.operator, holding.tranche, self.prover).await {
+                Ok(paid) => earned.saturating_sub(paid),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot ask the chain what was paid; trying again");
+                    continue;
+                }
+            };
+            // What is about to be closed is not waited for.
+            if due == 0 || (due < above && holding.open) {
+                continue;
+            }
+            match desk.claim(&holding).await {
+                Ok(transaction) => {
+                    tracing::info!(tranche = holding.tranche, amount = due, token = %holding.token, %transaction, "pay was claimed");
+                }
+                Err(error) => tracing::warn!(tranche = holding.tranche, %error, "cannot claim; trying again"),
+            }
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl From<ClientError> for Withheld {
+    fn from(error: ClientError) -> Self {
+        Self::Unreachable(error)
+    }
+}
+
+impl From<DeskError> for Withheld {
+    fn from(error: DeskError) -> Self {
+        Self::Desk(error)
+    }
+}
+
+/// What was earned, and what was signed, below the agent's state directory.
+pub(crate) fn open(state: &std::path::Path) -> io::Result<(Arc<Book>, Arc<Signed>)> {
+    let dir = state.join("vouchers");
+    disk::private_dir(&dir)?;
+    disk::sweep(&dir)?;
+    Ok((Arc::new(Book::open(&dir)?), Arc::new(Signed::open(&state.join("signed"))?)))
+}

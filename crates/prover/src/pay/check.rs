@@ -1,0 +1,165 @@
+//! Whether a voucher is right: recomputed from the job, the receipt and all that came before.
+
+use super::{DeskError, Holding, Till};
+use crate::report::Event;
+use zkpool_api::{ClientError, Paid, ReceiptsQuery};
+use zkpool_protocol::{
+    Address, B256, ErrorCode, JobId, WorkUnits,
+    pay::{LeasedJob, Receipt, Voucher},
+};
+
+/// What an accepted result should earn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expected {
+    pub(crate) job: JobId,
+    pub(crate) fence: u64,
+    pub(crate) output: B256,
+    pub(crate) units: WorkUnits,
+    /// As it was promised with the job.
+    pub(crate) amount: u128,
+}
+
+/// Why no further work is done for an operator.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Withheld {
+    #[error(
+        "nothing is set apart for this prover, or less than {min}: the operator sets it apart within minutes of joining"
+    )]
+    NothingSetApart { min: u128 },
+    #[error("the operator has not said what the job earns")]
+    NotPromised,
+    #[error("the job earns {amount} of {token}, and {left} is set apart and not earned yet")]
+    TooLittle { token: Address, amount: u128, left: u128 },
+    #[error("the operator has taken the result and given no voucher for it")]
+    NoVoucher,
+    #[error("the operator's {what} for the result is {found}, and should be {expected}")]
+    Wrong { what: &'static str, expected: String, found: String },
+    #[error("cannot keep the voucher: {0}")]
+    Disk(String),
+    #[error(transparent)]
+    Unreachable(ClientError),
+    #[error(transparent)]
+    Desk(DeskError),
+}
+
+impl Withheld {
+    /// Whether the operator is at fault, and not the network, a disk or the chain.
+    pub(crate) const fn is_the_operators(&self) -> bool {
+        matches!(self, Self::NoVoucher | Self::Wrong { .. })
+    }
+
+    pub(crate) const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Disk(_) => ErrorCode::Storage,
+            Self::Unreachable(error) => error.code(),
+            Self::Desk(error) => error.code,
+            _ => ErrorCode::Unpaid,
+        }
+    }
+}
+
+fn same<T: PartialEq + ToString>(what: &'static str, expected: T, found: T) -> Result<(), Withheld> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Withheld::Wrong { what, expected: expected.to_string(), found: found.to_string() })
+}
+
+impl Till {
+    /// Checks what an accepted result was answered with, and keeps it. Tells what was earned.
+    pub(crate) async fn take(&self, expected: Expected, paid: Option<Paid>) -> Result<Option<Event>, Withheld> {
+        let Some(Paid { receipt, voucher: signed }) = paid else {
+            // Unasked for, or nothing was promised.
+            return if self.is_checked() && expected.amount > 0 { Err(Withheld::NoVoucher) } else { Ok(None) };
+        };
+        let voucher = signed.voucher;
+        let known = || self.holdings().into_iter().find(|holding| holding.tranche == voucher.tranche);
+        let holding = match known() {
+            Some(holding) => holding,
+            None if !self.config.desk.sees_chain() => return Ok(None),
+            None => {
+                // A tranche that was opened since this agent last looked.
+                self.look().await?;
+                known().ok_or_else(|| Withheld::Wrong {
+                    what: "tranche",
+                    expected: "one that is on chain, with this prover in it".into(),
+                    found: voucher.tranche.to_string(),
+                })?
+            }
+        };
+        let _turn = self.turn.lock().await;
+        // What was kept while this one waited.
+        let holding = known().unwrap_or(holding);
+        self.check(&expected, &receipt, &voucher, &holding)?;
+        let signer = signed.signer(&self.ledger).map_err(|_| Withheld::Wrong {
+            what: "signature",
+            expected: format!("one of {}", holding.signer),
+            found: "none".into(),
+        })?;
+        same("voucher's signer", holding.signer, signer)?;
+        self.link(&holding.vouched(), &receipt, &voucher).await?;
+        let (token, total) = (holding.token, voucher.amount);
+        self.keep(Holding { voucher: Some(signed), ..holding }).await?;
+        Ok(Some(Event::Earned { job: expected.job, token, amount: receipt.amount, total }))
+    }
+
+    /// Receipt and voucher by themselves.
+    fn check(&self, job: &Expected, receipt: &Receipt, voucher: &Voucher, holding: &Holding) -> Result<(), Withheld> {
+        let JobId { task, index } = job.job;
+        same("receipt's job", LeasedJob { task, index, fence: job.fence }.id(), receipt.job().id())?;
+        same("receipt's prover", self.prover, receipt.prover)?;
+        same("receipt's output", job.output, receipt.output)?;
+        same("receipt's size", job.units.0, receipt.units)?;
+        same("voucher's operator", self.operator, voucher.operator)?;
+        same("voucher's prover", self.prover, voucher.prover)?;
+        same("voucher's head", receipt.hash(), voucher.head)?;
+        let before = voucher.amount.checked_sub(receipt.amount);
+        let before = before.ok_or_else(|| Withheld::Wrong {
+            what: "voucher's amount",
+            expected: format!("at least {}", receipt.amount),
+            found: voucher.amount.to_string(),
+        })?;
+        // What was promised, as far as the cap goes.
+        same("receipt's amount", job.amount.min(holding.cap.saturating_sub(before)), receipt.amount)
+    }
+
+    /// That the receipt stands in one chain with the last that is known. Receipts between the two are another device's of
+    /// the same key, or were answered in another order: they are asked for.
+    async fn link(&self, known: &Voucher, receipt: &Receipt, voucher: &Voucher) -> Result<(), Withheld> {
+        let wrong = |expected: &Voucher| Withheld::Wrong {
+            what: "chain of receipts",
+            expected: format!("{} of {} after {}", expected.amount, expected.count, expected.head),
+            found: format!("{} of {} after {}", voucher.amount, voucher.count, receipt.previous),
+        };
+        if voucher.count > known.count {
+            let before = self.walk(*known, voucher.count - 1).await?;
+            return if before.after(receipt) == Some(*voucher) { Ok(()) } else { Err(wrong(&before)) };
+        }
+        let after = self.walk(*voucher, known.count).await?;
+        if after == *known { Ok(()) } else { Err(wrong(&after)) }
+    }
+
+    /// The voucher that follows from `from` with all receipts up to number `count`.
+    async fn walk(&self, from: Voucher, count: u64) -> Result<Voucher, Withheld> {
+        let mut at = from;
+        while at.count < count {
+            let query = ReceiptsQuery { tranche: at.tranche, after: at.count };
+            let found = self.client.receipts(self.prover, &query).await?.receipts;
+            let wrong = |before: &Voucher, found: String| Withheld::Wrong {
+                what: "chain of receipts",
+                expected: format!("one that follows {}", before.head),
+                found,
+            };
+            if found.is_empty() {
+                return Err(wrong(&at, "none".into()));
+            }
+            for next in found {
+                if at.count == count {
+                    break;
+                }
+                at = at.after(&next.receipt).ok_or_else(|| wrong(&at, next.receipt.hash().to_string()))?;
+            }
+        }
+        Ok(at)
+    }
+}

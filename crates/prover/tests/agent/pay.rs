@@ -1,0 +1,219 @@
+//! What comes of the work, with an operator that pays out of the revenue ledger.
+
+use super::{
+    backend::{Conductor, Ending},
+    cashier::{Cashier, FakeDesk, Manner, TOKEN},
+    kit::{Running, config, records},
+    operator::{FakeOperator, Heard, Say},
+};
+use std::{path::Path, sync::Arc};
+use zkpool_protocol::{BlobId, ErrorCode, pay::LeasedJob};
+use zkpool_prover::{Book, Event, Holding, PayConfig, ProverConfig, ProverError};
+
+fn paid_config(operator: &FakeOperator, state: &Path, desk: &FakeDesk) -> ProverConfig {
+    let pay = PayConfig { desk: Arc::new(desk.clone()), unpaid: false, min_left: 0, claim_above: None };
+    ProverConfig { pay: Some(pay), ..config(&[operator], state) }
+}
+
+/// An operator that pays `amount` for each job out of a cap, which the chain bears out.
+fn paying(amount: u128, cap: u128) -> (FakeOperator, FakeDesk) {
+    let (operator, desk) = (FakeOperator::start(), FakeDesk::new());
+    let cashier = Cashier::new(amount, cap);
+    desk.chain().tranche = Some(cashier.tranche());
+    operator.script().cashier = Some(cashier);
+    (operator, desk)
+}
+
+fn vouchers(state: &Path) -> Vec<Holding> {
+    Book::open(&state.join("vouchers")).unwrap().all()
+}
+
+async fn earned(agent: &mut Running) -> (u128, u128) {
+    agent
+        .tells(|event| match event {
+            Event::Earned { token, amount, total, .. } if *token == TOKEN => Some((*amount, *total)),
+            _ => None,
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_result_is_signed_and_its_voucher_is_on_disk() {
+    let ((mut operator, desk), mut conductor) = (paying(10, 25), Conductor::new());
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+    for (proof, expected) in [(b"first".as_slice(), (10, 10)), (b"second", (10, 20))] {
+        let job = operator.give(operator.new_job());
+        conductor.began().await;
+        conductor.end(Ending::Proof(proof));
+        let (_, request) = operator.hears_result().await;
+        let leased = LeasedJob { task: job.task, index: job.index, fence: request.fence };
+        let said = zkpool_protocol::pay::SignedResult {
+            operator: zkpool_protocol::Address::repeat_byte(2),
+            job: leased.id(),
+            output: BlobId::of(proof).into(),
+        };
+        let ledger = vouchers(dir.path())[0].ledger;
+        assert_eq!(said.signer(&ledger, &request.signature.unwrap()).unwrap(), desk.key.address());
+        assert_eq!(earned(&mut agent).await, expected);
+    }
+    let kept = vouchers(dir.path());
+    assert_eq!((kept.len(), kept[0].vouched().amount, kept[0].vouched().count, kept[0].left()), (1, 20, 2, 5));
+    // Less is left than a job earns.
+    operator.give(operator.new_job());
+    let (_, refused) = operator.hears_fail().await;
+    assert_eq!(refused.code, ErrorCode::Unpaid);
+    agent.stop_in_order().await;
+}
+
+#[tokio::test]
+async fn the_first_voucher_that_is_withheld_or_wrong_is_the_last() {
+    use Manner::*;
+    for manner in [Withholds, Short, OtherSum, OtherOutput, Forgets, OtherKey] {
+        let ((operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
+        let dir = tempfile::tempdir().unwrap();
+        let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+        operator.give(operator.new_job());
+        conductor.began().await;
+        conductor.end(Ending::Proof(b"first"));
+        earned(&mut agent).await;
+
+        operator.script().cashier.as_mut().unwrap().manner = manner;
+        operator.give(operator.new_job());
+        conductor.began().await;
+        conductor.end(Ending::Proof(b"second"));
+        let reason = agent
+            .tells(|event| match event {
+                Event::Withheld { reason, .. } => Some(reason.clone()),
+                _ => None,
+            })
+            .await;
+        let ended = agent.ended().await;
+        assert!(matches!(ended, Err(ProverError::Withheld { .. })), "{manner:?}: {ended:?}");
+        assert_eq!(vouchers(dir.path())[0].vouched().amount, 10, "{manner:?}: {reason}");
+        assert_eq!(records(dir.path()), 1, "the result is kept");
+
+        // It is asked about again, and the work goes on if the voucher is there.
+        operator.script().cashier.as_mut().unwrap().manner = Honest;
+        let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+        assert_eq!(earned(&mut agent).await, (10, 20));
+        agent.stop_in_order().await;
+        assert_eq!(records(dir.path()), 0);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_done_before_the_chain_bears_it_out() {
+    let ((mut operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
+    let dir = tempfile::tempdir().unwrap();
+    let on_chain = desk.chain().tranche.unwrap();
+    desk.chain().tranche = Some(zkpool_prover::TrancheOnChain { total: on_chain.total + 1, ..on_chain });
+    let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+    for wrong in [None, Some(zkpool_prover::TrancheOnChain { open: false, ..on_chain })] {
+        let trouble = |event: &Event| match event {
+            Event::OperatorTrouble { code: ErrorCode::Unpaid, .. } => Some(()),
+            _ => None,
+        };
+        agent.tells(trouble).await;
+        desk.chain().tranche = wrong;
+        agent.tells(trouble).await;
+    }
+    assert!(!operator.heard_so_far().iter().any(|heard| matches!(heard, Heard::Claim(_))));
+    desk.chain().tranche = Some(on_chain);
+    operator.give(operator.new_job());
+    conductor.began().await;
+    conductor.end(Ending::Proof(b"p"));
+    assert_eq!(earned(&mut agent).await, (10, 10));
+    agent.stop_in_order().await;
+}
+
+#[tokio::test]
+async fn a_result_is_signed_once_whatever_happens() {
+    let ((mut operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
+    let dir = tempfile::tempdir().unwrap();
+    let agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+    operator.script().every_result = Some(Say::Error(ErrorCode::Storage));
+    operator.give(operator.new_job());
+    conductor.began().await;
+    conductor.end(Ending::Proof(b"one and only"));
+    let first = operator.hears_result().await;
+    let again = operator.hears_result().await;
+    assert_eq!(first, again);
+    agent.crash().await;
+    operator.script().every_result = None;
+    operator.heard_so_far();
+    let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+    assert_eq!(operator.hears_result().await, first);
+    assert_eq!(earned(&mut agent).await, (10, 10));
+    agent.stop_in_order().await;
+}
+
+#[tokio::test]
+async fn receipts_of_another_device_are_walked_through() {
+    let ((operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+    for total in [30, 60] {
+        operator.script().cashier.as_mut().unwrap().pay_another_device(total);
+        operator.script().cashier.as_mut().unwrap().pay_another_device(total + 1);
+        operator.give(operator.new_job());
+        conductor.began().await;
+        conductor.end(Ending::Proof(b"p"));
+        assert_eq!(earned(&mut agent).await, (10, total.into()));
+    }
+    agent.stop_in_order().await;
+}
+
+#[tokio::test]
+async fn pay_that_cannot_be_checked_is_not_worked_for_unless_the_owner_wants_it() {
+    let ((mut operator, mut desk), mut conductor) = (paying(10, 100), Conductor::new());
+    let dir = tempfile::tempdir().unwrap();
+    let ended = Running::start(config(&[&operator], dir.path()), &conductor).ended().await;
+    assert!(matches!(ended, Err(ProverError::CannotCheckPay { .. })), "{ended:?}");
+    desk.sees = false;
+    let ended = Running::start(paid_config(&operator, dir.path(), &desk), &conductor).ended().await;
+    assert!(matches!(ended, Err(ProverError::CannotCheckPay { .. })), "{ended:?}");
+
+    let mut config = paid_config(&operator, dir.path(), &desk);
+    config.pay.as_mut().unwrap().unpaid = true;
+    operator.script().cashier.as_mut().unwrap().manner = Manner::Withholds;
+    let mut agent = Running::start(config, &conductor);
+    assert!(operator.hears_join().await.unpaid);
+    operator.give(operator.new_job());
+    conductor.began().await;
+    conductor.end(Ending::Proof(b"p"));
+    assert!(operator.hears_result().await.1.signature.is_some());
+    agent.tells(|event| matches!(event, Event::Returned { .. }).then_some(())).await;
+    agent.stop_in_order().await;
+}
+
+#[tokio::test]
+async fn what_is_due_is_claimed_by_itself() {
+    let ((operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = paid_config(&operator, dir.path(), &desk);
+    config.pay.as_mut().unwrap().claim_above = Some(20);
+    let mut agent = Running::start(config, &conductor);
+    for _ in 0..2 {
+        assert!(desk.chain().claimed.is_empty());
+        operator.give(operator.new_job());
+        conductor.began().await;
+        conductor.end(Ending::Proof(b"p"));
+        earned(&mut agent).await;
+    }
+    super::kit::within(async {
+        while desk.chain().claimed.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let claimed = desk.chain().claimed.clone();
+    assert_eq!((claimed.len(), claimed[0].vouched().amount), (1, 20));
+    let cap = zkpool_protocol::pay::Cap { prover: claimed[0].prover, amount: claimed[0].cap };
+    let on_chain = desk.chain().tranche.unwrap();
+    assert!(
+        claimed[0].proof.verify(&cap, on_chain.root, on_chain.total).is_some(),
+        "it can be claimed without anybody"
+    );
+    agent.stop_in_order().await;
+}

@@ -1,0 +1,228 @@
+//! What provers are paid: set apart, promised, vouched for, published.
+
+use crate::{
+    support::{Answer, CHAIN, OPERATOR, Service, TOKEN, key},
+    work::Work,
+};
+use alloy::signers::{SignerSync, local::PrivateKeySigner};
+use serde_json::{Value, json};
+use zkpool_api::{EarmarksReply, Paid, ReceiptsReply, TaskPayReply, TrancheReply};
+use zkpool_protocol::{
+    Address, BlobId, Bytes,
+    pay::{Cap, CapTree, LeasedJob, Ledger, SignedResult, Voucher},
+};
+use zkpool_store::{LeaseRecord, TrancheStatus};
+
+const LEDGER: Address = Address::repeat_byte(0x1e);
+
+fn ledger() -> Ledger {
+    Ledger { chain_id: CHAIN, address: LEDGER }
+}
+
+fn wishes(deposit: bool) -> Value {
+    json!({
+        "pay": {
+            "ledger": LEDGER, "share_bps": 5_000, "every": 0, "close_after": 1_000,
+            "tranches": [{
+                "token": TOKEN, "cap": "100", "first_cap": "10", "low": "2", "sweep_above": "5", "deposit": deposit,
+            }],
+        },
+    })
+}
+
+impl Service {
+    async fn paying(deposit: bool) -> Self {
+        let service = Self::with(wishes(deposit), Default::default()).await;
+        service.see_chain(10);
+        service
+    }
+
+    async fn join(&self, prover: &PrivateKeySigner, unpaid: bool) {
+        let token = self.token(prover).await;
+        let kinds = json!([{ "kind": "groth16-bn254", "units_per_second": 100.0 }]);
+        let mut body = json!({ "device": "rig", "cpus": 1, "memory": 1 << 30, "kinds": kinds, "concurrency": 1 });
+        if unpaid {
+            body["unpaid"] = true.into();
+        }
+        assert_eq!(self.call("POST /v1/provers/join", Some(&token), &body).await.status, 200);
+    }
+
+    async fn return_result(&self, work: &Work, lease: &LeaseRecord, by: &PrivateKeySigner, output: &[u8]) -> Answer {
+        let leased = LeasedJob { task: work.id, index: 0, fence: lease.token };
+        let said = SignedResult { operator: OPERATOR, job: leased.id(), output: BlobId::of(output).into() };
+        let signature = by.sign_hash_sync(&said.digest(&ledger())).unwrap();
+        let signature = Bytes::from(signature.as_bytes().to_vec());
+        let body = json!({ "fence": lease.token, "proof": work.proof, "signature": signature });
+        let token = self.token(&key(1)).await;
+        self.call(&format!("POST /v1/jobs/{}/result", work.job), Some(&token), &body).await
+    }
+}
+
+fn paid(answer: &Answer) -> Paid {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    serde_json::from_value(answer.json()["paid"].clone()).unwrap()
+}
+
+#[tokio::test]
+async fn money_is_set_apart_for_whoever_joins() {
+    let service = Service::paying(false).await;
+    assert_eq!(service.get("/v1/info", None).await.json()["pay"]["share"], 5_000);
+    service.join(&key(1), false).await;
+    service.join(&key(2), true).await;
+    // The share is announced; without money nothing can be set apart.
+    assert_eq!(service.settle_pay().await, ["share"]);
+    assert_eq!(service.ledger.books().share, 5_000);
+    service.ledger.books().kept = 12;
+    assert_eq!(service.settle_pay().await, ["sweep", "tranche"]);
+    assert_eq!(service.ledger.books().fund, 2);
+    assert_eq!(service.ledger.books().tranches.len(), 1);
+
+    // Whoever joins later is in the next one, as far as the money goes.
+    service.join(&key(3), false).await;
+    assert_eq!(service.settle_pay().await, [""; 0]);
+    service.ledger.books().kept = 8;
+    assert_eq!(service.settle_pay().await, ["sweep", "tranche"]);
+
+    let (mine, on_chain) = (key(1).address(), service.ledger.books().tranches[0]);
+    let reply: EarmarksReply =
+        serde_json::from_slice(&service.get(&format!("/v1/pay/provers/{mine}"), None).await.body).unwrap();
+    let [earmark] = &reply.earmarks[..] else { panic!("one: {reply:?}") };
+    let cap = Cap { prover: mine, amount: earmark.cap };
+    assert_eq!((earmark.cap, earmark.proof().verify(&cap, on_chain.root, on_chain.total)), (10, Some(0)));
+    let reply: TrancheReply = serde_json::from_slice(&service.get("/v1/pay/tranches/1", None).await.body).unwrap();
+    assert_eq!(CapTree::new(&reply.caps).unwrap().root().0, service.ledger.books().tranches[1].root);
+    assert_eq!(reply.caps[0].prover, key(3).address());
+    service.get("/v1/pay/tranches/2", None).await.refused(404, "not_found");
+
+    // Old ones are closed, and what is left of them is taken back.
+    service.clock.advance(1_001);
+    let done = service.settle_pay().await;
+    assert!(done.starts_with(&["close-tranche".into(), "close-tranche".into()]), "{done:?}");
+    let status = |index: u64| {
+        let store = service.ctx.store.clone();
+        async move { store.tranches().await.unwrap()[usize::try_from(index).unwrap()].status }
+    };
+    assert_eq!((status(0).await, status(1).await), (TrancheStatus::Reclaimed, TrancheStatus::Reclaimed));
+}
+
+#[tokio::test]
+async fn what_the_fund_is_short_of_is_deposited() {
+    let service = Service::paying(true).await;
+    service.ledger.books().wallet = 1_000;
+    service.join(&key(1), false).await;
+    assert_eq!(service.settle_pay().await, ["approve-ledger", "share", "fund", "tranche"]);
+    assert_eq!(service.ledger.books().wallet, 990);
+    assert_eq!(service.ledger.books().fund, 0);
+}
+
+#[tokio::test]
+async fn a_plan_that_died_half_way_is_made_anew() {
+    let service = Service::paying(false).await;
+    service.join(&key(1), false).await;
+    service.settle_pay().await;
+    service.ledger.books().fund = 100;
+    // The tranche is planned and recorded, and then its money is gone.
+    zkpool_service::reconcile_once(&service.ctx, &["pay"]).await.unwrap();
+    service.ledger.books().fund = 0;
+    assert_eq!(service.ledger.mine(&service.chain), ["tranche failed"]);
+    assert_eq!(service.ctx.store.tranches().await.unwrap()[0].status, TrancheStatus::Planned);
+    service.ledger.books().fund = 100;
+    assert_eq!(service.settle_pay().await, ["tranche"]);
+    assert_eq!(service.ctx.store.tranches().await.unwrap()[0].status, TrancheStatus::Open);
+    // Planned by a run that died before it recorded anything.
+    service.join(&key(2), false).await;
+    zkpool_service::reconcile_once(&service.ctx, &["pay"]).await.unwrap();
+    service.chain.records.lock().unwrap().retain(|purpose, _| !purpose.starts_with("tranche:1:"));
+    assert_eq!(service.settle_pay().await, ["tranche"]);
+    assert_eq!(service.ledger.books().tranches.len(), 2);
+}
+
+#[tokio::test]
+async fn an_accepted_result_is_vouched_for_and_a_retry_gets_the_same_voucher() {
+    let service = Service::paying(false).await;
+    service.ledger.books().share = 5_000;
+    service.ledger.books().fund = 100;
+    let work = service.work().await;
+    let prover = key(1);
+    let lease = service.lease(&work, prover.address()).await;
+    service.settle_pay().await;
+    let token = service.token(&prover).await;
+    let claim = json!({ "device": "rig", "wait": 0 });
+    let job = service.call("POST /v1/jobs/claim", Some(&token), &claim).await.json();
+    // Half of a reward of 3, for all of its units, rounded down.
+    assert_eq!(job["job"]["pay"], json!({ "token": TOKEN, "amount": "1" }), "{job}");
+
+    let unsigned = json!({ "fence": lease.token, "proof": work.proof });
+    let route = format!("POST /v1/jobs/{}/result", work.job);
+    service.call(&route, Some(&token), &unsigned).await.refused(400, "bad_request");
+    service.return_result(&work, &lease, &key(9), &work.proof).await.refused(400, "bad_request");
+    service.return_result(&work, &lease, &prover, b"something else").await.refused(400, "bad_request");
+
+    let first = service.return_result(&work, &lease, &prover, &work.proof).await;
+    let earned = paid(&first);
+    let again = service.return_result(&work, &lease, &prover, &work.proof).await;
+    assert_eq!(paid(&again), earned, "the same voucher with the same signature");
+    assert_eq!((earned.receipt.amount, earned.receipt.output), (1, BlobId::of(&work.proof).into()));
+    let none = Voucher::none(OPERATOR, 0, prover.address());
+    assert_eq!(none.after(&earned.receipt), Some(earned.voucher.voucher));
+    let signer = service.ledger.books().tranches[0].signer;
+    assert_eq!(earned.voucher.signer(&ledger()).unwrap(), signer);
+
+    // The prover sees its receipts at once, everybody else when the task has ended.
+    let path = format!("/v1/pay/provers/{}/receipts?tranche=0", prover.address());
+    let read = |answer: Answer| serde_json::from_slice::<ReceiptsReply>(&answer.body).unwrap();
+    let mine = read(service.get(&path, Some(&token)).await);
+    assert_eq!((mine.receipts[0].receipt, mine.count), (earned.receipt, 1));
+    let theirs = read(service.get(&path, None).await);
+    assert_eq!((theirs.receipts.len(), theirs.count), (0, 1));
+    let of_task = format!("/v1/pay/tasks/{}", work.id);
+    service.get(&of_task, None).await.refused(404, "not_found");
+    service.deliver(&work).await;
+    assert_eq!(read(service.get(&path, None).await), mine);
+    let reply: TaskPayReply = serde_json::from_slice(&service.get(&of_task, None).await.body).unwrap();
+    let pay = reply.pay.unwrap();
+    assert_eq!((pay.reward, pay.share, pay.token), (3, 5_000, TOKEN));
+    assert_eq!(reply.parts[0].receipts, mine.receipts);
+    let earmarks = service.get(&format!("/v1/pay/provers/{}", prover.address()), None).await;
+    let earmarks: EarmarksReply = serde_json::from_slice(&earmarks.body).unwrap();
+    assert_eq!(earmarks.earmarks[0].voucher, Some(earned.voucher));
+}
+
+#[tokio::test]
+async fn nobody_is_given_a_job_for_which_nothing_is_set_apart() {
+    let service = Service::paying(false).await;
+    service.ledger.books().share = 5_000;
+    let work = service.work().await;
+    let (poor, other) = (key(1), key(2));
+    service.join(&poor, false).await;
+    let claim = async |prover: &PrivateKeySigner| {
+        let token = service.token(prover).await;
+        let body = json!({ "device": "rig", "wait": 1 });
+        let (answer, ()) = tokio::join!(service.call("POST /v1/jobs/claim", Some(&token), &body), async {
+            for _ in 0..20 {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                zkpool_service::reconcile_once(&service.ctx, &["dispatch"]).await.unwrap();
+            }
+        });
+        answer.json()["job"]["id"].clone()
+    };
+    assert_eq!(claim(&poor).await, Value::Null);
+    // One that works for nothing gets it.
+    service.join(&other, true).await;
+    assert_eq!(claim(&other).await, json!(work.job.to_string()));
+}
+
+#[tokio::test]
+async fn without_a_ledger_everything_is_paid_outside() {
+    let service = Service::start().await;
+    let info = service.get("/v1/info", None).await.json();
+    assert!(info.get("pay").is_none(), "{info}");
+    let work = service.work().await;
+    let prover = key(1);
+    let lease = service.lease(&work, prover.address()).await;
+    let token = service.token(&prover).await;
+    let body = json!({ "fence": lease.token, "proof": work.proof });
+    let answer = service.call(&format!("POST /v1/jobs/{}/result", work.job), Some(&token), &body).await.json();
+    assert!(answer["job"] == "done" && answer.get("paid").is_none(), "{answer}");
+    assert_eq!(service.get("/v1/pay/tranches", None).await.json(), json!({ "tranches": [] }));
+}
