@@ -9,7 +9,6 @@ import {Balances} from "./Balances.sol";
 import {Lateness, Rescue} from "./Lateness.sol";
 import {Holding} from "../libraries/Holding.sol";
 import {Slot} from "./Slots.sol";
-import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 
 /// @notice The task that is being delivered, and what all tasks of the transaction have earned so far.
 struct Delivering {
@@ -31,7 +30,6 @@ struct Delivering {
 
 /// @notice Delivery: the proof is checked, the task settled, and the target called.
 abstract contract Deliveries is Lateness {
-    using FixedPointMathLib for uint256;
     using QuoteLib for Terms;
 
     address public immutable override TARGET_CALLER;
@@ -225,10 +223,13 @@ abstract contract Deliveries is Lateness {
             _freeRescuer(terms, holding, delivering.digest);
         }
         // The advance is the operator's already: the share is of the whole reward, as far as there is something left.
-        uint256 earmark = earned.min(terms.reward * holding.share() * SHARE_STEP / BASIS_POINTS);
-        delivering.reward += earned - earmark;
-        delivering.earmarks += earmark;
-        delivering.earmark = earmark;
+        unchecked {
+            uint256 earmark = terms.reward * holding.share() / MAX_SHARE;
+            if (earmark > earned) earmark = earned;
+            delivering.reward += earned - earmark;
+            delivering.earmarks += earmark;
+            delivering.earmark = earmark;
+        }
         _release(slot, holding, lost);
     }
 

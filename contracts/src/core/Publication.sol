@@ -229,10 +229,8 @@ abstract contract Publication is Slots, EIP712 {
         view
         returns (bool frozen, uint256 share)
     {
-        DelayedAddress storage signers = _signers[terms.operator];
         address signer;
-        (signer, frozen) = signers.getWithStop();
-        share = signers.share();
+        (signer, frozen, share) = _signers[terms.operator].getAll();
         if (signer == address(0) || _recover(digest, signature) != signer) revert BadSignature();
     }
 

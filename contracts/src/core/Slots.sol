@@ -23,7 +23,8 @@ abstract contract Slots is Balances {
     uint256 public constant override CHANGE_DELAY = 10 minutes;
     uint256 public constant override SHARE_STEP = 50;
 
-    uint256 internal constant BASIS_POINTS = 10_000;
+    /// All of a reward, in steps of `SHARE_STEP`.
+    uint256 internal constant MAX_SHARE = 200;
 
     mapping(address operator => DelayedAddress) internal _signers;
     mapping(address operator => mapping(address token => mapping(uint256 index => Slot))) internal _slots;
@@ -44,7 +45,7 @@ abstract contract Slots is Balances {
 
     /// @inheritdoc IZKPool
     function setShare(uint16 share) external nonReentrant {
-        if (share > BASIS_POINTS || share % SHARE_STEP != 0) revert BadShare();
+        if (share > MAX_SHARE * SHARE_STEP || share % SHARE_STEP != 0) revert BadShare();
         DelayedAddress storage current = _signers[msg.sender];
         uint256 effectiveAt = _changesAt(current);
         current.setShare(uint8(share / SHARE_STEP), effectiveAt);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
-
 /// @notice What an account owns of one token, in one word, so that keeping the provers' share apart costs a delivery no
 /// storage of its own.
 ///
@@ -16,8 +14,6 @@ type Balance is uint256;
 using BalanceLib for Balance global;
 
 library BalanceLib {
-    using FixedPointMathLib for uint256;
-
     uint256 internal constant MAX = type(uint128).max;
 
     uint256 private constant EARMARKED = 128;
@@ -35,8 +31,11 @@ library BalanceLib {
     // ---- changes: what does not fit is lost, because no settlement may fail on account of a token of which there are more
     // than 2^128 units ----
 
+    /// @param amount as `earmark`, at most as much as 2^64 amounts of 128 bits come to
     function plus(Balance self, uint256 amount, uint256 earmark) internal pure returns (Balance) {
-        return _create(free(self).saturatingAdd(amount), earmarked(self).saturatingAdd(earmark));
+        unchecked {
+            return _create(free(self) + amount, earmarked(self) + earmark);
+        }
     }
 
     function withFree(Balance self, uint256 amount) internal pure returns (Balance) {
@@ -48,6 +47,8 @@ library BalanceLib {
     }
 
     function _create(uint256 free_, uint256 earmarked_) private pure returns (Balance) {
-        return Balance.wrap(free_.min(MAX) | earmarked_.min(MAX) << EARMARKED);
+        if (free_ > MAX) free_ = MAX;
+        if (earmarked_ > MAX) earmarked_ = MAX;
+        return Balance.wrap(free_ | earmarked_ << EARMARKED);
     }
 }

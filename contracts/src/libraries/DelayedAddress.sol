@@ -39,6 +39,13 @@ library DelayedAddressLib {
         return isPending(self) ? (self.previous, self.previousStopped) : (self.latest, self.latestStopped);
     }
 
+    /// `getWithStop` and `share` at once, which costs no more than one of them.
+    function getAll(DelayedAddress storage self) internal view returns (address value, bool stopped, uint8 share_) {
+        return isPending(self)
+            ? (self.previous, self.previousStopped, self.previousShare)
+            : (self.latest, self.latestStopped, self.latestShare);
+    }
+
     /// Whether what was announced last changes the address or its stop mark.
     function changesAddress(DelayedAddress storage self) internal view returns (bool) {
         return isPending(self) && (self.latest != self.previous || self.latestStopped != self.previousStopped);
@@ -70,9 +77,7 @@ library DelayedAddressLib {
 
     /// What counts now counts until `effectiveAt`.
     function _postpone(DelayedAddress storage self, uint256 effectiveAt) private {
-        uint8 share_ = share(self);
-        (self.previous, self.previousStopped) = getWithStop(self);
-        self.previousShare = share_;
+        (self.previous, self.previousStopped, self.previousShare) = getAll(self);
         self.effectiveAt = uint40(effectiveAt);
     }
 

@@ -189,9 +189,10 @@ abstract contract World is Digests {
     /// for tasks.
     function bookedByThePool(address token) public view returns (uint256 sum) {
         for (uint256 i; i < accounts.length; i++) {
-            sum += pool.balanceOf(token, accounts[i]) + pool.earmarkOf(token, accounts[i]);
+            sum += pool.balanceOf(token, accounts[i]);
         }
         for (uint256 i; i < OPERATORS; i++) {
+            sum += pool.earmarkOf(token, operators[i]);
             for (uint32 s; s < SLOTS; s++) {
                 SlotView memory view_ = pool.slotOf(operators[i], token, s);
                 sum += view_.collateral + view_.honourReserve;

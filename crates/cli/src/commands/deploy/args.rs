@@ -16,7 +16,7 @@ use zkpool_protocol::{Address, B256};
 same address on every chain, and deploying twice changes nothing. Prints the addresses as JSON."
 )]
 pub enum DeployCommand {
-    /// The ZKPool contract, and its router if --weth is given
+    /// The ZKPool contract with its revenue ledger, and its router if --weth is given
     Pool(PoolArgs),
     /// A Groth16 verifier for a circuit's proving key
     Groth16Verifier(Groth16Args),
