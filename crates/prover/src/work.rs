@@ -445,7 +445,7 @@ async fn take(operator: &Operator, record: &Record, finished: &Finished, paid: O
         fence: record.job.lease.fence,
         output: BlobId::of(&finished.proof).into(),
         units: record.job.units,
-        amount: record.job.pay.map_or(0, |pay| pay.amount),
+        promised: record.job.pay.map(|pay| (pay.token, pay.amount)),
     };
     if let Some(event) = till.take(expected, paid).await? {
         operator.shared.observer.on(&event);

@@ -15,8 +15,8 @@ pub(crate) struct Expected {
     pub(crate) fence: u64,
     pub(crate) output: B256,
     pub(crate) units: WorkUnits,
-    /// As it was promised with the job.
-    pub(crate) amount: u128,
+    /// As it was promised with the job: in which token, and how much.
+    pub(crate) promised: Option<(Address, u128)>,
 }
 
 /// Why no further work is done for an operator.
@@ -70,7 +70,8 @@ impl Till {
     pub(crate) async fn take(&self, expected: Expected, paid: Option<Paid>) -> Result<Option<Event>, Withheld> {
         let Some(Paid { receipt, voucher: signed }) = paid else {
             // Unasked for, or nothing was promised.
-            return if self.is_checked() && expected.amount > 0 { Err(Withheld::NoVoucher) } else { Ok(None) };
+            let is_owed = expected.promised.is_some_and(|(_, amount)| amount > 0);
+            return if self.is_checked() && is_owed { Err(Withheld::NoVoucher) } else { Ok(None) };
         };
         let voucher = signed.voucher;
         let known = || self.holdings().into_iter().find(|holding| holding.tranche == voucher.tranche);
@@ -98,6 +99,9 @@ impl Till {
         })?;
         same("voucher's signer", holding.signer, signer)?;
         self.link(&holding.vouched(), &receipt, &voucher).await?;
+        if self.is_checked() {
+            self.check_cut(&expected, &receipt, voucher.tranche).await?;
+        }
         let (token, total) = (holding.token, voucher.amount);
         self.keep(Holding { voucher: Some(signed), ..holding }).await?;
         Ok(Some(Event::Earned { job: expected.job, token, amount: receipt.amount, total }))
@@ -119,8 +123,30 @@ impl Till {
             expected: format!("at least {}", receipt.amount),
             found: voucher.amount.to_string(),
         })?;
+        let (token, amount) = job.promised.unwrap_or((holding.token, 0));
+        same("tranche's token", token, holding.token)?;
+        same("tranche's state", "open", if holding.open { "open" } else { "closing" })?;
         // What was promised, as far as the cap goes.
-        same("receipt's amount", job.amount.min(holding.cap.saturating_sub(before)), receipt.amount)
+        same("receipt's amount", amount.min(holding.cap.saturating_sub(before)), receipt.amount)
+    }
+
+    /// A receipt that is cut to what is left of its tranche is one that no other tranche had enough for: an operator could
+    /// open tiny ones otherwise. What another device of this key has earned meanwhile is asked for.
+    async fn check_cut(&self, job: &Expected, receipt: &Receipt, tranche: u64) -> Result<(), Withheld> {
+        let Some((token, amount)) = job.promised.filter(|(_, amount)| receipt.amount < *amount) else { return Ok(()) };
+        for other in self.holdings() {
+            if !other.open || other.token != token || other.tranche == tranche || other.left() < amount {
+                continue;
+            }
+            let known = other.vouched();
+            let query = ReceiptsQuery { tranche: other.tranche, after: known.count };
+            let count = self.client.receipts(self.prover, &query).await?.count;
+            let now = self.walk(known, count).await?;
+            if other.cap.saturating_sub(now.amount) >= amount {
+                return same("receipt's amount", amount, receipt.amount);
+            }
+        }
+        Ok(())
     }
 
     /// That the receipt stands in one chain with the last that is known. Receipts between the two are another device's of

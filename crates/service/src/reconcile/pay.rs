@@ -61,7 +61,9 @@ async fn follow(ctx: &Context, ledger: &dyn RevenueLedger) -> OpResult<()> {
                     TrancheState::Closing => TrancheStatus::Closing,
                     TrancheState::Reclaimed => TrancheStatus::Reclaimed,
                 };
-                if now != known.status {
+                // One that is to be closed earns nobody anything more, whether or not the chain knows yet.
+                let is_ahead = known.status == TrancheStatus::Closing && now == TrancheStatus::Open;
+                if !is_ahead && (now != known.status || found.closes_at != known.closes_at) {
                     ctx.store.note_tranche(index, now, found.closes_at).await?;
                     tracing::info!(tranche = index, status = now.as_str(), "a tranche has changed");
                 }
@@ -147,7 +149,11 @@ async fn close(ctx: &Context, pay: &Pay, role: KeyRole) -> OpResult<()> {
     let time = ctx.chain.head().await?.timestamp;
     for tranche in ctx.store.tranches().await? {
         let index = U256::from(tranche.index);
-        if tranche.status == TrancheStatus::Open && tranche.planned_at + pay.close_after * 1_000 <= now {
+        let is_due = tranche.status == TrancheStatus::Open && tranche.planned_at + pay.close_after * 1_000 <= now;
+        if is_due {
+            ctx.store.note_tranche(tranche.index, TrancheStatus::Closing, None).await?;
+        }
+        if is_due || (tranche.status == TrancheStatus::Closing && tranche.closes_at.is_none()) {
             let call = IRevenueLedger::closeTrancheCall { operator, tranche: index };
             enqueue(ctx, role, format!("close-tranche:{index}"), pay.ledger, call.abi_encode()).await?;
         }
