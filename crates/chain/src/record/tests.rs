@@ -38,7 +38,7 @@ impl Story {
 
     fn delivered(&mut self, operator: u64, requester: Address, on_time: bool) {
         let task = self.published(operator, requester);
-        self.say(PoolEvent::Delivered { task, on_time, target_ok: true });
+        self.say(PoolEvent::Delivered { task, on_time, target_ok: true, earmarked: U256::ZERO });
     }
 
     fn defaulted(&mut self, operator: u64, requester: Address) {
@@ -70,7 +70,7 @@ fn every_end_is_noted_with_whom_it_is_due_to() {
         let task = story.published(1, ME);
         story.say(PoolEvent::Novated { task, rescuer: address(2) });
         match story.tasks % 2 {
-            0 => story.say(PoolEvent::Delivered { task, on_time: false, target_ok: true }),
+            0 => story.say(PoolEvent::Delivered { task, on_time: false, target_ok: true, earmarked: U256::ZERO }),
             _ => story.say(PoolEvent::Defaulted { task, operator: address(2) }),
         }
     }
@@ -79,7 +79,7 @@ fn every_end_is_noted_with_whom_it_is_due_to() {
     assert_eq!(story.record(2).past(), Past { rescued: 1, defaulted: 1, ..Past::default() });
     assert!(story.ledger.live.is_empty());
     // What began before the book did is nobody's.
-    story.say(PoolEvent::Delivered { task: task(77), on_time: true, target_ok: true });
+    story.say(PoolEvent::Delivered { task: task(77), on_time: true, target_ok: true, earmarked: U256::ZERO });
     story.say(PoolEvent::Defaulted { task: task(78), operator: address(1) });
     assert_eq!(story.record(1).past(), past);
 }
@@ -177,7 +177,7 @@ fn a_rescue_by_ones_own_alias_leaves_the_fault_where_it_is() {
     let mut story = Story::default();
     let task = story.published(1, address(50));
     story.say(PoolEvent::Novated { task, rescuer: address(2) });
-    story.say(PoolEvent::Delivered { task, on_time: false, target_ok: true });
+    story.say(PoolEvent::Delivered { task, on_time: false, target_ok: true, earmarked: U256::ZERO });
     assert!(story.reliability(1) < 6_666);
     assert!(story.reliability(2) < 7_000);
 }
@@ -192,7 +192,7 @@ fn a_book_is_stored_and_goes_on() {
     let stored = serde_json::to_string(&book).unwrap();
     let mut read: RecordBook = serde_json::from_str(&stored).unwrap();
     assert_eq!((read.begins(), read.next), ((address(9), 5), 12));
-    read.settled.note(&PoolEvent::Delivered { task: open, on_time: true, target_ok: true }, 3);
+    read.settled.note(&PoolEvent::Delivered { task: open, on_time: true, target_ok: true, earmarked: U256::ZERO }, 3);
     assert_eq!(read.of(address(1)).past().on_time, 2);
     assert_eq!(read.of(address(2)), OperatorRecord::default());
     assert_eq!(read.best(Some(ME), 9), [address(1)]);
