@@ -1,6 +1,6 @@
 //! What an audit looks at: the chain's events, and what the operator publishes.
 
-use super::recompute::{Chain, Claim, Evidence, Kept, Task, Tranche};
+use super::recompute::{Chain, Claim, Evidence, Task, Tranche};
 use crate::{
     chain::chain_error,
     error::{CliError, CliResult},
@@ -185,7 +185,7 @@ struct Known {
 fn of_ledger(event: LedgerEvent, pool: Address, operator: Address, evidence: &mut Evidence) {
     match event {
         LedgerEvent::Swept { operator: whose, token, pool: of, amount } if (whose, of) == (operator, pool) => {
-            evidence.kept.entry(token).or_insert_with(Kept::default).swept += amount;
+            evidence.kept.entry(token).or_default().swept += amount;
         }
         LedgerEvent::TrancheOpened { operator: whose, tranche, token, root, total, .. } if whose == operator => {
             evidence.tranches.push(Tranche { index: tranche, token, root, total, caps: None });
