@@ -41,6 +41,7 @@ contract OperatorRegistry is IOperatorRegistry {
     /// @inheritdoc IOperatorRegistry
     function unregister() external {
         uint64 place = _entries[msg.sender].place;
+        // slither-disable-next-line incorrect-equality
         if (place == 0) revert NotRegistered();
         address last = _operators[_operators.length - 1];
         _operators[place - 1] = last;
@@ -59,6 +60,7 @@ contract OperatorRegistry is IOperatorRegistry {
 
     /// @inheritdoc IOperatorRegistry
     function operatorOf(address operator) external view returns (OperatorView memory) {
+        // slither-disable-next-line incorrect-equality
         if (_entries[operator].place == 0) operator = address(0);
         return _view(operator);
     }

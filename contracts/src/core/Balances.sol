@@ -93,6 +93,7 @@ abstract contract Balances is IZKPool {
     }
 
     function _credit(address token, address account, uint256 amount, uint256 earmark) internal {
+        // slither-disable-next-line incorrect-equality
         if (amount | earmark == 0) return;
         _balances[token][account] = _balances[token][account].plus(amount, earmark);
     }
