@@ -2,6 +2,7 @@
 
 use crate::{support::*, toy::Toy};
 use ark_bn254::Fr;
+use ark_ff::Field;
 use rollup_core::sha256;
 use serde_json::{Value, json};
 use zkpool_rollup::testing::{Case, invalid, valid};
@@ -26,18 +27,18 @@ fn takes_what_the_core_takes_and_nothing_else() {
     }
     let full = valid::<Toy, 2, 1>(7, 1).circuit_input.unwrap();
     let refused = |what: &str, input: &Value| assert_eq!(built.outputs(input), None, "{what}");
-    // Numbers that do not fit what they are hashed as.
-    let over = |bits: u32| (1u128 << bits).to_string();
-    for (name, bits) in [("chainId", 64), ("batch", 32)] {
+    // Numbers that do not fit what they are hashed as. Their lower bits are right, and so are signatures and paths.
+    let over = |number: &Value, bits: u64| {
+        let number: Fr = number.as_str().unwrap().parse().unwrap();
+        json!((number + Fr::from(2u8).pow([bits])).to_string())
+    };
+    for (name, bits) in [("chainId", 64), ("batch", 32), ("rollup", 160)] {
         let mut input = full.clone();
-        input[name] = json!(over(bits));
+        input[name] = over(&full[name], bits);
         refused(name, &input);
     }
     let mut input = full.clone();
-    input["rollup"] = json!("1461501637330902918203684832716283019655932542976");
-    refused("rollup", &input);
-    let mut input = full.clone();
-    input["root"][3] = json!(over(32));
+    input["root"][3] = over(&full["root"][3], 32);
     refused("root", &input);
 }
 
