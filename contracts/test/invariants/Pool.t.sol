@@ -72,7 +72,7 @@ contract PoolInvariants is Test {
 
     /// One long walk, the same every time. It comes to every outcome that there is, so that those above mean something.
     function test_TheWalkReachesEveryOutcome() public {
-        for (uint256 i; i < 2400; i++) {
+        for (uint256 i; i < 3200; i++) {
             _step(uint256(keccak256(abi.encode("a walk", i))));
         }
         bytes32[17] memory outcomes = [
