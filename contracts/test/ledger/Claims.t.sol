@@ -237,18 +237,19 @@ contract ClaimsTest is LedgerFixture {
 
     function test_BatchPaysEach() public {
         uint256 second = open();
-        Claim[] memory batch = new Claim[](5);
+        Claim[] memory batch = new Claim[](6);
         batch[0] = claimOf(tranche, 0, 40);
         batch[1] = claimOf(second, 0, 50);
         batch[2] = claimOf(second, 1, 60);
         batch[3] = claimOf(tranche, 0, 45);
         batch[4] = claimOf(second, 1, 60);
+        batch[5] = claimOf(second, 1, 70);
         vm.expectCall(address(token), abi.encodeCall(token.transfer, (provers[0], 90)), 1);
         vm.prank(stranger);
         uint256[] memory paid = ledger.claimBatch(batch);
-        assertEq(abi.encode(paid), abi.encode([uint256(0x20), 5, 40, 50, 60, 5, 0]));
+        assertEq(abi.encode(paid), abi.encode([uint256(0x20), 6, 40, 50, 60, 5, 0, 10]));
         assertEq(token.balanceOf(provers[0]), FUNDS + 95);
-        assertEq(token.balanceOf(provers[1]), FUNDS + 60);
+        assertEq(token.balanceOf(provers[1]), FUNDS + 70);
     }
 
     function test_BatchPaysEachInItsToken() public {

@@ -168,6 +168,7 @@ contract ReentrancyTest is LedgerFixture {
     /// What comes in during a deposit is credited once.
     function test_ADepositIsCreditedOnce() public {
         HookToken hooked = HookToken(address(token));
+        give(token, address(token), 5);
         bytes memory again = abi.encodeCall(ledger.deposit, (address(token), operator, 5));
         hooked.setHook(address(ledger), again, false);
         vm.prank(stranger);

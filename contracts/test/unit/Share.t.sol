@@ -344,7 +344,8 @@ contract ShareTest is Fixture {
 
     function test_RevertWhen_TheEarmarkIsWithdrawn() public {
         _delivered();
-        uint256 free = pool.balanceOf(address(token), operator);
+        uint256 free = REWARD - EARMARK;
+        assertEq(pool.balanceOf(address(token), operator), free);
         vm.startPrank(operator);
         vm.expectRevert(IZKPool.InsufficientBalance.selector);
         pool.withdraw(address(token), operator, operator, free + 1);
