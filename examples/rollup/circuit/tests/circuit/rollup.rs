@@ -37,9 +37,16 @@ fn takes_what_the_core_takes_and_nothing_else() {
         input[name] = over(&full[name], bits);
         refused(name, &input);
     }
+    for (name, place, bits) in [("root", 3, 32), ("from", 0, 2), ("to", 0, 2)] {
+        let mut input = full.clone();
+        input[name][place] = over(&full[name][place], bits);
+        refused(name, &input);
+    }
+    // All fits together, but for the state that it begins with.
     let mut input = full.clone();
-    input["root"][3] = over(&full["root"][3], 32);
-    refused("root", &input);
+    let word: u32 = full["root"][0].as_str().unwrap().parse().unwrap();
+    input["root"][0] = json!((word ^ 1).to_string());
+    refused("another root before", &input);
 }
 
 #[test]
