@@ -45,6 +45,20 @@ impl ProofKind {
         matches!(self, Self::Risc0Composite | Self::Risc0Succinct | Self::Risc0Groth16)
     }
 
+    /// The kinds of work that a proof of this kind is made of: a receipt's segments are composite receipts first, and the
+    /// legs of a bundle are of any kind.
+    pub const fn work(self) -> &'static [Self] {
+        use ProofKind::{Groth16Bn254, Risc0Composite, Risc0Groth16, Risc0Succinct, Sgx};
+        match self {
+            Groth16Bn254 => &[Groth16Bn254],
+            Risc0Composite => &[Risc0Composite],
+            Risc0Succinct => &[Risc0Composite, Risc0Succinct],
+            Risc0Groth16 => &[Risc0Composite, Risc0Succinct, Risc0Groth16],
+            Sgx => &[Sgx],
+            Self::Bundle => &[Groth16Bn254, Risc0Composite, Risc0Succinct, Risc0Groth16, Sgx],
+        }
+    }
+
     /// The kind with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)

@@ -189,7 +189,8 @@ impl Operator {
         let (engine, measured) = (self.shared.engine.clone(), speeds.to_vec());
         let now = tokio::task::spawn_blocking(move || engine.speeds(&measured)).await;
         let speeds = now.unwrap_or_else(|_| speeds.to_vec());
-        let kinds: Vec<_> = speeds.iter().filter(|speed| info.kinds.contains(&speed.kind)).cloned().collect();
+        let is_wanted = |kind| info.kinds.iter().any(|offered| offered.work().contains(&kind));
+        let kinds: Vec<_> = speeds.iter().filter(|speed| is_wanted(speed.kind)).cloned().collect();
         if kinds.is_empty() {
             let kinds = speeds.iter().map(|speed| speed.kind.to_string()).collect::<Vec<_>>().join(", ");
             return Err(ProverError::NoCommonKind { operator: self.url.clone(), kinds });

@@ -65,6 +65,8 @@ pub(crate) struct Script {
     pub(crate) wrong_blobs: HashMap<BlobId, VecDeque<Vec<u8>>>,
     /// How it pays; none: outside.
     pub(crate) cashier: Option<super::cashier::Cashier>,
+    /// The kinds of proof that it offers; all if none is named.
+    pub(crate) offers: Vec<ProofKind>,
     tokens: u64,
     next_job: u32,
 }
@@ -302,12 +304,13 @@ impl Inner {
 }
 
 async fn info(State(inner): State<Inner>) -> Json<Info> {
+    let script = inner.script.lock().unwrap();
     Json(Info {
         version: "test".into(),
         chain_id: CHAIN,
         pool: Address::repeat_byte(1),
         operator: Address::repeat_byte(2),
-        kinds: ProofKind::ALL.to_vec(),
+        kinds: if script.offers.is_empty() { ProofKind::ALL.to_vec() } else { script.offers.clone() },
         verifiers: Vec::new(),
         trusted_targets: Vec::new(),
         tokens: Vec::new(),
@@ -319,7 +322,7 @@ async fn info(State(inner): State<Inner>) -> Json<Info> {
             live_quotes_per_requester: 1,
             max_validity: 1,
         },
-        pay: inner.script.lock().unwrap().cashier.as_ref().map(super::cashier::Cashier::info),
+        pay: script.cashier.as_ref().map(super::cashier::Cashier::info),
         head: 0,
         quoting: true,
         not_quoting: None,

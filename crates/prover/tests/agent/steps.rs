@@ -70,6 +70,25 @@ async fn a_step_with_other_inputs_than_it_takes_is_given_up() {
     agent.stop_in_order().await;
 }
 
+/// Who takes only succinct receipts needs the segments' all the same.
+#[tokio::test]
+async fn what_an_operators_proofs_are_made_of_is_offered() {
+    use ProofKind::{Groth16Bn254, Risc0Composite, Risc0Succinct};
+    for (offered, work) in [
+        (Risc0Succinct, vec![Risc0Composite, Risc0Succinct]),
+        (Risc0Composite, vec![Risc0Composite]),
+        (ProofKind::Bundle, vec![Groth16Bn254, Risc0Composite, Risc0Succinct]),
+    ] {
+        let (mut operator, conductor) = (FakeOperator::start(), Conductor::new());
+        operator.script().offers = vec![offered];
+        let dir = tempfile::tempdir().unwrap();
+        let agent = Running::start(config(&[&operator], dir.path()), &conductor);
+        let kinds: Vec<_> = operator.hears_join().await.kinds.iter().map(|kind| kind.kind).collect();
+        assert_eq!(kinds, work, "{offered}");
+        agent.stop_in_order().await;
+    }
+}
+
 #[tokio::test]
 async fn only_the_kinds_that_the_owner_wants_are_offered() {
     let (mut operator, conductor) = (FakeOperator::start(), Conductor::new());
