@@ -25,6 +25,7 @@ mod journal;
 mod keys;
 mod ledger;
 mod logs;
+mod publication;
 mod record;
 mod registry;
 mod rpc;

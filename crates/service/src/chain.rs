@@ -9,7 +9,7 @@ use zkpool_chain::{
     BundlePolicy, BundleView, ChainError, CommitteeView, Cursor, Follower, Head, Key, LegReceiverView, LiveTask,
     Polled, PoolView, Rpc, Sender, SenderOptions, SignerView, Simulated, Slot, TxJournal, TxRecord, TxRequest,
 };
-use zkpool_protocol::{Address, B256, Bytes, Domain, ErrorCode, Quote, U256};
+use zkpool_protocol::{Address, B256, Bytes, Domain, ErrorCode, Quote, TaskId, U256};
 
 /// Which of the operator's keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +41,8 @@ pub trait Chain: Send + Sync {
     async fn slot(&self, operator: Address, token: Address, index: u32) -> Result<Slot, ChainError>;
     /// Who signs for `operator`.
     async fn signer_of(&self, operator: Address) -> Result<SignerView, ChainError>;
+    /// The quote of a task, out of the transaction that has published it; `None` if it does not stand there.
+    async fn published_quote(&self, task: TaskId, transaction: B256) -> Result<Option<Quote>, ChainError>;
     /// A live task's deadlines and rescue.
     async fn live_task(&self, quote: &Quote) -> Result<Option<LiveTask>, ChainError>;
     /// An internal balance.
@@ -159,6 +161,10 @@ impl Chain for LiveChain {
 
     async fn signer_of(&self, operator: Address) -> Result<SignerView, ChainError> {
         self.view.signer_of(operator).await
+    }
+
+    async fn published_quote(&self, task: TaskId, transaction: B256) -> Result<Option<Quote>, ChainError> {
+        self.view.published_quote(task, transaction).await
     }
 
     async fn live_task(&self, quote: &Quote) -> Result<Option<LiveTask>, ChainError> {

@@ -192,6 +192,7 @@ CREATE TABLE tasks (
 
 CREATE INDEX tasks_by_state ON tasks (state);
 CREATE INDEX tasks_by_payer ON tasks (payer, state);
+CREATE INDEX tasks_by_input ON tasks (input);
 CREATE INDEX tasks_by_receipt ON tasks (receipt) WHERE receipt IS NOT NULL;
 -- One live quote per slot, whatever the code above believes.
 CREATE UNIQUE INDEX one_quote_per_slot ON tasks (liability_token, own_slot) WHERE state IN ('quoted', 'announcing');

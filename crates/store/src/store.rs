@@ -63,6 +63,8 @@ pub trait Store: TxJournal + Debug {
     async fn tasks_in(&self, states: &[TaskState]) -> StoreResult<Vec<TaskRecord>>;
     /// All in these states that there is work on: tasks and legs, oldest first.
     async fn work_in(&self, states: &[TaskState]) -> StoreResult<Vec<TaskRecord>>;
+    /// What this operator was asked for on an input, by whomever and whatever came of it: the newest first, some at most.
+    async fn asked_on(&self, input: BlobId) -> StoreResult<Vec<TaskRecord>>;
     /// Quotes of a payer that can still be published.
     async fn live_quotes_of(&self, payer: Address) -> StoreResult<Vec<TaskRecord>>;
     /// A task's life so far.
@@ -103,8 +105,9 @@ pub trait Store: TxJournal + Debug {
         deadlines: (u64, u64),
         now: Millis,
     ) -> StoreResult<TaskRecord>;
-    /// `watched` → `announcing`, with a slot of this operator. `SlotTaken` as for a quote.
-    async fn announce_task(&self, key: TaskKey, slot: u32, now: Millis) -> StoreResult<()>;
+    /// `watched` → `announcing`, with a slot of this operator, and what delivering it should cost. `SlotTaken` as for a
+    /// quote.
+    async fn announce_task(&self, key: TaskKey, slot: u32, price: &Price, now: Millis) -> StoreResult<()>;
     /// Moves a task on.
     async fn move_task(
         &self,

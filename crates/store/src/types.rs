@@ -117,8 +117,6 @@ pub struct NewWatch {
     pub kind: ProofKind,
     /// Who told of it.
     pub told_by: Address,
-    /// What delivering it should cost, and how long that should take.
-    pub price: Price,
 }
 
 /// Why a request was not quoted.

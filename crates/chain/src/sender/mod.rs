@@ -59,6 +59,27 @@ pub struct TxRequest {
 }
 
 impl TxRequest {
+    /// The record of it before anything was sent, by this key and in this order.
+    pub fn queued(self, from: Address, order: u64) -> TxRecord {
+        TxRecord {
+            purpose: self.purpose,
+            order,
+            from,
+            to: self.to,
+            value: self.value,
+            data: self.data,
+            gas: self.gas,
+            urgency: self.urgency,
+            not_after: self.not_after,
+            nonce: None,
+            attempts: Vec::new(),
+            state: TxState::Queued,
+            receipt: None,
+            failure: None,
+            complaint: None,
+        }
+    }
+
     /// A call without ether and without hurry.
     pub fn call(purpose: impl Into<String>, to: Address, data: impl Into<Bytes>) -> Self {
         Self {
@@ -206,24 +227,8 @@ impl Sender {
     /// [`ChainError::Journal`].
     pub async fn enqueue(&self, request: TxRequest) -> Result<TxRecord, ChainError> {
         let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-        let record = TxRecord {
-            purpose: request.purpose,
-            order: u64::try_from(micros).unwrap_or(u64::MAX),
-            from: self.address(),
-            to: request.to,
-            value: request.value,
-            data: request.data,
-            gas: request.gas,
-            urgency: request.urgency,
-            not_after: request.not_after,
-            nonce: None,
-            attempts: Vec::new(),
-            state: TxState::Queued,
-            receipt: None,
-            failure: None,
-            complaint: None,
-        };
-        Ok(self.journal.insert(record).await?)
+        let order = u64::try_from(micros).unwrap_or(u64::MAX);
+        Ok(self.journal.insert(request.queued(self.address(), order)).await?)
     }
 
     /// Queues a failed transaction again, with this request's content. A transaction that has not failed stays as it

@@ -3,8 +3,8 @@
 use super::{programs, quotes};
 use crate::{Context, OpError, OpResult, envelope};
 use zkpool_api::{PublishedReply, PublishedRequest};
-use zkpool_protocol::{Address, BlobId, ErrorCode, TaskState, WorkUnits};
-use zkpool_store::{NewWatch, Price, Role};
+use zkpool_protocol::{Address, B256, BlobId, Call, ErrorCode, Quote, TaskId, TaskState};
+use zkpool_store::{NewWatch, Role};
 
 /// Tells of a quote published with another operator. The input must be held here (uploaded by `who`), the program
 /// registered, and the call be the one that the quote commits to. The chain is asked whether the task is live.
@@ -12,7 +12,36 @@ use zkpool_store::{NewWatch, Price, Role};
 /// Fails with `UnknownInput`, `UnknownProgram`, `BadRequest`, `NotFound` (the chain does not hold it as a live task, yet),
 /// `QuoteAltered`, `VerifierNotAllowed`, `TokenNotAllowed`, `TooManyQuotes`, `RpcUnreachable`.
 pub async fn announce_published(ctx: &Context, who: Address, told: PublishedRequest) -> OpResult<PublishedReply> {
-    let quote = told.quote.quote;
+    watch(ctx, who, told.quote.quote, told.call).await
+}
+
+/// Has heard of a publication with another operator from the chain itself. If this operator was asked for the same, it has
+/// all that is needed to take the task over: nobody needs to tell it. False if it has not, or would not have signed it.
+pub(crate) async fn overhear(ctx: &Context, task: TaskId, transaction: B256) -> OpResult<bool> {
+    if ctx.store.task(task).await?.is_some() {
+        return Ok(true);
+    }
+    let quote = match ctx.chain.published_quote(task, transaction).await {
+        Ok(Some(quote)) => quote,
+        Err(error) if error.is_transient() => return Err(error.into()),
+        // Nodes need not keep transactions for ever.
+        _ => return Ok(false),
+    };
+    let asked = ctx.store.asked_on(quote.task.input_hash.into()).await?;
+    let Some(same) = asked.into_iter().find(|asked| asked.ask.call.hash() == quote.task.call_hash) else {
+        return Ok(false);
+    };
+    match watch(ctx, same.payer, quote, same.ask.call).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_store_fault() || error.is_endpoint_fault() => Err(error),
+        Err(error) => {
+            tracing::debug!(task.id = %task, code = %error.code, error = error.chain(), "a task of another is not watched");
+            Ok(false)
+        }
+    }
+}
+
+async fn watch(ctx: &Context, who: Address, quote: Quote, call: Call) -> OpResult<PublishedReply> {
     let id = quote.id(&ctx.domain());
     if let Some(task) = ctx.store.task(id).await? {
         return Ok(PublishedReply { task: id, state: task.state });
@@ -23,7 +52,7 @@ pub async fn announce_published(ctx: &Context, who: Address, told: PublishedRequ
         return Err(OpError::new(ErrorCode::QuoteAltered, message));
     }
     terms.check().map_err(|error| OpError::caused_by(ErrorCode::BadRequest, error.to_string(), error))?;
-    if told.call.hash() != quote.task.call_hash {
+    if call.hash() != quote.task.call_hash {
         let message = "the call is not the one that the quote commits to (callHash)";
         return Err(OpError::new(ErrorCode::QuoteAltered, message));
     }
@@ -52,15 +81,7 @@ pub async fn announce_published(ctx: &Context, who: Address, told: PublishedRequ
     let chain_head = ctx.chain.head().await?;
     // The windows end where the chain says; the publication was as long before as they last.
     let published = live.proof_deadline.saturating_sub(u64::from(terms.proof_window));
-    let watch = NewWatch {
-        id,
-        kind,
-        program: head.program,
-        call: told.call,
-        told_by: who,
-        price: Price { work: 0, gas: 0, premium: 0, units: WorkUnits(0), expected_ms: 0 },
-        quote,
-    };
+    let watch = NewWatch { id, kind, program: head.program, call, told_by: who, quote };
     let deadlines = (live.proof_deadline, live.liability_deadline);
     let now = ctx.clock.now();
     let task = ctx.store.watch_task(&watch, (chain_head.number, published), deadlines, now).await?;

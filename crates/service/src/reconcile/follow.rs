@@ -2,11 +2,14 @@
 //!
 //! Steps and cursor become durable together, so a crash in between polls the same steps again.
 
-use crate::{Change, Context, OpError, OpResult, metrics};
+use crate::{Change, Context, OpError, OpResult, metrics, ops::published};
 use std::{collections::BTreeMap, time::Duration};
 use zkpool_chain::{Block, Cursor, Polled, PoolEvent, Step};
 use zkpool_protocol::{ErrorCode, TaskId, TaskState};
 use zkpool_store::{Advance, End, Fact, Millis, Said, TaskKey};
+
+/// What was published longer ago is not read up in order to take it over, in seconds.
+const LONG_AGO: u64 = 86_400;
 
 /// Reads on from the stored cursor. True if there is more to read at once.
 pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
@@ -21,6 +24,8 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     let now = ctx.clock.now();
     let more = !polled.caught_up();
     if !polled.steps.is_empty() {
+        // First: what comes after it in the same poll is of a task that is known then.
+        overhear(ctx, &polled).await?;
         let advance = advance(ctx, &polled, meta.head).await?;
         let news = ctx.store.advance(&advance, now).await?;
         for task in &news.changed {
@@ -48,6 +53,27 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     ctx.status.saw_chain(polled.head, !more, now);
     metrics::head(polled.head.number, Duration::from_secs((now / 1_000).saturating_sub(polled.head.timestamp)));
     Ok(more)
+}
+
+/// Other operators' publications, which this one may take over when they are late.
+async fn overhear(ctx: &Context, polled: &Polled) -> OpResult<()> {
+    if !ctx.config.rescue.enabled {
+        return Ok(());
+    }
+    for step in &polled.steps {
+        let Step::Block(block) = step else { continue };
+        if block.timestamp.saturating_add(LONG_AGO) < polled.head.timestamp {
+            continue;
+        }
+        for event in &block.events {
+            if let PoolEvent::Published { task, operator, .. } = event.event
+                && operator != ctx.config.operator
+            {
+                published::overhear(ctx, task, event.transaction).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Counts a task that has come to its end just now.

@@ -7,7 +7,7 @@
 //! A requester's contract may take legs one by one, as they come (`ILegReceiver`). That is a courtesy: it is tried, and the
 //! bundle is delivered all the same.
 
-use super::{calldata, seal, submit::may_be_revealed};
+use super::{calldata, isolated, seal, submit::may_be_revealed};
 use crate::{
     Change, Context, KeyRole, OpError, OpResult,
     capacity::delivery_seconds,
@@ -33,17 +33,7 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
         if task.ask.kind != ProofKind::Bundle {
             continue;
         }
-        match gather(ctx, &task).await {
-            Ok(()) => {}
-            Err(error) if error.is_over() => {}
-            Err(error) if error.is_store_fault() || error.is_endpoint_fault() => return Err(error),
-            Err(error) => tracing::warn!(
-                task.id = task.id().map(tracing::field::display),
-                code = %error.code,
-                error = error.chain(),
-                "a bundle cannot be put together"
-            ),
-        }
+        isolated(&task, "putting a bundle together", gather(ctx, &task).await)?;
     }
     Ok(false)
 }
@@ -79,6 +69,14 @@ impl Leg {
         last.said.as_ref().map(|(proof, _)| (last, proof))
     }
 
+    /// What the bundle can be made of: the last try, or, in a hurry, the newest before it that shows the output, as nobody
+    /// may be there to make another.
+    fn usable(&self, output: B256, hurry: bool) -> Option<(&Try, &Bytes)> {
+        let shows = |attempt: &'_ Try| attempt.said.as_ref().is_some_and(|(_, shown)| *shown == output);
+        let earlier = || self.tries.iter().rev().filter(|_| hurry).find(|attempt| shows(attempt));
+        self.spoken().or_else(|| earlier().and_then(|attempt| Some((attempt, &attempt.said.as_ref()?.0))))
+    }
+
     /// How many tries were asked for because legs disagreed.
     fn dissents(&self) -> usize {
         self.tries.iter().filter(|attempt| attempt.of.dissent).count()
@@ -107,6 +105,12 @@ impl<'a> Bundle<'a> {
             return Err(broken());
         }
         Ok(Self { task, id: *id, output: quote.task.statement, policy, legs })
+    }
+
+    /// Whether nobody was asked for this leg after it.
+    fn is_last(&self, attempt: &Try) -> bool {
+        let legs = self.legs.get(attempt.of.leg as usize);
+        legs.and_then(|leg| leg.tries.last()).is_some_and(|last| last.of.round == attempt.of.round)
     }
 
     fn is_in_dispute(&self) -> bool {
@@ -179,18 +183,18 @@ pub(super) async fn still_good(ctx: &Context, task: &TaskRecord, proof: Bytes) -
 /// The bundle's proof, of the legs that count now. Those that have lost their worth (an enclave was revoked, a member of a
 /// committee has left) are sealed anew or repeated; `None` while the others are too few.
 async fn assemble(ctx: &Context, bundle: &Bundle<'_>, hurry: bool) -> OpResult<Option<Bytes>> {
-    let spoken = || bundle.legs.iter().filter_map(Leg::spoken);
-    if !bundle.suffice(&spoken().map(|(leg, _)| leg.of.leg).collect(), hurry) {
+    let usable = || bundle.legs.iter().filter_map(|leg| leg.usable(bundle.output, hurry));
+    if !bundle.suffice(&usable().map(|(leg, _)| leg.of.leg).collect(), hurry) {
         return Ok(None);
     }
     let (mut good, mut lost) = (Vec::new(), Vec::new());
-    for (leg, proof) in spoken() {
+    for (leg, proof) in usable() {
         let (ask, place) = (&leg.task.ask, u8::try_from(leg.of.leg).unwrap_or(u8::MAX));
         if ctx.chain.verifies(ask.verifier, ask.statement.unwrap_or_default(), proof).await? {
             good.push((place, proof.clone()));
         } else if ask.kind.is_risc0() {
             good.extend(seal::still_good(ctx, &leg.task, proof.clone()).await?.map(|proof| (place, proof)));
-        } else if !ctx.chain.is_halted(ask.verifier).await? {
+        } else if bundle.is_last(leg) && !ctx.chain.is_halted(ask.verifier).await? {
             // A halted verifier takes nothing, whoever made it.
             lost.push(leg.of.leg);
         }

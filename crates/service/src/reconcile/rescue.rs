@@ -1,31 +1,29 @@
 //! `rescue`: takes over late tasks of other operators, when it pays.
 //!
-//! Only tasks whose input this operator holds are watched: their requester had asked it for a quote, too. The
-//! announcement binds and locks a slot, so it is made only when the proof can be had in time and is worth it.
+//! Only tasks whose input this operator holds are watched: their requester had asked it for a quote, too. That they were
+//! published with another operator the chain tells, or the requester. The announcement binds and locks a slot, so it is made
+//! only when all that is looked at before a quote is signed holds, and the proof can be had in time and is worth it.
 
 use super::{
-    calldata,
-    preflight::{self, agreeable},
-    segments,
+    calldata, isolated,
+    preflight::{self, ETHER, agreeable},
     slots::{self, Found, Need},
     submit::{REMOVED, was_removed},
 };
 use crate::{
     Change, Context, KeyRole, OpResult,
-    capacity::Capacity,
+    capacity::{Capacity, delivery_seconds},
     committee,
+    ops::info::paused,
     parts::{self, Parts},
 };
 use zkpool_bindings::IZKPool;
 use zkpool_chain::{Head, TxRequest, TxState, alloy::sol_types::SolCall};
-use zkpool_protocol::{ErrorCode, Quote, TaskId, TaskState, U256, WorkUnits};
-use zkpool_scheduler::{PriceInput, Strategy, price};
-use zkpool_store::{Millis, TaskRecord};
+use zkpool_protocol::{ErrorCode, Quote, TaskId, TaskState, U256};
+use zkpool_store::{Millis, Price, TaskRecord};
 
-/// Gas of announcing a rescue and of delivering the task, without the target's call.
-const RESCUE_GAS: u64 = 700_000;
-/// Seconds from a proof to its being in a block.
-const DELIVERY: u64 = 5;
+/// Gas of announcing a rescue.
+const ANNOUNCE_GAS: u64 = 250_000;
 /// Wait after an announcement that failed, in milliseconds.
 const RETRY: Millis = 15_000;
 
@@ -35,7 +33,7 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     // Before the tasks: an announcement up to there has moved its task on.
     let followed = ctx.store.meta().await?.head.0;
     for task in ctx.store.tasks_in(&[TaskState::Announcing]).await? {
-        look_after(ctx, &task, followed).await?;
+        isolated(&task, "announcing a rescue", look_after(ctx, &task, followed).await)?;
     }
     if !ctx.config.rescue.enabled {
         return Ok(false);
@@ -43,7 +41,7 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     for task in ctx.store.tasks_in(&[TaskState::Watched]).await? {
         let late = head.timestamp > task.chain.proof_deadline;
         if late && task.chain.rescue.is_none() && task.retry_at <= ctx.clock.now() {
-            consider(ctx, &task, &head).await?;
+            isolated(&task, "taking a late task over", consider(ctx, &task, &head).await)?;
         }
     }
     size_one(ctx).await
@@ -56,47 +54,31 @@ async fn size_one(ctx: &Context) -> OpResult<bool> {
         if ctx.store.input(task.ask.input).await?.is_some() {
             continue;
         }
-        let sized = match agreeable(ctx, &task) {
-            Ok(judge) => preflight::parts(ctx, &task, judge).await.map(drop),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = sized {
-            // How to cut a zkVM execution is only known when somebody is there to prove it.
-            if error.code == ErrorCode::NoProver {
-                continue;
-            }
-            if matches!(error.code, ErrorCode::Internal | ErrorCode::Storage | ErrorCode::RpcUnreachable) {
-                return Err(error);
-            }
-            let (from, to) = (TaskState::Watched, TaskState::Released);
-            ctx.store.move_task(task.key, from, to, Some(error.code.as_str()), ctx.clock.now()).await?;
-            ctx.changes.announce(Change::Task(task.key));
+        let examined = isolated(&task, "looking at a task of another operator", examine(ctx, &task).await)?;
+        if examined.flatten().is_some() {
+            return Ok(true);
         }
-        return Ok(true);
     }
     Ok(false)
 }
 
 async fn consider(ctx: &Context, task: &TaskRecord, head: &Head) -> OpResult<()> {
     let Some((id, quote)) = &task.quote else { return Ok(()) };
-    if ctx.store.input(task.ask.input).await?.is_none() {
+    if ctx.store.input(task.ask.input).await?.is_none() || paused(ctx).await?.is_some() {
         return Ok(());
     }
     let parts = parts::stored(ctx, &task.ask).await?;
-    let Some((units, proving)) = work(ctx, &parts).await? else { return Ok(()) };
     let calldata = calldata::length(ctx, &task.ask, &parts).await?;
     if calldata::check(calldata).is_err() {
         return Ok(());
     }
-    let gain = gain(ctx, units, calldata, quote, head);
+    let Some(price) = in_time(ctx, task, quote, &parts, calldata, head).await? else { return Ok(()) };
+    let gain = gain(ctx, quote, &price);
     if gain < i128::try_from(ctx.config.rescue.min_gain).unwrap_or(i128::MAX) {
         return Ok(());
     }
-    let effective = head.timestamp + quote.terms.rescue_grace();
-    if effective.max(head.timestamp + proving) + DELIVERY > task.chain.liability_deadline {
-        return Ok(());
-    }
-    // As before a quote: what nobody signs for cannot be delivered, and the announcement binds.
+    // As before a quote: the announcement binds. What is stored of the input may have been found out for another wish.
+    let Some(parts) = examine(ctx, task).await? else { return Ok(()) };
     match committee::would_sign(ctx, &parts).await {
         Err(why)
             if matches!(why.code, ErrorCode::NoCommittee | ErrorCode::VerifierNotAllowed | ErrorCode::BadInput) =>
@@ -111,16 +93,74 @@ async fn consider(ctx: &Context, task: &TaskRecord, head: &Head) -> OpResult<()>
         Some(live) if live.rescue.is_none() && head.timestamp > live.proof_deadline => {}
         _ => return Ok(()),
     }
-    let terms = &quote.terms;
-    let Found::Free { index: slot, .. } = slots::free(ctx, &Need::of_rescue(terms), head).await? else {
+    // Slots are counted and then taken.
+    let _alone = ctx.quoting.lock().await;
+    let Found::Free { index: slot, .. } = slots::free(ctx, &Need::of_rescue(&quote.terms), head).await? else {
         tracing::debug!(task.id = %id, "a rescue would pay, but no slot is free");
         return Ok(());
     };
     let now = ctx.clock.now();
-    ctx.store.announce_task(task.key, slot, now).await?;
+    ctx.store.announce_task(task.key, slot, &price, now).await?;
     tracing::info!(task.id = %id, slot, gain_wei = gain, "taking a late task over");
     ctx.changes.announce(Change::Task(task.key));
     announce(ctx, *id, quote, slot, task).await
+}
+
+/// The parts of a watched task: all that is looked at before a quote is signed, as whoever published it may know that it
+/// cannot be proven. `None` if that cannot be told now, or never comes to what the quote says: then it is let go.
+async fn examine(ctx: &Context, task: &TaskRecord) -> OpResult<Option<Parts>> {
+    let looked_at = match agreeable(ctx, task) {
+        Ok(judge) => preflight::parts(ctx, task, judge).await,
+        Err(error) => Err(error),
+    };
+    match looked_at {
+        Ok(parts) => Ok(Some(parts)),
+        // How to cut a zkVM execution is only known when somebody is there to prove it.
+        Err(error) if error.code == ErrorCode::NoProver => Ok(None),
+        Err(error) if matches!(error.code, ErrorCode::Internal | ErrorCode::Storage | ErrorCode::RpcUnreachable) => {
+            Err(error)
+        }
+        Err(error) => {
+            tracing::info!(task.id = task.id().map(tracing::field::display), code = %error.code, "not to be taken over");
+            let (from, to) = (TaskState::Watched, TaskState::Released);
+            ctx.store.move_task(task.key, from, to, Some(error.code.as_str()), ctx.clock.now()).await?;
+            ctx.changes.announce(Change::Task(task.key));
+            Ok(None)
+        }
+    }
+}
+
+/// What the rescue costs, if the proof can be delivered in time, after all that is promised already.
+async fn in_time(
+    ctx: &Context,
+    task: &TaskRecord,
+    quote: &Quote,
+    parts: &Parts,
+    calldata: u64,
+    head: &Head,
+) -> OpResult<Option<Price>> {
+    let delivery = delivery_seconds(ctx);
+    // The announcement is in the next block at the earliest, and the task is this operator's a grace period later.
+    let included = head.timestamp.saturating_add(ctx.status.block_seconds());
+    let effective = included.saturating_add(quote.terms.rescue_grace());
+    let Some(left) = task.chain.liability_deadline.checked_sub(included.saturating_add(delivery)) else {
+        return Ok(None);
+    };
+    let capacity = Capacity::now(ctx).await?;
+    let work = match preflight::work(task.ask.kind, parts, &capacity, left.saturating_mul(1_000)) {
+        Ok(work) => work,
+        Err(error) if matches!(error.code, ErrorCode::NoProver | ErrorCode::TooLarge) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let Some(proving) = work.proving_ms else { return Ok(None) };
+    let proven = included.saturating_add(proving.div_ceil(1_000));
+    if effective.max(proven).saturating_add(delivery) > task.chain.liability_deadline {
+        return Ok(None);
+    }
+    let early = calldata::early_legs(ctx, &task.ask, parts).await?;
+    let delivering = calldata::gas(preflight::delivery_gas(&task.ask, parts), calldata);
+    let gas = delivering.saturating_add(early).saturating_add(ANNOUNCE_GAS);
+    Ok(Some(preflight::quote_price(ctx, &task.ask, &work, gas, &capacity, head)))
 }
 
 async fn announce(ctx: &Context, id: TaskId, quote: &Quote, slot: u32, task: &TaskRecord) -> OpResult<()> {
@@ -156,53 +196,19 @@ fn purpose(task: TaskId, failed: u32) -> String {
     if failed == 0 { format!("rescue:{task}") } else { format!("rescue:{task}:{failed}") }
 }
 
-/// What is left of reward and half the bond after work and gas, in wei.
-fn gain(ctx: &Context, units: WorkUnits, calldata: u64, quote: &Quote, head: &Head) -> i128 {
+/// What is left of reward and half the bond after what it costs, in wei.
+fn gain(ctx: &Context, quote: &Quote, price: &Price) -> i128 {
     let terms = &quote.terms;
     let wei = |token, amount: u128| {
         let per_ether = ctx.config.token(token).map(|token| token.per_ether)?;
-        let value = U256::from(amount) * U256::from(ETHER);
-        i128::try_from(value / U256::from(per_ether)).ok()
+        let value = U256::from(amount) * U256::from(ETHER) / U256::from(per_ether);
+        i128::try_from(value).ok()
     };
+    let cost = wei(terms.reward_token, price.reward()).unwrap_or(i128::MAX);
     let (Some(reward), Some(bond)) =
         (wei(terms.reward_token, terms.reward), wei(terms.liability_token, terms.bond / 2))
     else {
         return i128::MIN;
     };
-    let pricing = &ctx.config.pricing;
-    let cost = price(&PriceInput {
-        units,
-        wei_per_million_units: pricing.wei_per_million_units,
-        load_bps: pricing.load_bps,
-        load: 0,
-        gas: calldata::gas(RESCUE_GAS + u64::from(terms.call_gas), calldata),
-        gas_price: pricing.min_gas_price.max(head.base_fee * 2),
-        at_stake: u128::try_from(terms.rescue_lock()).unwrap_or(u128::MAX),
-        premium_bps: pricing.premium_bps,
-        strategy: Strategy::Assign,
-    });
-    reward.saturating_add(bond).saturating_sub(i128::try_from(cost.total()).unwrap_or(i128::MAX))
-}
-
-const ETHER: u128 = 1_000_000_000_000_000_000;
-
-/// How large the work is, and in how many seconds the provers that are present would have done it.
-async fn work(ctx: &Context, parts: &Parts) -> OpResult<Option<(WorkUnits, u64)>> {
-    let capacity = Capacity::now(ctx).await?;
-    let (mut units, mut longest) = (WorkUnits(0), 0);
-    for part in &parts.all {
-        let kind = part.ask.kind;
-        let (size, ms) = match kind.is_risc0() {
-            true => match segments::choose(kind, &part.input, &capacity, Millis::MAX) {
-                Ok(plan) => (plan.units, plan.makespan),
-                Err(_) => return Ok(None),
-            },
-            false => match capacity.fastest(kind, part.input.measured, part.enclave()) {
-                Some(ms) => (part.input.measured.units, ms),
-                None => return Ok(None),
-            },
-        };
-        (units, longest) = (units + size, longest.max(ms));
-    }
-    Ok(Some((units, longest.div_ceil(1_000))))
+    reward.saturating_add(bond).saturating_sub(cost)
 }

@@ -3,7 +3,7 @@
 //! A transaction is recorded under a purpose before the task moves: a crash in between records it again, which changes
 //! nothing, and moves the task then.
 
-use super::{gather, seal};
+use super::{gather, isolated, seal};
 use crate::{Change, Context, KeyRole, OpError, OpResult, metrics};
 use zkpool_bindings::IZKPool;
 use zkpool_chain::{
@@ -37,18 +37,7 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
         if task.retry_at > ctx.clock.now() || !may_be_revealed(ctx, &task, &head) {
             continue;
         }
-        match submit(ctx, &task).await {
-            Ok(submitted) => sent |= submitted,
-            Err(error) if error.is_over() => {}
-            Err(error) if error.is_store_fault() || error.is_endpoint_fault() => return Err(error),
-            // One that cannot be submitted holds up no other.
-            Err(error) => tracing::warn!(
-                task.id = task.id().map(tracing::field::display),
-                code = %error.code,
-                error = error.chain(),
-                "a proof cannot be submitted"
-            ),
-        }
+        sent |= isolated(&task, "submitting a proof", submit(ctx, &task).await)?.unwrap_or(false);
     }
     // What was just recorded goes out at once.
     Ok(sent)

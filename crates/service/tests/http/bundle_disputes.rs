@@ -67,6 +67,25 @@ async fn what_is_enough_is_not_delivered_while_a_leg_is_in_dispute() {
     assert_eq!(service.proof(&bundle).await, service.expected_proof(&bundle, &[0, 1, 2]).await);
 }
 
+/// The only owner of a machine for circuits cannot repeat its own proof, and nobody else can.
+#[tokio::test]
+async fn what_all_agree_on_in_the_end_is_delivered_though_nobody_repeats_it() {
+    let service = Service::start().await;
+    let bundle = service.bundle(3, false).await;
+    service.returns(&bundle, 0, 1, &circuit_proof(bundle.output)).await;
+    service.zkvm_leg(&bundle).await;
+    service.returns(&bundle, 2, 3, &word(lie())).await;
+    service.gather().await;
+    assert_eq!(service.tries(&bundle).await, [2, 2, 2]);
+    service.returns(&bundle, 2, 5, &word(bundle.output)).await;
+    service.gather().await;
+    assert_eq!(service.state(&bundle).await, TaskState::Proving, "there is time for further voices");
+    service.clock.advance(590);
+    service.gather().await;
+    assert_eq!(service.state(&bundle).await, TaskState::Proven);
+    assert_eq!(service.proof(&bundle).await, service.expected_proof(&bundle, &[0, 1, 2]).await);
+}
+
 /// Proven with what was enough; then a leg that comes late shows something else.
 #[tokio::test]
 async fn a_proven_bundle_is_not_sent_while_a_leg_is_in_dispute() {

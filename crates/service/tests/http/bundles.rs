@@ -201,7 +201,10 @@ impl Service {
     pub(crate) async fn expected_proof(&self, bundle: &Bundle, legs: &[u32]) -> Bytes {
         let mut proofs = Vec::new();
         for leg in legs {
-            let blob = self.leg(bundle, *leg).await.proof.unwrap();
+            // The newest that there is: a further try may be under way.
+            let tries = self.ctx.store.legs_of(bundle.key).await.unwrap();
+            let of = tries.iter().rev().filter(|attempt| attempt.leg.unwrap().leg == *leg);
+            let blob = { of }.find_map(|attempt| attempt.proof).unwrap();
             let proof: Bytes = self.ctx.blobs.read(blob, 1 << 20).await.unwrap().unwrap().into();
             proofs.push((*leg as u8, proof));
         }

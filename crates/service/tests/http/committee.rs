@@ -11,9 +11,9 @@ use alloy::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use zkpool_bindings::{CommitteeVerifier::Attestation, committee_domain};
-use zkpool_protocol::{Address, B256, BlobId, Bytes, ErrorCode, ProofKind, TaskId, TaskState};
+use zkpool_protocol::{Address, B256, BlobId, Bytes, ProofKind, TaskId, TaskState};
 use zkpool_service::{Committee, http::Bounds};
-use zkpool_store::{NewWatch, TaskRecord};
+use zkpool_store::TaskRecord;
 use zkpool_verifiers::risc0::ProofBytes;
 
 const VERIFIER: Address = Address::repeat_byte(0x99);
@@ -229,39 +229,4 @@ async fn a_task_that_cannot_be_sealed_holds_up_no_other() {
     service.reconcile(&["seal", "seal"]).await;
     assert_eq!(task(&service, &broken).await.state, TaskState::Proving);
     assert_eq!(task(&service, &good).await.state, TaskState::Proven);
-}
-
-#[tokio::test]
-async fn a_task_is_not_taken_over_that_nobody_would_sign() {
-    let service =
-        Service::with(json!({ "verifiers": [{ "address": VERIFIER, "kind": "risc0-composite" }] }), Bounds::default())
-            .await;
-    let mut members: Vec<_> = (11..14).map(|n| key(n).address()).collect();
-    members.sort();
-    service.chain.verifiers.lock().unwrap().insert(VERIFIER, Some(Committee { members, threshold: 2 }));
-    service.see_chain(20);
-    let guest = service.guest(ProofKind::Risc0Composite, VERIFIER).await;
-    let own = task(&service, &guest).await;
-    service.segment_prover(2).await;
-    let (_, mut quote) = own.quote.clone().unwrap();
-    quote.terms.operator = Address::repeat_byte(0x77);
-    quote.terms.reward = 10_u128.pow(18);
-    let watch = NewWatch {
-        id: quote.id(&service.ctx.domain()),
-        kind: ProofKind::Risc0Composite,
-        program: own.ask.program,
-        call: own.ask.call.clone(),
-        told_by: own.payer,
-        price: own.price.unwrap(),
-        quote,
-    };
-    let now = service.ctx.clock.now() / 1000;
-    service.ctx.store.watch_task(&watch, (10, now - 610), (now - 10, now + 100_000), now).await.unwrap();
-    service.reconcile(&["rescue"]).await;
-    // With a committee there the chain is asked next, and this one knows nothing of tasks.
-    for n in [11, 12] {
-        service.ctx.status.member_is_there(VERIFIER, key(n).address(), service.ctx.clock.now());
-    }
-    let asked = zkpool_service::reconcile_once(&service.ctx, &["rescue"]).await;
-    assert_eq!(asked.unwrap_err().code, ErrorCode::RpcUnreachable);
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     support::{Service, TOKEN, key},
-    work::requester,
+    work::{quote, requester},
     zkvm::{IMAGE, JOURNAL, Script, ask},
 };
 use serde_json::json;
@@ -12,7 +12,7 @@ use zkpool_protocol::{
     zkvm::segment_memory,
 };
 use zkpool_service::{Committee, http::Bounds, ops::programs::register_program};
-use zkpool_store::{Ask, NewTask, ProverDescription, ProverId, TaskRecord};
+use zkpool_store::{Ask, NewTask, NewWatch, ProverDescription, ProverId, TaskRecord};
 
 const VERIFIER: Address = Address::repeat_byte(0x99);
 
@@ -196,6 +196,36 @@ async fn a_committee_must_be_there() {
     shop.service.see_chain(9);
     shop.prover(2, 18, &[ProofKind::Risc0Composite]).await;
     assert_eq!(shop.refused().await.0, ErrorCode::NoCommittee, "they have not asked for a minute");
+}
+
+/// The announcement would bind.
+#[tokio::test]
+async fn a_task_is_not_taken_over_that_nobody_would_sign() {
+    let mut shop = Shop::open(ProofKind::Risc0Composite).await;
+    shop.prover(2, 18, &[ProofKind::Risc0Composite]).await;
+    assert_eq!(shop.refused().await.0, ErrorCode::NoCommittee);
+    let (ctx, ask) = (&shop.service.ctx, shop.ask.clone());
+    let now = ctx.clock.now() / 1_000;
+    let statement = ctx.store.input(ask.input).await.unwrap().unwrap().statement;
+    let mut quote = quote(&ask, statement, now + 60);
+    (quote.terms.operator, quote.terms.reward) = (Address::repeat_byte(0x77), 10_u128.pow(18));
+    let watch = NewWatch {
+        id: quote.id(&ctx.domain()),
+        kind: ask.kind,
+        program: ask.program,
+        call: ask.call.clone(),
+        told_by: requester(),
+        quote,
+    };
+    ctx.store.watch_task(&watch, (10, now - 610), (now - 10, now + 100_000), now).await.unwrap();
+    shop.service.reconcile(&["rescue"]).await;
+    assert_eq!(ctx.store.task(watch.id).await.unwrap().unwrap().state, TaskState::Watched);
+    // With a committee there the chain is asked next, and this one knows nothing of tasks.
+    for n in [11, 12] {
+        ctx.status.member_is_there(VERIFIER, key(n).address(), ctx.clock.now());
+    }
+    let asked = zkpool_service::reconcile_once(ctx, &["rescue"]).await;
+    assert_eq!(asked.unwrap_err().code, ErrorCode::RpcUnreachable);
 }
 
 #[tokio::test]

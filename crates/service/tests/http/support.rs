@@ -115,6 +115,9 @@ impl Chain for NoChain {
     async fn signer_of(&self, _: Address) -> Result<SignerView, ChainError> {
         self.none().await
     }
+    async fn published_quote(&self, _: zkpool_protocol::TaskId, _: B256) -> Result<Option<Quote>, ChainError> {
+        self.none().await
+    }
     async fn live_task(&self, _: &Quote) -> Result<Option<LiveTask>, ChainError> {
         self.none().await
     }
@@ -198,23 +201,7 @@ impl Chain for NoChain {
     async fn enqueue(&self, role: KeyRole, request: TxRequest) -> Result<TxRecord, ChainError> {
         self.sent.lock().unwrap().push(request.purpose.clone());
         let Some(from) = self.address_of(role) else { return self.none().await };
-        let record = TxRecord {
-            purpose: request.purpose,
-            order: 0,
-            from,
-            to: request.to,
-            value: request.value,
-            data: request.data,
-            gas: None,
-            urgency: request.urgency,
-            not_after: request.not_after,
-            nonce: None,
-            attempts: vec![],
-            state: TxState::Queued,
-            receipt: None,
-            failure: None,
-            complaint: None,
-        };
+        let record = request.queued(from, 0);
         let mut records = self.records.lock().unwrap();
         let known = records.get(&record.purpose).filter(|known| known.state != TxState::Failed);
         let kept = known.unwrap_or(&record).clone();

@@ -77,6 +77,10 @@ impl Ledger {
         self.slots.get(&(operator, index)).cloned().unwrap_or(never)
     }
 
+    pub(crate) fn quote_of(&self, task: TaskId) -> Option<Quote> {
+        self.tasks.get(&task).map(|live| live.quote.clone())
+    }
+
     pub(crate) fn live_task(&self, task: TaskId) -> Option<LiveTask> {
         let live = self.tasks.get(&task)?;
         let (proof_deadline, liability_deadline) = live.deadlines();

@@ -10,6 +10,7 @@ mod operator;
 mod policy;
 mod pool;
 mod prover;
+mod rescue;
 mod stage;
 mod story;
 mod walk;

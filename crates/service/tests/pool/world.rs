@@ -361,6 +361,10 @@ impl Chain for Line {
         Ok(SignerView { signer, next: None, frozen: false })
     }
 
+    async fn published_quote(&self, task: TaskId, _: B256) -> Result<Option<Quote>, ChainError> {
+        Ok(self.reach()?.tip().ledger.quote_of(task))
+    }
+
     async fn live_task(&self, quote: &Quote) -> Result<Option<LiveTask>, ChainError> {
         let task: TaskId = quote.id(&self.world.domain);
         Ok(self.reach()?.tip().ledger.live_task(task))
@@ -433,23 +437,8 @@ impl Chain for Line {
     }
 
     async fn enqueue(&self, key: KeyRole, request: TxRequest) -> Result<TxRecord, ChainError> {
-        let record = TxRecord {
-            purpose: request.purpose,
-            order: self.world.lock().blocks.len() as u64,
-            from: self.from(key),
-            to: request.to,
-            value: request.value,
-            data: request.data,
-            gas: None,
-            urgency: request.urgency,
-            not_after: request.not_after,
-            nonce: None,
-            attempts: vec![],
-            state: TxState::Queued,
-            receipt: None,
-            failure: None,
-            complaint: None,
-        };
+        let order = self.world.lock().blocks.len() as u64;
+        let record = request.queued(self.from(key), order);
         let stored = self.store.insert(record.clone()).await?;
         if stored.state != TxState::Failed {
             return Ok(stored);

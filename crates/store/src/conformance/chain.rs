@@ -111,7 +111,7 @@ pub async fn a_rescue_announced_by_another_binds_by_the_clock(store: Subject) {
 pub async fn a_rescue_of_ours_lives_and_ends(store: Subject) {
     let new = watch(3);
     let task = store.watch_task(&new, (10, DAWN), (DAWN + 60, DAWN + 120), 1).await.unwrap();
-    store.announce_task(task.key, 6, 2).await.unwrap();
+    store.announce_task(task.key, 6, &price(), 2).await.unwrap();
     let ours = Fact::RescueAnnounced { task: new.id, rescuer: OWNER.operator, slot: 6, effective_at: DAWN + 80 };
     let announced = block(11, DAWN + 65, vec![ours]);
     store.advance(&announced, 3).await.unwrap();

@@ -74,6 +74,7 @@ macro_rules! store_conformance {
             a_signature_stays
             every_step_is_guarded
             failed_submissions_are_counted
+            what_was_asked_for_on_an_input_is_found
             a_watched_task_takes_a_slot_when_it_is_announced
             a_task_follows_the_chain
             a_quote_lapses_only_when_no_block_can_bring_it_back

@@ -135,8 +135,17 @@ pub(super) fn watch(slot: u32) -> NewWatch {
         program: ask.program,
         kind: ask.kind,
         told_by: PAYER,
-        price: price(),
     }
+}
+
+/// Whatever came of it, and nothing that was only watched.
+pub async fn what_was_asked_for_on_an_input_is_found(store: Subject) {
+    let own = quoted(&store, 5).await;
+    let asked = store.asked_on(own.ask.input).await.unwrap();
+    assert_eq!(asked.iter().map(|task| task.key).collect::<Vec<_>>(), [own.key]);
+    store.watch_task(&watch(3), (10, DAWN), (DAWN + 60, DAWN + 120), 1).await.unwrap();
+    assert_eq!(store.asked_on(own.ask.input).await.unwrap(), asked);
+    assert_eq!(store.asked_on(BlobId::of(b"another")).await.unwrap(), []);
 }
 
 /// Not before: watching costs nothing.
@@ -151,9 +160,11 @@ pub async fn a_watched_task_takes_a_slot_when_it_is_announced(store: Subject) {
     assert!(store.slots_taken(TOKEN, 0).await.unwrap().is_empty());
 
     let own = quoted(&store, 5).await;
-    assert!(matches!(store.announce_task(task.key, 5, 3).await, Err(StoreError::SlotTaken(5))));
-    store.announce_task(task.key, 6, 3).await.unwrap();
-    assert_eq!(state(&store, &task).await, TaskState::Announcing);
+    assert!(matches!(store.announce_task(task.key, 5, &price(), 3).await, Err(StoreError::SlotTaken(5))));
+    assert_eq!(task.price, None, "what it costs is not known yet");
+    store.announce_task(task.key, 6, &price(), 3).await.unwrap();
+    let announced = store.task_by_key(task.key).await.unwrap().unwrap();
+    assert_eq!((announced.state, announced.price), (TaskState::Announcing, Some(price())));
     let mut taken = store.slots_taken(TOKEN, 0).await.unwrap();
     taken.sort_unstable();
     assert_eq!(taken, [5, 6]);

@@ -339,6 +339,10 @@ impl Store for SqliteStore {
         tasks::in_states(self, states, true).await
     }
 
+    async fn asked_on(&self, input: BlobId) -> StoreResult<Vec<TaskRecord>> {
+        tasks::asked_on(self, input).await
+    }
+
     async fn live_quotes_of(&self, payer: Address) -> StoreResult<Vec<TaskRecord>> {
         tasks::live_quotes_of(self, payer).await
     }
@@ -393,8 +397,8 @@ impl Store for SqliteStore {
         tasks::watch(self, watch, published, deadlines, now).await
     }
 
-    async fn announce_task(&self, key: TaskKey, slot: u32, now: Millis) -> StoreResult<()> {
-        tasks::announce(self, key, slot, now).await
+    async fn announce_task(&self, key: TaskKey, slot: u32, price: &Price, now: Millis) -> StoreResult<()> {
+        tasks::announce(self, key, slot, price, now).await
     }
 
     async fn move_task(

@@ -7,13 +7,8 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use zkpool_api::{Client, ClientError, ReceiptsQuery};
-use zkpool_bindings::IZKPool;
-use zkpool_chain::{
-    ChainError, LedgerEvent, LedgerView, PoolEvent, Rpc,
-    alloy::{primitives::U256, providers::Provider, sol_types::SolValue},
-    logs_of,
-};
-use zkpool_protocol::{Address, B256, BatchQuote, Domain, ErrorCode, Quote, TaskId, pay::Ledger};
+use zkpool_chain::{ChainError, LedgerEvent, LedgerView, PoolEvent, PoolView, Rpc, alloy::primitives::U256, logs_of};
+use zkpool_protocol::{Address, B256, Domain, ErrorCode, TaskId, pay::Ledger};
 
 /// The shares that an operator has announced, in order.
 #[derive(Default)]
@@ -149,9 +144,10 @@ async fn on_chain(
             _ => {}
         }
     }
+    let pool = PoolView::new(rpc.clone(), *domain);
     for id in order {
         let Some(known) = tasks.get(&id).filter(|known| known.is_own) else { continue };
-        let terms = quote_of(rpc, domain, id, known.transaction).await?.map(|quote| quote.terms);
+        let terms = pool.published_quote(id, known.transaction).await?.map(|quote| quote.terms);
         evidence.tasks.push(Task {
             id,
             share: shares.at(known.published),
@@ -195,31 +191,6 @@ fn of_ledger(event: LedgerEvent, pool: Address, operator: Address, evidence: &mu
         }
         _ => {}
     }
-}
-
-/// The quote that a transaction has published: found by its digest, wherever the call has it.
-async fn quote_of(rpc: &Rpc, domain: &Domain, id: TaskId, transaction: B256) -> Result<Option<Quote>, ChainError> {
-    use zkpool_chain::alloy::consensus::Transaction;
-    let found = rpc.provider().get_transaction_by_hash(transaction).await;
-    let found = found.map_err(|error| ChainError::BadAnswer {
-        what: format!("read transaction {transaction}"),
-        reason: error.to_string().chars().take(200).collect(),
-    })?;
-    let Some(found) = found else { return Ok(None) };
-    Ok(found.input().get(4..).and_then(|arguments| quote_in(arguments, domain, id)))
-}
-
-/// The first arguments of every call that publishes: a quote, or terms and tasks.
-fn quote_in(arguments: &[u8], domain: &Domain, id: TaskId) -> Option<Quote> {
-    if let Ok((quote,)) = <(IZKPool::Quote,)>::abi_decode_params(arguments) {
-        let quote = Quote::from(quote);
-        if quote.id(domain) == id {
-            return Some(quote);
-        }
-    }
-    let (terms, tasks) = <(IZKPool::Terms, Vec<IZKPool::Task>)>::abi_decode_params(arguments).ok()?;
-    let batch = BatchQuote { terms: terms.into(), tasks: tasks.into_iter().map(Into::into).collect() };
-    batch.quotes().find(|quote| quote.id(domain) == id)
 }
 
 async fn published(client: &Client, evidence: &mut Evidence) -> Result<(), ClientError> {

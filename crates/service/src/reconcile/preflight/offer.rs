@@ -19,13 +19,14 @@ use rand::RngCore;
 use zkpool_chain::{Head, Simulated};
 use zkpool_protocol::{Address, B256, ErrorCode, ProofKind, Quote, Task, Terms, U256, WorkUnits};
 use zkpool_scheduler::{PriceInput, Strategy, each_has_one_of_its_own, price};
-use zkpool_store::{Ask, InputRecord, Measured, Price, StoreError, TaskRecord};
+use zkpool_store::{Ask, InputRecord, Measured, Millis, Price, StoreError, TaskRecord};
 
 /// Gas of the transaction that delivers, without the target's call: base, settling, ordinary calldata, a pairing check.
 const DELIVERY_GAS: u64 = 450_000;
 /// What each leg of a bundle beyond the first adds: a pairing check, or a committee's signatures.
 const LEG_GAS: u64 = 300_000;
-const ETHER: u128 = 1_000_000_000_000_000_000;
+/// One ether, in wei.
+pub(in crate::reconcile) const ETHER: u128 = 1_000_000_000_000_000_000;
 
 /// Makes and signs the quote that answers a request, or says why not.
 pub(super) async fn offer(ctx: &Context, task: &TaskRecord) -> Result<(), Declined> {
@@ -35,7 +36,8 @@ pub(super) async fn offer(ctx: &Context, task: &TaskRecord) -> Result<(), Declin
     calldata::check(calldata)?;
     let capacity = Capacity::now(ctx).await?;
     let head = ctx.chain.head().await?;
-    let work = work(ctx, task, &parts, &capacity)?;
+    let window = u64::from(task.ask.proof_window).saturating_sub(delivery_seconds(ctx)) * 1_000;
+    let work = work(task.ask.kind, &parts, &capacity, window)?;
     let early = calldata::early_legs(ctx, &task.ask, &parts).await?;
     let gas = calldata::gas(delivery_gas(&task.ask, &parts), calldata).saturating_add(early);
     let price = quote_price(ctx, &task.ask, &work, gas, &capacity, &head);
@@ -61,20 +63,25 @@ pub(super) async fn offer(ctx: &Context, task: &TaskRecord) -> Result<(), Declin
 }
 
 /// What a task consists of, and how long it takes.
-struct Work {
+pub(in crate::reconcile) struct Work {
     units: WorkUnits,
     memory: u64,
-    /// `None` if nobody who is present could do it.
-    proving_ms: Option<u64>,
+    /// After all that is promised already; `None` if nobody who is present could do it.
+    pub(in crate::reconcile) proving_ms: Option<u64>,
     /// What nobody could do, in that case.
     kind: ProofKind,
 }
 
 /// A circuit's proof is as large as the circuit; a zkVM execution depends on how it is cut; the legs of a bundle are made
-/// side by side, by different owners unless they may share. Fails with `NoProver`, `TooLarge`.
-fn work(ctx: &Context, task: &TaskRecord, parts: &Parts, capacity: &Capacity) -> OpResult<Work> {
-    let window = u64::from(task.ask.proof_window).saturating_sub(delivery_seconds(ctx)) * 1_000;
-    let mut all = Work { units: WorkUnits(0), memory: 0, proving_ms: Some(0), kind: task.ask.kind };
+/// side by side, by different owners unless they may share. `window`: the time for it, in milliseconds. Fails with
+/// `NoProver`, `TooLarge`.
+pub(in crate::reconcile) fn work(
+    kind: ProofKind,
+    parts: &Parts,
+    capacity: &Capacity,
+    window: Millis,
+) -> OpResult<Work> {
+    let mut all = Work { units: WorkUnits(0), memory: 0, proving_ms: Some(0), kind };
     let mut owners = Vec::with_capacity(parts.all.len());
     for part in &parts.all {
         let kind = part.ask.kind;
@@ -116,11 +123,19 @@ fn work(ctx: &Context, task: &TaskRecord, parts: &Parts, capacity: &Capacity) ->
 }
 
 /// Gas of the transaction that delivers, with ordinary calldata.
-fn delivery_gas(ask: &Ask, parts: &Parts) -> u64 {
+pub(in crate::reconcile) fn delivery_gas(ask: &Ask, parts: &Parts) -> u64 {
     DELIVERY_GAS + u64::from(ask.call_gas) + LEG_GAS * (parts.all.len() as u64).saturating_sub(1)
 }
 
-fn quote_price(ctx: &Context, ask: &Ask, work: &Work, gas: u64, capacity: &Capacity, head: &Head) -> Price {
+/// What this operator asks for such work.
+pub(in crate::reconcile) fn quote_price(
+    ctx: &Context,
+    ask: &Ask,
+    work: &Work,
+    gas: u64,
+    capacity: &Capacity,
+    head: &Head,
+) -> Price {
     let pricing = &ctx.config.pricing;
     let per_ether = |token| ctx.config.token(token).map_or(ETHER, |token| token.per_ether);
     let at_stake = U256::from(ask.liability) + U256::from(ask.bond) + U256::from(ask.burn);

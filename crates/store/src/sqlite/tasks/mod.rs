@@ -14,7 +14,10 @@ use super::{
 use crate::{
     LogEntry, Millis, NewTask, NewWatch, Price, Refusal, RequestId, Role, StoreError, StoreResult, TaskKey, TaskRecord,
 };
-use zkpool_protocol::{Address, Quote, TaskId, TaskState};
+use zkpool_protocol::{Address, BlobId, Quote, TaskId, TaskState};
+
+/// So many requests on one input are looked through at most.
+const MOST_ASKED: i64 = 64;
 
 pub(super) async fn create(store: &SqliteStore, task: &NewTask, pending: u32, now: Millis) -> StoreResult<TaskRecord> {
     let mut write = store.write("store a request").await?;
@@ -77,6 +80,16 @@ pub(super) async fn in_states(store: &SqliteStore, states: &[TaskState], legs: b
     .fetch_all(store.read()?)
     .await
     .map_err(|error| StoreError::database("read the tasks in a state", error))?;
+    rows.into_iter().map(|row| read(&Fields::of(row))).collect()
+}
+
+pub(super) async fn asked_on(store: &SqliteStore, input: BlobId) -> StoreResult<Vec<TaskRecord>> {
+    let rows = sqlx::query("SELECT * FROM tasks WHERE input = ? AND role = 'own' ORDER BY key DESC LIMIT ?")
+        .bind(input.as_bytes().as_slice())
+        .bind(MOST_ASKED)
+        .fetch_all(store.read()?)
+        .await
+        .map_err(|error| StoreError::database("read what was asked for on an input", error))?;
     rows.into_iter().map(|row| read(&Fields::of(row))).collect()
 }
 
@@ -195,7 +208,6 @@ pub(super) async fn watch(
     };
     let key = record::insert_ask(&mut write, &task, Role::Rescue, None, TaskState::Watched, now).await?;
     record::set_quote(&mut write, key, watch.id, &watch.quote).await?;
-    write.set_price(key, &watch.price).await?;
     sqlx::query(
         "UPDATE tasks SET published_block = ?, published_at = ?, proof_deadline = ?, liability_deadline = ?
          WHERE key = ?",
@@ -213,10 +225,17 @@ pub(super) async fn watch(
     Ok(row)
 }
 
-pub(super) async fn announce(store: &SqliteStore, key: TaskKey, slot: u32, now: Millis) -> StoreResult<()> {
+pub(super) async fn announce(
+    store: &SqliteStore,
+    key: TaskKey,
+    slot: u32,
+    price: &Price,
+    now: Millis,
+) -> StoreResult<()> {
     let mut write = store.write("reserve a slot for a rescue").await?;
     let task = write.task(key).await?;
     write.take_slot(key, task.ask.liability_token, slot).await?;
+    write.set_price(key, price).await?;
     write.step(key, TaskState::Watched, TaskState::Announcing, None, now).await?;
     write.commit().await
 }
