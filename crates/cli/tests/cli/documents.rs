@@ -151,6 +151,9 @@ fn what_the_documents_tell_to_run_works() {
     fs::write(digits.dir.join("batch.in"), [&1u32.to_be_bytes()[..], &[3; 64]].concat()).unwrap();
     digits.run(&shell.take("zkml.md", "zkpool program inspect"));
 
+    // docs/rollup.md: a file of legs, which the command's own test reads.
+    toml.take("rollup.md", "[[leg]]");
+
     // docs/economics.md
     let economist = Reader::new(&stage, "economist", vec![]);
     economist.run(&shell.take("economics.md", "zkpool simulate"));

@@ -169,7 +169,7 @@ impl From<Receipt> for ProofKind {
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Task")]
 pub struct Wish {
-    /// Registered program; or give its parts (--zkey and --wasm, or --guest)
+    /// Registered program; or give its parts (--zkey and --wasm, or --guest), or the legs of a bundle (--bundle)
     #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["zkey", "wasm", "guest"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<ProgramId>,
@@ -189,6 +189,12 @@ pub struct Wish {
     #[arg(long, value_name = "KIND", value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
+    /// Several kinds of proof of one statement, delivered together: a TOML file with a [[leg]] for each leg of the verifier
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "program", "zkey", "wasm", "guest", "receipt", "inputs", "witness", "stdin", "assumptions", "public_inputs",
+    ])]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<PathBuf>,
     /// Named inputs as JSON, as snarkjs takes them
     #[arg(long, value_name = "FILE", conflicts_with = "witness")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -245,7 +251,8 @@ pub struct Wish {
     #[arg(long, value_name = "FILE", conflicts_with = "statement")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_inputs: Option<PathBuf>,
-    /// The same as the journal of the zkVM program given with --guest: a file with its bytes
+    /// The same as the journal of the zkVM program given with --guest, or that the legs of a --bundle come to: a file with
+    /// its bytes
     #[arg(long, value_name = "FILE", conflicts_with_all = ["statement", "public_inputs"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<PathBuf>,

@@ -2,6 +2,7 @@
 
 pub mod args;
 mod follow;
+mod legs;
 mod money;
 mod offer;
 mod wish;

@@ -1,6 +1,9 @@
 //! From flags and files to a request that operators can be asked.
 
-use super::args::{Receipt, Wish};
+use super::{
+    args::{Receipt, Wish},
+    legs::Bundle,
+};
 use crate::{
     commands::program::{image_id, read_signals},
     error::{CliError, CliResult},
@@ -14,7 +17,7 @@ use zkpool_backends::{
 };
 use zkpool_protocol::{
     Address, B256, BlobId, Bytes, Call, ErrorCode, GuestInput, ProgramManifest, ProofKind, TaskInput, U256,
-    WitnessSource, zkvm,
+    WitnessSource, bundle, zkvm,
 };
 use zkpool_requester::{Expected, Limits, ProgramFiles, ProofRequest};
 
@@ -23,17 +26,23 @@ const DEFAULT_PROOF_WINDOW: Duration = Duration::from_secs(600);
 
 /// Builds the request. Reads the files that the wish names; can take a moment.
 pub(super) fn build(wish: &Wish, payer: Address, output: Output) -> CliResult<ProofRequest> {
-    let program = parts(wish)?;
+    let (program, legs, (source, blobs)) = match &wish.bundle {
+        Some(path) => {
+            let Bundle { program, legs, source, blobs } = Bundle::read(path)?;
+            (Some(program), legs, (source, blobs))
+        }
+        None => (parts(wish)?, vec![], source(wish)?),
+    };
     let id = match (&program, wish.program) {
         (Some(program), _) => program.manifest.id(),
         (None, Some(id)) => id,
         (None, None) => {
-            let how = "--program PROGRAM, --zkey FILE and --wasm FILE, or --guest FILE";
+            let how = "--program PROGRAM, --zkey FILE and --wasm FILE, --guest FILE, or --bundle FILE";
             return Err(missing("which program proves it", how));
         }
     };
-    let (source, blobs) = source(wish)?;
     let kind = match &source {
+        WitnessSource::Legs(_) => ProofKind::Bundle,
         WitnessSource::Guest(_) => wish.receipt.unwrap_or(Receipt::Composite).into(),
         _ => ProofKind::Groth16Bn254,
     };
@@ -92,7 +101,8 @@ pub(super) fn build(wish: &Wish, payer: Address, output: Output) -> CliResult<Pr
     let mut request = ProofRequest::new(quote, envelope.to_bytes());
     request.witness = wish.witness.clone();
     request.blobs = blobs;
-    (request.program, request.expected, request.limits) = (program, expected, limits);
+    (request.program, request.legs) = (program, legs);
+    (request.expected, request.limits) = (expected, limits);
     Ok(request)
 }
 
@@ -147,10 +157,13 @@ fn expected(
         return Ok(Expected::PublicInputs(read_public_inputs(path)?));
     }
     if let Some(path) = &wish.journal {
-        let Some(ProgramManifest::Risc0 { image_id, .. }) = program.map(|program| &program.manifest) else {
-            return Err(missing("the program whose journal it is", "--guest FILE"));
+        return match program.map(|program| &program.manifest) {
+            Some(ProgramManifest::Risc0 { image_id, .. }) => {
+                Ok(Expected::Statement(zkvm::statement(*image_id, &read(path)?)))
+            }
+            Some(ProgramManifest::Bundle { .. }) => Ok(Expected::Statement(bundle::output(&read(path)?))),
+            _ => Err(missing("the program whose journal it is", "--guest FILE or --bundle FILE")),
         };
-        return Ok(Expected::Statement(zkvm::statement(*image_id, &read(path)?)));
     }
     if wish.accept_statement {
         return Ok(Expected::OfOperator);
@@ -211,12 +224,12 @@ fn read_public_inputs(path: &Path) -> CliResult<Vec<U256>> {
         .collect()
 }
 
-fn read(path: &Path) -> CliResult<Bytes> {
+pub(super) fn read(path: &Path) -> CliResult<Bytes> {
     let bytes = std::fs::read(path).map_err(|error| CliError::file(format!("read {}", path.display()), error))?;
     Ok(bytes.into())
 }
 
-fn hash(path: &Path) -> CliResult<BlobId> {
+pub(super) fn hash(path: &Path) -> CliResult<BlobId> {
     let mut hash = Sha256::new();
     let copied = File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hash));
     copied.map_err(|error| CliError::file(format!("read {}", path.display()), error))?;
