@@ -184,6 +184,7 @@ impl<'a> Bench<'a> {
             burn: 0,
             max_reward: None,
             statement: Some(signal.statement),
+            strategy: None,
             reference: String::new(),
         };
         Ok(Self { scenery, client, requester, request, chain: chain.erased() })
@@ -202,6 +203,7 @@ impl<'a> Bench<'a> {
                 cpus: 1,
                 memory: 8 << 30,
                 kinds,
+                asks: vec![],
                 concurrency: 1,
                 enclaves: vec![],
                 unpaid: false,

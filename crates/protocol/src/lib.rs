@@ -14,6 +14,7 @@ mod preflight;
 mod program;
 mod quote;
 mod state;
+mod strategy;
 mod units;
 pub mod zkvm;
 
@@ -30,6 +31,7 @@ pub use quote::{
     TermsError,
 };
 pub use state::{JobState, TaskState};
+pub use strategy::{MOST_RACERS, ParseStrategyError, Strategy};
 pub use units::{ATTEST_UNITS, WorkUnits};
 
 pub use alloy_primitives::{Address, B256, Bytes, U256};

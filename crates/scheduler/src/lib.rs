@@ -26,4 +26,5 @@ pub use plan::{Machine, Plan, PlanError, PlanRequest, plan, task_units};
 pub use price::{PriceInput, PriceParts, price};
 pub use snapshot::{Candidate, Holder, LegOf, Millis, OpenJob, Rules, Snapshot};
 pub use standing::{Standing, observed_speed};
-pub use strategy::{Deal, MOST_RACERS, Score, Strategy, redundancy, score};
+pub use strategy::{Deal, Score, redundancy, score, suited};
+pub use zkpool_protocol::Strategy;

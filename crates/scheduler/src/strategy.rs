@@ -1,48 +1,17 @@
-//! How a task's jobs are handed out: to one, to the best bidder, or to several at once.
+//! What [`Strategy`] a task is worth, what its jobs earn, and who wins one by bidding.
 
 use crate::{Candidate, Millis, OpenJob, Rules};
-use zkpool_protocol::{Address, WorkUnits};
+use zkpool_protocol::{Address, Strategy, WorkUnits};
 
-/// More than so many never race for a job.
-pub const MOST_RACERS: u32 = 8;
 /// Parts of a score: a price that is all that may be paid is so many, a time that is all there is as many again.
 const WHOLE: u128 = 1_000_000;
 
-/// How the jobs of a task are handed out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Strategy {
-    /// Each job has one prover, chosen by who is done soonest. It gets [`Deal::pay`].
-    #[default]
-    Assign,
-    /// Provers bid a price and a time, and the best [`score`] gets the job. It is paid what would have been just as good as
-    /// the runner-up of another owner, at most [`Deal::pay`] ([`Award`]), so that bidding more than the work is worth to
-    /// one gains nothing. What is left of `pay` stays with the operator, whose price was firm before anybody bid.
-    Compete,
-    /// Several provers of different owners prove each job. The first valid result gets [`Deal::pay`] of all of them, the
-    /// others are stopped and get nothing: only a result is proof that somebody worked.
-    Race {
-        /// How many, 2 to [`MOST_RACERS`].
-        provers: u32,
-    },
-}
-
-impl Strategy {
-    /// How many provers a job is wanted to have.
-    pub fn holders(self) -> u32 {
-        match self {
-            Self::Assign | Self::Compete => 1,
-            Self::Race { provers } => provers.clamp(1, MOST_RACERS),
-        }
-    }
-
-    /// What this becomes when failing costs so much: `assign` becomes a race of as many as are worth their work
-    /// ([`redundancy`]). What was chosen with a purpose stays as it is.
-    #[must_use]
-    pub fn for_penalty(self, work: u128, at_stake: u128, miss_bps: u32) -> Self {
-        match redundancy(work, at_stake, miss_bps) {
-            provers if provers > 1 && self == Self::Assign => Self::Race { provers },
-            _ => self,
-        }
+/// How a task's jobs are best handed out if nobody has chosen: `assign`, or a race of as many as are worth their work when
+/// failing costs so much ([`redundancy`]).
+pub fn suited(work: u128, at_stake: u128, miss_bps: u32) -> Strategy {
+    match redundancy(work, at_stake, miss_bps) {
+        provers if provers > 1 => Strategy::Race { provers },
+        _ => Strategy::Assign,
     }
 }
 
@@ -186,14 +155,12 @@ mod tests {
         assert_eq!(redundancy(1_000, 400_000, 500), 2);
         assert_eq!(redundancy(1_000, 430_000, 500), 3);
         assert_eq!(redundancy(1, u128::MAX, 10_000), 1, "what is lost in any case");
-        assert_eq!(Strategy::Assign.for_penalty(1_000, 22_000, 500), Strategy::Race { provers: 2 });
-        assert_eq!(Strategy::Compete.for_penalty(1_000, 22_000, 500), Strategy::Compete);
+        assert_eq!(suited(1_000, 22_000, 500), Strategy::Race { provers: 2 });
+        assert_eq!(suited(1_000, 20_000, 500), Strategy::Assign);
     }
 
     #[test]
-    fn a_race_is_bounded_and_its_winner_gets_the_work_of_all() {
-        assert_eq!(Strategy::Race { provers: 0 }.holders(), 1);
-        assert_eq!(Strategy::Race { provers: u32::MAX }.holders(), MOST_RACERS);
+    fn the_winner_of_a_race_gets_the_work_of_all() {
         assert_eq!(Deal { strategy: Strategy::Race { provers: 3 }, pay: 7 }.reward(), 21);
     }
 }

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::{fmt, path::PathBuf, str::FromStr};
-use zkpool_scheduler::{MOST_RACERS, Strategy};
+use zkpool_protocol::{MOST_RACERS, Strategy};
 
 /// How demand comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -47,9 +47,7 @@ pub enum Choice {
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::One(Strategy::Assign) => f.write_str("assign"),
-            Self::One(Strategy::Compete) => f.write_str("compete"),
-            Self::One(Strategy::Race { provers }) => write!(f, "race:{provers}"),
+            Self::One(strategy) => strategy.fmt(f),
             Self::Suited => f.write_str("suited"),
         }
     }
@@ -59,17 +57,13 @@ impl FromStr for Choice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let race = |count: &str| match count.parse() {
-            Ok(provers) if (2..=MOST_RACERS).contains(&provers) => Ok(Self::One(Strategy::Race { provers })),
-            _ => Err(format!("a race has 2 to {MOST_RACERS} provers, for example race:3")),
-        };
-        match text.split_once(':') {
-            None if text == "assign" => Ok(Self::One(Strategy::Assign)),
-            None if text == "compete" => Ok(Self::One(Strategy::Compete)),
-            None if text == "suited" => Ok(Self::Suited),
-            None if text == "race" => race("2"),
-            Some(("race", count)) => race(count),
-            _ => Err("assign, compete, race, race:N or suited".into()),
+        match text {
+            "suited" => Ok(Self::Suited),
+            "race" => Ok(Self::One(Strategy::Race { provers: 2 })),
+            _ => text
+                .parse()
+                .map(Self::One)
+                .map_err(|_| format!("assign, compete, race, race:N (2 to {MOST_RACERS}) or suited")),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 use zkpool_protocol::{JobId, TaskId, WorkUnits};
 use zkpool_scheduler::{
-    Action, Deal, Event, Holder, Index, Millis, OpenJob, PriceInput, Rules, Strategy, observed_speed, price,
+    Action, Deal, Event, Holder, Index, Millis, OpenJob, PriceInput, Rules, Strategy, observed_speed, price, suited,
 };
 
 /// The scheduler is asked at most so often, in milliseconds: what happens in between is taken together.
@@ -180,7 +180,7 @@ impl Pool<'_> {
             Choice::One(strategy) => strategy,
             Choice::Suited => {
                 let unmended = (self.scenario.failures * UNMENDED * 10_000.0) as u32;
-                Strategy::Assign.for_penalty(alone.work, at_stake, unmended)
+                suited(alone.work, at_stake, unmended)
             }
         };
         let price = price(&self.priced(units, load, strategy, at_stake));

@@ -6,7 +6,7 @@
 
 use super::{
     calldata, isolated,
-    preflight::{self, ETHER, agreeable},
+    preflight::{self, agreeable},
     slots::{self, Found, Need},
     submit::{REMOVED, was_removed},
 };
@@ -19,8 +19,8 @@ use crate::{
 };
 use zkpool_bindings::IZKPool;
 use zkpool_chain::{Head, TxRequest, TxState, alloy::sol_types::SolCall};
-use zkpool_protocol::{ErrorCode, Quote, TaskId, TaskState, U256};
-use zkpool_store::{Millis, Price, TaskRecord};
+use zkpool_protocol::{ErrorCode, Quote, Strategy, TaskId, TaskState, U256, pay::ETHER};
+use zkpool_store::{Ask, Millis, Price, TaskRecord};
 
 /// Gas of announcing a rescue.
 const ANNOUNCE_GAS: u64 = 250_000;
@@ -152,7 +152,7 @@ async fn in_time(
         Err(error) if matches!(error.code, ErrorCode::NoProver | ErrorCode::TooLarge) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let Some(proving) = work.proving_ms else { return Ok(None) };
+    let Some(proving) = work.proving_ms(Strategy::Assign, 0) else { return Ok(None) };
     let proven = included.saturating_add(proving.div_ceil(1_000));
     if effective.max(proven).saturating_add(delivery) > task.chain.liability_deadline {
         return Ok(None);
@@ -160,7 +160,9 @@ async fn in_time(
     let early = calldata::early_legs(ctx, &task.ask, parts).await?;
     let delivering = calldata::gas(preflight::delivery_gas(&task.ask, parts), calldata);
     let gas = delivering.saturating_add(early).saturating_add(ANNOUNCE_GAS);
-    Ok(Some(preflight::quote_price(ctx, &task.ask, &work, gas, &capacity, head)))
+    // A race costs more than the reward was made for.
+    let ask = Ask { strategy: Some(Strategy::Assign), ..task.ask.clone() };
+    Ok(Some(preflight::quote_price(ctx, &ask, &work, gas, &capacity, head)))
 }
 
 async fn announce(ctx: &Context, id: TaskId, quote: &Quote, slot: u32, task: &TaskRecord) -> OpResult<()> {

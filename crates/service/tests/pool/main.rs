@@ -13,5 +13,6 @@ mod prover;
 mod rescue;
 mod stage;
 mod story;
+mod strategies;
 mod walk;
 mod world;
