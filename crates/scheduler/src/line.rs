@@ -1,10 +1,13 @@
 //! Those that do one kind of work, kept in order while they come, go, and are busy or free.
 
-use crate::Millis;
+use crate::{
+    Millis,
+    bidders::{Bidder, Bidders},
+};
 use std::{cmp::Reverse, collections::BTreeMap, collections::BTreeSet};
 
 /// A speed, for ordering: the fastest first. Usable speeds are positive, and the bits of such numbers are in their order.
-type Fastest = Reverse<u64>;
+pub(crate) type Fastest = Reverse<u64>;
 
 /// A prover with a free place: the fastest first, of equals the one with the fewest jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +20,10 @@ pub(crate) struct Seat {
 impl Seat {
     pub(crate) fn new(speed: f64, load: u32, prover: usize) -> Self {
         Self { speed: Reverse(speed.to_bits()), load, prover }
+    }
+
+    const fn bidder(self, memory: u64, ask: Ask) -> Bidder {
+        Bidder { ask, speed: self.speed, prover: self.prover, memory }
     }
 }
 
@@ -35,8 +42,8 @@ pub(crate) struct Line {
     slow: BTreeSet<(Fastest, usize)>,
     /// Those with a free place, by about how much memory they have: whoever has far too little is never looked at.
     free: BTreeMap<u8, BTreeSet<Seat>>,
-    /// The same by what they ask.
-    cheap: BTreeSet<(Ask, usize)>,
+    /// The same, by what they ask and how fast they are.
+    bidders: Bidders,
 }
 
 impl Line {
@@ -83,7 +90,7 @@ impl Line {
 
     pub(crate) fn seat(&mut self, seat: Seat, memory: u64, ask: Ask) {
         self.free.entry(bucket(memory)).or_default().insert(seat);
-        self.cheap.insert((ask, seat.prover));
+        self.bidders.insert(seat.bidder(memory, ask));
     }
 
     pub(crate) fn unseat(&mut self, seat: Seat, memory: u64, ask: Ask) {
@@ -93,12 +100,12 @@ impl Line {
                 self.free.remove(&bucket(memory));
             }
         }
-        self.cheap.remove(&(ask, seat.prover));
+        self.bidders.remove(&seat.bidder(memory, ask));
     }
 
     /// Whether nobody has a free place.
     pub(crate) fn is_full(&self) -> bool {
-        self.cheap.is_empty()
+        self.bidders.is_empty()
     }
 
     /// Those with a free place, the fastest first; without most of those that have less than so much memory.
@@ -111,9 +118,9 @@ impl Line {
         })
     }
 
-    /// Those with a free place, the cheapest first.
-    pub(crate) fn cheapest(&self) -> impl Iterator<Item = (Ask, usize)> {
-        self.cheap.iter().copied()
+    /// Those with a free place, as bidders.
+    pub(crate) const fn bidders(&self) -> &Bidders {
+        &self.bidders
     }
 }
 
