@@ -58,6 +58,11 @@ impl Bidders {
         remove(&mut self.0, bidder);
     }
 
+    /// The least that somebody with so much memory asks.
+    pub(crate) fn least(&self, memory: u64) -> Option<Ask> {
+        least(&self.0, memory)
+    }
+
     /// The best bid for a job, and the best of another owner, of what these bid.
     pub(crate) fn bids(&self, job: &OpenJob, now: Millis, rules: &Rules, bid: impl Fn(usize) -> Option<Bid>) -> Bids {
         let mut auction = Auction { job, now, rules, bid, bids: Bids::default() };
@@ -114,6 +119,12 @@ impl Node {
             best.memory = best.memory.max(other.memory);
         }
     }
+}
+
+fn least(branch: &Branch, memory: u64) -> Option<Ask> {
+    let node = branch.as_deref().filter(|node| node.best.memory >= memory)?;
+    let own = || (node.own.memory >= memory).then_some(node.own.ask);
+    least(&node.left, memory).or_else(own).or_else(|| least(&node.right, memory))
 }
 
 fn insert(branch: &mut Branch, mut new: Box<Node>) {
@@ -276,6 +287,8 @@ mod tests {
             }
             let found = bidders.bids(&job, 0, &rules, bid).award(&job, 0, &rules);
             prop_assert_eq!(found, every.award(&job, 0, &rules));
+            let able = candidates.iter().filter(|one| one.memory >= memory);
+            prop_assert_eq!(bidders.least(memory), able.map(|one| ask(one.asks.get(&KIND))).min());
         }
     }
 }

@@ -5,7 +5,8 @@ use crate::{
     decide::expected_end,
     index::{Member, Open},
     line::{Line, Taken, ask},
-    strategy::Award,
+    queue::Sort,
+    strategy::{Award, asked},
 };
 use std::{
     cmp::Reverse,
@@ -150,6 +151,12 @@ impl<'a> Floor<'a> {
         };
         let bids = self.lines.get(&job.kind)?.bidders().bids(job, self.now, rules, bid);
         bids.award(job, self.now, rules)
+    }
+
+    /// Whether anybody who is free and has so much memory does so much work for this.
+    pub(crate) fn is_worth(&self, sort: Sort, pay: u128) -> bool {
+        let least = self.lines.get(&sort.kind).and_then(|line| line.bidders().least(sort.memory));
+        least.is_some_and(|(none, ask)| asked((!none).then_some(ask), sort.units, pay).is_some())
     }
 
     /// A place that is free goes to a job that ends then.
