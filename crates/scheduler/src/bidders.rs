@@ -46,10 +46,6 @@ struct Auction<'a, F> {
 }
 
 impl Bidders {
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_none()
-    }
-
     pub(crate) fn insert(&mut self, bidder: Bidder) {
         insert(&mut self.0, Node::new(bidder));
     }

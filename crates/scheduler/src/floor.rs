@@ -144,18 +144,18 @@ impl<'a> Floor<'a> {
     }
 
     /// The best bid of a free prover, and what it is paid; none of these owners.
-    pub(crate) fn best_bid(&self, job: &OpenJob, not: &[Address], rules: &Rules) -> Option<Award> {
+    pub(crate) fn best_bid(&mut self, job: &OpenJob, not: &[Address], rules: &Rules) -> Option<Award> {
+        let (provers, now) = (self.provers, self.now);
         let bid = |prover: usize| {
-            let candidate = self.candidate(prover).filter(|candidate| may(candidate, job, not))?;
-            candidate.bid(prover, job, self.now, rules)
+            let candidate = provers.get(&prover).map(|member| &member.candidate);
+            candidate.filter(|candidate| may(candidate, job, not))?.bid(prover, job, now, rules)
         };
-        let bids = self.lines.get(&job.kind)?.bidders().bids(job, self.now, rules, bid);
-        bids.award(job, self.now, rules)
+        self.lines.get_mut(&job.kind)?.bidders().bids(job, now, rules, bid).award(job, now, rules)
     }
 
     /// Whether anybody who is free and has so much memory does so much work for this.
-    pub(crate) fn is_worth(&self, sort: Sort, pay: u128) -> bool {
-        let least = self.lines.get(&sort.kind).and_then(|line| line.bidders().least(sort.memory));
+    pub(crate) fn is_worth(&mut self, sort: Sort, pay: u128) -> bool {
+        let least = self.lines.get_mut(&sort.kind).and_then(|line| line.bidders().least(sort.memory));
         least.is_some_and(|(none, ask)| asked((!none).then_some(ask), sort.units, pay).is_some())
     }
 

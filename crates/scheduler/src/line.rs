@@ -42,8 +42,10 @@ pub(crate) struct Line {
     slow: BTreeSet<(Fastest, usize)>,
     /// Those with a free place, by about how much memory they have: whoever has far too little is never looked at.
     free: BTreeMap<u8, BTreeSet<Seat>>,
-    /// The same, by what they ask and how fast they are.
+    /// The same, by what they ask and how fast they are, as they were when somebody last asked for bids...
     bidders: Bidders,
+    /// ... and what has changed since, of each prover: what it was then, and what it is. Most of it comes to nothing.
+    changed: BTreeMap<usize, (Option<Bidder>, Option<Bidder>)>,
 }
 
 impl Line {
@@ -89,23 +91,33 @@ impl Line {
     }
 
     pub(crate) fn seat(&mut self, seat: Seat, memory: u64, ask: Ask) {
-        self.free.entry(bucket(memory)).or_default().insert(seat);
-        self.bidders.insert(seat.bidder(memory, ask));
+        if self.free.entry(bucket(memory)).or_default().insert(seat) {
+            self.change(seat.prover, None, Some(seat.bidder(memory, ask)));
+        }
     }
 
     pub(crate) fn unseat(&mut self, seat: Seat, memory: u64, ask: Ask) {
-        if let Some(seats) = self.free.get_mut(&bucket(memory)) {
-            seats.remove(&seat);
-            if seats.is_empty() {
-                self.free.remove(&bucket(memory));
-            }
+        let Some(seats) = self.free.get_mut(&bucket(memory)) else { return };
+        let was_there = seats.remove(&seat);
+        if seats.is_empty() {
+            self.free.remove(&bucket(memory));
         }
-        self.bidders.remove(&seat.bidder(memory, ask));
+        if was_there {
+            self.change(seat.prover, Some(seat.bidder(memory, ask)), None);
+        }
+    }
+
+    fn change(&mut self, prover: usize, from: Option<Bidder>, to: Option<Bidder>) {
+        let (was, is) = self.changed.entry(prover).or_insert((from, to));
+        *is = to;
+        if was == is {
+            self.changed.remove(&prover);
+        }
     }
 
     /// Whether nobody has a free place.
     pub(crate) fn is_full(&self) -> bool {
-        self.bidders.is_empty()
+        self.free.is_empty()
     }
 
     /// Those with a free place, the fastest first; without most of those that have less than so much memory.
@@ -119,7 +131,11 @@ impl Line {
     }
 
     /// Those with a free place, as bidders.
-    pub(crate) const fn bidders(&self) -> &Bidders {
+    pub(crate) fn bidders(&mut self) -> &Bidders {
+        for (was, is) in std::mem::take(&mut self.changed).into_values() {
+            was.iter().for_each(|was| self.bidders.remove(was));
+            is.into_iter().for_each(|is| self.bidders.insert(is));
+        }
         &self.bidders
     }
 }
