@@ -5,7 +5,7 @@ use crate::{
     floor::Floor,
     index::{Open, Share},
     legs::Legs,
-    queue::{Queue, Sort},
+    queue::{Queue, Sort, Way},
     snapshot::time,
 };
 use std::{
@@ -182,17 +182,24 @@ impl<'a> Round<'a> {
         let takes = |sort: Sort| typical.get(&sort.kind).map_or(0, |speed| time(sort.units, *speed));
         let mut order = queue.in_order(takes, &more);
         // From how much memory on nobody is free or will be soon, for those who wait and those who do not.
-        let mut hopeless: BTreeMap<(ProofKind, bool), u64> = BTreeMap::new();
+        let mut hopeless: BTreeMap<(ProofKind, Way), u64> = BTreeMap::new();
+        // For the best paid of which whoever is free asks too much.
+        let mut unpaid: BTreeSet<Sort> = BTreeSet::new();
         while !self.floor.is_full() {
-            let next =
-                order.next(|sort| hopeless.get(&(sort.kind, sort.waits)).is_some_and(|least| *least <= sort.memory));
+            let next = order.next(|sort| {
+                unpaid.contains(&sort)
+                    || hopeless.get(&(sort.kind, sort.way)).is_some_and(|least| *least <= sort.memory)
+            });
             let Some(job) = next.and_then(|id| self.jobs.get(&id)).map(|open| &open.job) else { break };
-            if self.serve(job) == Served::No && job.barred.is_empty() && job.enclave.is_none() && job.leg.is_none() {
-                // It was particular about nothing, and from here on there are only fewer.
-                let holders = self.floor.live(job).len();
-                if holders == 0 {
-                    let least = hopeless.entry((job.kind, Sort::of(job).waits)).or_insert(job.memory);
-                    *least = job.memory.min(*least);
+            let particular = !job.barred.is_empty() || job.enclave.is_some() || job.leg.is_some();
+            if self.serve(job) == Served::No && !particular && self.floor.live(job).is_empty() {
+                // From here on there are only fewer. That nobody does it for what it is paid says nothing of others.
+                let sort = Sort::of(job);
+                if sort.way != Way::Bids || !self.floor.is_worth(sort, 0) {
+                    let least = hopeless.entry((sort.kind, sort.way)).or_insert(sort.memory);
+                    *least = sort.memory.min(*least);
+                } else if !self.queue.best_paid(sort).is_some_and(|pay| self.floor.is_worth(sort, pay)) {
+                    unpaid.insert(sort);
                 }
             }
         }

@@ -5,7 +5,8 @@ use crate::{
     decide::expected_end,
     index::{Member, Open},
     line::{Line, Taken, ask},
-    strategy::{Award, Bids, asked, score},
+    queue::Sort,
+    strategy::{Award, asked},
 };
 use std::{
     cmp::Reverse,
@@ -31,9 +32,16 @@ pub(crate) struct Floor<'a> {
     over: BTreeSet<(JobId, usize)>,
     /// When the places that are taken should be free, of those that somebody has asked about.
     taken: HashMap<usize, Taken>,
-    /// The fastest provers, free or busy, at the kinds of work that somebody has asked about.
-    fast: BTreeMap<ProofKind, Vec<usize>>,
+    /// The fastest provers, free or busy, at the kinds of work that somebody has asked about, the fastest first.
+    fast: BTreeMap<ProofKind, Vec<Fast<'a>>>,
     now: Millis,
+}
+
+struct Fast<'a> {
+    prover: usize,
+    candidate: &'a Candidate,
+    /// When the first of its places that are taken should be free.
+    at: Option<Millis>,
 }
 
 impl<'a> Floor<'a> {
@@ -119,41 +127,36 @@ impl<'a> Floor<'a> {
         patience: Millis,
     ) -> Option<(usize, Millis)> {
         self.look_at_the_fastest(job.kind);
-        let fast = self.fast.get(&job.kind)?.iter().filter_map(|&index| {
-            let Reverse(at) = *self.taken.get(&index)?.peek()?;
-            let prover = self.candidate(index)?;
-            let able = at.saturating_sub(self.now) <= patience && may(prover, job, not);
-            let takes = prover.estimate(job).filter(|_| able)?;
-            Some((index, at.max(self.now).saturating_add(takes)))
-        });
-        fast.min_by_key(|(index, end)| (*end, *index))
+        let mut best: Option<(Millis, usize)> = None;
+        for Fast { prover, candidate, at } in self.fast.get(&job.kind)? {
+            let Some(takes) = candidate.takes(job) else { continue };
+            // Whoever comes after this one is no faster.
+            if best.is_some_and(|(end, _)| self.now.saturating_add(takes) > end) {
+                break;
+            }
+            let at = at.filter(|at| at.saturating_sub(self.now) <= patience);
+            if let Some(at) = at.filter(|_| may(candidate, job, not) && candidate.estimate(job).is_some()) {
+                let one = (at.max(self.now).saturating_add(takes), *prover);
+                best = Some(best.map_or(one, |best| best.min(one)));
+            }
+        }
+        best.map(|(end, prover)| (prover, end))
     }
 
     /// The best bid of a free prover, and what it is paid; none of these owners.
-    ///
-    /// Looks at the fastest and at the cheapest in turn, and ends when whoever has not been looked at, being neither faster
-    /// nor cheaper than the last of both, cannot be better than the runner-up.
-    pub(crate) fn best_bid(&self, job: &OpenJob, not: &[Address], rules: &Rules) -> Option<Award> {
-        let line = self.lines.get(&job.kind)?;
-        let (mut fast, mut cheap) = (line.seats(job.memory), line.cheapest());
-        let mut bids = Bids::default();
-        let add = |bids: &mut Bids, prover: usize| {
-            let candidate = self.candidate(prover).filter(|candidate| may(candidate, job, not));
-            if let Some(bid) = candidate.and_then(|candidate| candidate.bid(prover, job, self.now, rules)) {
-                bids.add(bid);
-            }
+    pub(crate) fn best_bid(&mut self, job: &OpenJob, not: &[Address], rules: &Rules) -> Option<Award> {
+        let (provers, now) = (self.provers, self.now);
+        let bid = |prover: usize| {
+            let candidate = provers.get(&prover).map(|member| &member.candidate);
+            candidate.filter(|candidate| may(candidate, job, not))?.bid(prover, job, now, rules)
         };
-        while let (Some(seat), Some(((none, ask), prover))) = (fast.next(), cheap.next()) {
-            add(&mut bids, seat.prover);
-            add(&mut bids, prover);
-            let takes = self.candidate(seat.prover).and_then(|candidate| candidate.takes(job)).unwrap_or_default();
-            // Whoever asks for more than is paid is out; those who ask nothing in particular come after them.
-            let price = asked((!none).then_some(ask), job.units, job.deal.pay).unwrap_or(job.deal.pay);
-            if bids.settled_at(score(job, self.now, rules, price, takes)) {
-                break;
-            }
-        }
-        bids.award(job, self.now, rules)
+        self.lines.get_mut(&job.kind)?.bidders().bids(job, now, rules, bid).award(job, now, rules)
+    }
+
+    /// Whether anybody who is free and has so much memory does so much work for this.
+    pub(crate) fn is_worth(&mut self, sort: Sort, pay: u128) -> bool {
+        let least = self.lines.get_mut(&sort.kind).and_then(|line| line.bidders().least(sort.memory));
+        least.is_some_and(|(none, ask)| asked((!none).then_some(ask), sort.units, pay).is_some())
     }
 
     /// A place that is free goes to a job that ends then.
@@ -162,6 +165,7 @@ impl<'a> Floor<'a> {
         *self.given.entry(prover).or_default() += 1;
         self.seat(prover);
         self.taken(prover).push(Reverse(end));
+        self.note(prover);
     }
 
     /// The place of a busy prover that is free next is promised to a job that ends then.
@@ -169,6 +173,14 @@ impl<'a> Floor<'a> {
         let taken = self.taken(prover);
         taken.pop();
         taken.push(Reverse(end));
+        self.note(prover);
+    }
+
+    /// When its next place is free has changed.
+    fn note(&mut self, prover: usize) {
+        let at = self.taken(prover).peek().map(|Reverse(at)| *at);
+        let one = self.fast.values_mut().flatten().filter(|fast| fast.prover == prover);
+        one.for_each(|fast| fast.at = at);
     }
 
     fn free(&self, prover: usize) -> u32 {
@@ -211,9 +223,11 @@ impl<'a> Floor<'a> {
             (is_in && (member.free > 0 || holds)).then_some(*prover)
         };
         let fast: Vec<usize> = line.fastest().filter_map(|prover| there(&prover)).take(CONSIDERED).collect();
-        fast.iter().for_each(|prover| {
-            self.taken(*prover);
+        let fast = fast.into_iter().filter_map(|prover| {
+            let at = self.taken(prover).peek().map(|Reverse(at)| *at);
+            Some(Fast { prover, candidate: self.candidate(prover)?, at })
         });
+        let fast = fast.collect();
         self.fast.insert(kind, fast);
     }
 

@@ -4,6 +4,7 @@
 //! can be replayed, simulated and tested. Times are unix milliseconds. [`decide`] is for whoever has a [`Snapshot`] and
 //! nothing that is kept up to date: it makes an index of it.
 
+mod bidders;
 mod decide;
 mod floor;
 mod index;

@@ -1,10 +1,13 @@
 //! Those that do one kind of work, kept in order while they come, go, and are busy or free.
 
-use crate::Millis;
+use crate::{
+    Millis,
+    bidders::{Bidder, Bidders},
+};
 use std::{cmp::Reverse, collections::BTreeMap, collections::BTreeSet};
 
 /// A speed, for ordering: the fastest first. Usable speeds are positive, and the bits of such numbers are in their order.
-type Fastest = Reverse<u64>;
+pub(crate) type Fastest = Reverse<u64>;
 
 /// A prover with a free place: the fastest first, of equals the one with the fewest jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +20,10 @@ pub(crate) struct Seat {
 impl Seat {
     pub(crate) fn new(speed: f64, load: u32, prover: usize) -> Self {
         Self { speed: Reverse(speed.to_bits()), load, prover }
+    }
+
+    const fn bidder(self, memory: u64, ask: Ask) -> Bidder {
+        Bidder { ask, speed: self.speed, prover: self.prover, memory }
     }
 }
 
@@ -35,8 +42,10 @@ pub(crate) struct Line {
     slow: BTreeSet<(Fastest, usize)>,
     /// Those with a free place, by about how much memory they have: whoever has far too little is never looked at.
     free: BTreeMap<u8, BTreeSet<Seat>>,
-    /// The same by what they ask.
-    cheap: BTreeSet<(Ask, usize)>,
+    /// The same, by what they ask and how fast they are, as they were when somebody last asked for bids...
+    bidders: Bidders,
+    /// ... and what has changed since, of each prover: what it was then, and what it is. Most of it comes to nothing.
+    changed: BTreeMap<usize, (Option<Bidder>, Option<Bidder>)>,
 }
 
 impl Line {
@@ -82,23 +91,33 @@ impl Line {
     }
 
     pub(crate) fn seat(&mut self, seat: Seat, memory: u64, ask: Ask) {
-        self.free.entry(bucket(memory)).or_default().insert(seat);
-        self.cheap.insert((ask, seat.prover));
+        if self.free.entry(bucket(memory)).or_default().insert(seat) {
+            self.change(seat.prover, None, Some(seat.bidder(memory, ask)));
+        }
     }
 
     pub(crate) fn unseat(&mut self, seat: Seat, memory: u64, ask: Ask) {
-        if let Some(seats) = self.free.get_mut(&bucket(memory)) {
-            seats.remove(&seat);
-            if seats.is_empty() {
-                self.free.remove(&bucket(memory));
-            }
+        let Some(seats) = self.free.get_mut(&bucket(memory)) else { return };
+        let was_there = seats.remove(&seat);
+        if seats.is_empty() {
+            self.free.remove(&bucket(memory));
         }
-        self.cheap.remove(&(ask, seat.prover));
+        if was_there {
+            self.change(seat.prover, Some(seat.bidder(memory, ask)), None);
+        }
+    }
+
+    fn change(&mut self, prover: usize, from: Option<Bidder>, to: Option<Bidder>) {
+        let (was, is) = self.changed.entry(prover).or_insert((from, to));
+        *is = to;
+        if was == is {
+            self.changed.remove(&prover);
+        }
     }
 
     /// Whether nobody has a free place.
     pub(crate) fn is_full(&self) -> bool {
-        self.cheap.is_empty()
+        self.free.is_empty()
     }
 
     /// Those with a free place, the fastest first; without most of those that have less than so much memory.
@@ -111,9 +130,13 @@ impl Line {
         })
     }
 
-    /// Those with a free place, the cheapest first.
-    pub(crate) fn cheapest(&self) -> impl Iterator<Item = (Ask, usize)> {
-        self.cheap.iter().copied()
+    /// Those with a free place, as bidders.
+    pub(crate) fn bidders(&mut self) -> &Bidders {
+        for (was, is) in std::mem::take(&mut self.changed).into_values() {
+            was.iter().for_each(|was| self.bidders.remove(was));
+            is.into_iter().for_each(|is| self.bidders.insert(is));
+        }
+        &self.bidders
     }
 }
 

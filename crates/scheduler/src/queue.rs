@@ -7,19 +7,34 @@ use std::{
 };
 use zkpool_protocol::{JobId, ProofKind, WorkUnits};
 
-/// A sort of job: all that decides who can do it and how long that takes, and whether it waits for somebody better.
+/// A sort of job: all that decides who can do it and how long that takes, and in which way it finds somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Sort {
     pub(crate) kind: ProofKind,
     pub(crate) memory: u64,
     pub(crate) units: WorkUnits,
-    pub(crate) waits: bool,
+    pub(crate) way: Way,
+}
+
+/// In which way a job finds somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Way {
+    /// It waits for somebody better.
+    Waits,
+    /// Whoever is free will do.
+    Takes,
+    /// Whoever is free and does not ask too much.
+    Bids,
 }
 
 impl Sort {
     pub(crate) fn of(job: &OpenJob) -> Self {
-        let waits = job.deal.strategy == Strategy::Assign;
-        Self { kind: job.kind, memory: job.memory, units: job.units, waits }
+        let way = match job.deal.strategy {
+            Strategy::Assign => Way::Waits,
+            Strategy::Race { .. } => Way::Takes,
+            Strategy::Compete => Way::Bids,
+        };
+        Self { kind: job.kind, memory: job.memory, units: job.units, way }
     }
 }
 
@@ -57,22 +72,46 @@ impl Urgency {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queue {
     sorts: BTreeMap<Sort, BTreeSet<Urgency>>,
+    /// What is paid for those of each sort that is bid for, and how many are paid that.
+    pays: BTreeMap<Sort, BTreeMap<u128, usize>>,
     count: usize,
 }
 
 impl Queue {
     pub(crate) fn insert(&mut self, job: &OpenJob) {
-        self.count += usize::from(self.sorts.entry(Sort::of(job)).or_default().insert(Urgency::of(job)));
+        let sort = Sort::of(job);
+        if !self.sorts.entry(sort).or_default().insert(Urgency::of(job)) {
+            return;
+        }
+        self.count += 1;
+        if sort.way == Way::Bids {
+            *self.pays.entry(sort).or_default().entry(most(job)).or_default() += 1;
+        }
     }
 
     pub(crate) fn remove(&mut self, job: &OpenJob) {
         let sort = Sort::of(job);
-        if let Some(jobs) = self.sorts.get_mut(&sort) {
-            self.count -= usize::from(jobs.remove(&Urgency::of(job)));
-            if jobs.is_empty() {
-                self.sorts.remove(&sort);
+        let Some(jobs) = self.sorts.get_mut(&sort) else { return };
+        if !jobs.remove(&Urgency::of(job)) {
+            return;
+        }
+        self.count -= 1;
+        if jobs.is_empty() {
+            self.sorts.remove(&sort);
+            self.pays.remove(&sort);
+        } else if let Some(pays) = self.pays.get_mut(&sort)
+            && let Some(count) = pays.get_mut(&most(job))
+        {
+            *count -= 1;
+            if *count == 0 {
+                pays.remove(&most(job));
             }
         }
+    }
+
+    /// The most that is paid for a job of a sort that is bid for.
+    pub(crate) fn best_paid(&self, sort: Sort) -> Option<u128> {
+        self.pays.get(&sort)?.last_key_value().map(|(pay, _)| *pay)
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -94,6 +133,11 @@ impl Queue {
         }
         InOrder { rows, next }
     }
+}
+
+/// What is paid for a job at most: where no pay is named, anything.
+fn most(job: &OpenJob) -> u128 {
+    if job.deal.pay == 0 { u128::MAX } else { job.deal.pay }
 }
 
 struct Row<'a> {

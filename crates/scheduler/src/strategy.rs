@@ -126,9 +126,9 @@ impl Bids {
         }
     }
 
-    /// Whether nothing that scores this or worse would change the outcome.
-    pub(crate) fn settled_at(&self, score: Score) -> bool {
-        self.next.is_some_and(|next| next.score < score)
+    /// Whether whoever scores this or worse, and has this index or a higher one, would not change the outcome.
+    pub(crate) fn settled_at(&self, (score, prover): (Score, usize)) -> bool {
+        self.next.is_some_and(|next| (next.score, next.prover) <= (score, prover))
     }
 
     /// The winner is paid what would make it as good as the runner-up: never less than it asks, never more than the pay.

@@ -422,6 +422,23 @@ fn the_best_score_wins_and_is_paid_what_the_runner_up_would_have_been_worth() {
 }
 
 #[test]
+fn what_nobody_does_for_its_pay_holds_nothing_else_up() {
+    let mut twin = Twin::new(&[(9, 1_000.0, 100, 1), (8, 900.0, 100, 1), (7, 800.0, 100, 1), (7, 800.0, 40, 1)]);
+    // All ask 700 or more for a million units, but for the first job 600 is paid.
+    for (window, strategy) in [(60_000, 2), (90_000, 2), (95_000, 3)] {
+        let (task, units, memory, after) = (0, 1_000_000, 50, 0);
+        twin.step(Step::Comes { task, units, memory, window, after, zkvm: false, strategy, bundle: None });
+        let job = twin.snapshot.jobs.last().cloned().unwrap();
+        let pay = if window == 60_000 { 600 } else { 700 };
+        twin.keep(OpenJob { deal: Deal { pay, ..job.deal }, ..job });
+    }
+    twin.now += twin.rules.bidding;
+    twin.decide().unwrap();
+    let holders = twin.snapshot.jobs.iter().map(|job| job.holders.iter().filter_map(|h| h.prover).collect::<Vec<_>>());
+    assert_eq!(holders.collect::<Vec<_>>(), [vec![], vec![2], vec![0, 1]]);
+}
+
+#[test]
 fn a_race_takes_what_is_free_of_different_owners_and_the_rest_when_it_comes() {
     let mut twin = Twin::new(&[(1, 1_000.0, 100, 1), (1, 900.0, 100, 1), (2, 800.0, 100, 1), (3, 700.0, 100, 0)]);
     let strategy = 4;
