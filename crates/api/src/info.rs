@@ -3,7 +3,7 @@
 use crate::schema;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use zkpool_protocol::{Address, ProofKind};
+use zkpool_protocol::{Address, ProofKind, decimal};
 
 /// What anyone may know about an operator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -63,6 +63,10 @@ pub struct TokenInfo {
     pub reward: bool,
     /// Whether the operator has slots in it.
     pub liability: bool,
+    /// How much of it, in its smallest unit, one ether is worth in the operator's prices, and in what provers ask.
+    #[serde(with = "decimal")]
+    #[schema(value_type = schema::Amount)]
+    pub per_ether: u128,
 }
 
 /// Bounds on requests.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zkpool_protocol::{
     Address, B256, BlobId, Bytes, ErrorCode, JobId, JobState, Operation, ProgramManifest, ProofKind, TaskState,
-    WorkUnits,
+    WorkUnits, decimal,
 };
 
 /// `POST /v1/provers/join`: a device offers its work. Joining again replaces what was said before.
@@ -24,6 +24,10 @@ pub struct JoinRequest {
     pub memory: u64,
     /// What it can prove, and how fast.
     pub kinds: Vec<KindSpeed>,
+    /// What it asks for its work, of the kinds for which it asks something in particular: it is given no job that pays less,
+    /// and where provers compete this is its bid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<KindAsk>,
     /// How many jobs it works on at once.
     pub concurrency: u32,
     /// The SGX programs that it has an enclave of, by the names under which their verifiers know them; at most 64.
@@ -44,6 +48,20 @@ pub struct KindSpeed {
     pub kind: ProofKind,
     /// Work units per second, from a benchmark on this device.
     pub units_per_second: f64,
+}
+
+/// What a prover asks for a kind of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KindAsk {
+    /// The kind of proof.
+    #[schema(value_type = schema::ProofKind)]
+    pub kind: ProofKind,
+    /// For a million work units, in wei; above zero. In another token than ether it is what the operator takes that to be
+    /// (`GET /v1/info`).
+    #[serde(with = "decimal")]
+    #[schema(value_type = schema::Amount)]
+    pub wei_per_million_units: u128,
 }
 
 /// The device is known.

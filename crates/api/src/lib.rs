@@ -30,7 +30,7 @@ pub use error::ApiError;
 pub use info::{Info, Limits, TokenInfo, VerifierInfo};
 pub use job::{
     AttestTerms, ClaimReply, ClaimRequest, ClaimedJob, FailReply, FailRequest, HeartbeatReply, HeartbeatRequest,
-    JoinReply, JoinRequest, KindSpeed, Lease, LeaveRequest, ResultReply, ResultRequest,
+    JoinReply, JoinRequest, KindAsk, KindSpeed, Lease, LeaveRequest, ResultReply, ResultRequest,
 };
 pub use pay::{
     EarmarkView, EarmarksReply, JobPay, Paid, PartPay, PayInfo, ReceiptView, ReceiptsQuery, ReceiptsReply,

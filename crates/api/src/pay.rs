@@ -6,7 +6,7 @@ use crate::schema;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use zkpool_protocol::{
-    Address, B256, Bytes, TaskId, decimal,
+    Address, B256, Bytes, Strategy, TaskId, decimal,
     pay::{Cap, CapProof, Receipt, SignedVoucher, SumNode, TaskPay},
 };
 
@@ -157,6 +157,11 @@ pub struct TaskPayReply {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::TaskPay>)]
     pub pay: Option<TaskPay>,
+    /// How its jobs were handed out: where provers competed, a job earns what came of their bids, at most what it would have
+    /// earned otherwise.
+    #[serde(default)]
+    #[schema(value_type = schema::Strategy)]
+    pub strategy: Strategy,
     /// The task itself, or of a bundle each try of each leg.
     pub parts: Vec<PartPay>,
 }

@@ -7,7 +7,8 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zkpool_protocol::{
-    Address, B256, BlobId, Bytes, Call, ProgramId, ProofKind, SignedQuote, TaskId, TaskState, U256, WorkUnits, decimal,
+    Address, B256, BlobId, Bytes, Call, ProgramId, ProofKind, SignedQuote, Strategy, TaskId, TaskState, U256,
+    WorkUnits, decimal,
 };
 
 /// Names a request for a quote: the SHA-256 of [`QuoteRequest::id`].
@@ -82,6 +83,11 @@ pub struct QuoteRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Word>)]
     pub statement: Option<B256>,
+    /// How the jobs are to be handed out, which the price follows; absent: as the operator thinks best. A race is refused
+    /// (`no_prover`) if fewer owners are there that could do it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Strategy>)]
+    pub strategy: Option<Strategy>,
     /// Makes otherwise equal requests different; at most 64 bytes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schema(max_length = 64)]
@@ -197,9 +203,12 @@ pub struct Price {
     #[serde(with = "decimal")]
     #[schema(value_type = schema::Amount)]
     pub premium: u128,
-    /// Size of the work.
+    /// Size of the work: once, however many race.
     #[schema(value_type = u64)]
     pub units: WorkUnits,
+    /// How the jobs are handed out for that. It stays so, whatever the operator thinks best later.
+    #[schema(value_type = schema::Strategy)]
+    pub strategy: Strategy,
     /// Milliseconds that the operator expects from publication to delivery.
     pub expected_ms: u64,
 }
@@ -264,7 +273,7 @@ mod tests {
             "call": { "prefix": "0x01", "suffix": "0x02", "doneCheck": "0x03" }, "call_gas": 1,
             "reward_token": Address::repeat_byte(6), "liability_token": Address::repeat_byte(7), "proof_window": 1,
             "liability_window": 2, "liability": "3", "bond": "4", "burn": "5", "max_reward": "6",
-            "statement": B256::repeat_byte(8), "reference": "r",
+            "statement": B256::repeat_byte(8), "strategy": "race:2", "reference": "r",
         });
         let read = |value: &serde_json::Value| serde_json::from_value::<QuoteRequest>(value.clone()).unwrap();
         let id = read(&full).id();
@@ -280,6 +289,7 @@ mod tests {
                 "call_gas" | "proof_window" | "liability_window" => json!(99),
                 "liability" | "bond" | "burn" | "max_reward" => json!("99"),
                 "statement" => json!(B256::repeat_byte(99)),
+                "strategy" => json!("race:3"),
                 "reference" => json!("other"),
                 _ => json!(Address::repeat_byte(99)),
             };
@@ -289,8 +299,15 @@ mod tests {
 
     #[test]
     fn amounts_are_decimal_strings_of_any_size() {
-        let price =
-            Price { reward: u128::MAX, work: 0, gas: 0, premium: 0, units: WorkUnits(u64::MAX), expected_ms: 1 };
+        let price = Price {
+            reward: u128::MAX,
+            work: 0,
+            gas: 0,
+            premium: 0,
+            units: WorkUnits(u64::MAX),
+            strategy: Strategy::Assign,
+            expected_ms: 1,
+        };
         let json = serde_json::to_value(&price).unwrap();
         assert_eq!(json["reward"], json!(u128::MAX.to_string()));
         assert_eq!(serde_json::from_value::<Price>(json).unwrap(), price);

@@ -45,6 +45,9 @@ strings! {
     BlobId, "^[0-9a-f]{64}$", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     /// A job's id: its task's id, a hyphen, its index.
     JobId, "^0x[0-9a-fA-F]{64}-[0-9]+$", "0x0000000000000000000000000000000000000000000000000000000000000001-0";
+    /// How jobs are handed out: `assign` (each to one prover), `compete` (to the best bid), or `race:N` (each to 2 to 8
+    /// provers of different owners at once).
+    Strategy, "^(assign|compete|race:[2-8])$", "assign";
 }
 
 /// Bytes as they are: the body of an upload or a download.

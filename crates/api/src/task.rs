@@ -3,7 +3,9 @@
 use crate::{ApiError, schema};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use zkpool_protocol::{Address, B256, BlobId, JobState, Operation, ProofKind, TaskId, TaskState, Terms, WorkUnits};
+use zkpool_protocol::{
+    Address, B256, BlobId, JobState, Operation, ProofKind, Strategy, TaskId, TaskState, Terms, WorkUnits,
+};
 
 /// Whose task it is, in the eyes of the operator that answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -45,6 +47,10 @@ pub struct TaskView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::ProofKind>)]
     pub kind: Option<ProofKind>,
+    /// How its jobs are handed out.
+    #[serde(default)]
+    #[schema(value_type = schema::Strategy)]
+    pub strategy: Strategy,
     /// How far a zkVM program has run again, to be proven: provers work while it still runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execution: Option<ExecutionView>,

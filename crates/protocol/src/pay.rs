@@ -17,6 +17,8 @@ use std::borrow::Cow;
 
 /// All of a reward, in basis points.
 pub const ALL_BPS: u16 = 10_000;
+/// One ether, in wei.
+pub const ETHER: u128 = 1_000_000_000_000_000_000;
 /// Shares are multiples of this many basis points (`SHARE_STEP`).
 pub const SHARE_STEP: u16 = 50;
 
@@ -113,7 +115,9 @@ pub struct SignedVoucher {
 ///   several tries of a bundle's leg: the operator has promised the job, not the task. What that comes to beyond what the
 ///   chain keeps apart of the reward is the operator's to deposit.
 /// - A bundle's legs share their bundle's reward, each by its part of the bundle's units.
-/// - Of two copies of a job the first accepted result is paid.
+/// - Of several copies of a job the first accepted result is paid. The reward of a task whose jobs are raced for holds the
+///   work of all that race, and the winner gets all of it.
+/// - Where provers compete this is the most that a job pays: it pays what came of their bids ([`crate::Strategy::Compete`]).
 /// - A prover is never owed more than its cap in the tranche: the amount is cut to what is left of it ([`TaskPay::owed`]).
 /// - What a graph stays below the quoted units, and what rounding leaves, stays in the operator's fund for its provers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -249,6 +253,23 @@ impl SignedVoucher {
     }
 }
 
+/// So many wei in a token of which one ether is worth `per_ether` of the smallest unit; rounded up.
+pub fn in_token(wei: u128, per_ether: u128) -> u128 {
+    (U256::from(wei) * U256::from(per_ether)).div_ceil(U256::from(ETHER)).saturating_to()
+}
+
+/// So much of such a token in wei; rounded down, so that what costs no more in wei costs no more in the token.
+pub fn in_wei(amount: u128, per_ether: u128) -> u128 {
+    (U256::from(amount) * U256::from(ETHER)).checked_div(U256::from(per_ether)).unwrap_or_default().saturating_to()
+}
+
+/// What so much work costs by the million, in a token of which one ether is worth `per_ether` of the smallest unit; rounded
+/// up.
+pub fn asked(wei_per_million_units: u128, units: WorkUnits, per_ether: u128) -> u128 {
+    let wei = (U256::from(wei_per_million_units) * U256::from(units.0)).div_ceil(U256::from(1_000_000));
+    in_token(wei.saturating_to(), per_ether)
+}
+
 impl TaskPay {
     /// What a job of so many units earns, in the token's smallest unit, as long as the prover's cap allows it.
     pub fn amount(&self, units: WorkUnits) -> u128 {
@@ -311,6 +332,21 @@ mod tests {
             assert!(sum <= pay.kept_apart(0) && pay.kept_apart(0) - sum <= 3);
         }
         assert_eq!(pay(1_000, 9_500, 1).kept_apart(100), 900, "no more than is left beside the advance");
+    }
+
+    #[test]
+    fn what_was_asked_is_in_what_is_paid() {
+        assert_eq!((asked(5, WorkUnits(1), ETHER), asked(5, WorkUnits(1_000_000), ETHER)), (1, 5));
+        assert_eq!(asked(ETHER, WorkUnits(500_000), 3_000_000_000), 1_500_000_000);
+        assert_eq!((in_token(1, 1), in_wei(1, 3), in_wei(1, 0)), (1, ETHER / 3, 0));
+        assert_eq!((in_token(u128::MAX, u128::MAX), in_wei(u128::MAX, 1)), (u128::MAX, u128::MAX));
+        for per_ether in [1, 3_000_000_000, ETHER, 7 * ETHER] {
+            for (ask, amount) in [(1_000_003, 5), (77 * ETHER, 9_999_999_999), (3, 0)] {
+                let wei = asked(ask, WorkUnits(333_333), ETHER);
+                let fits = wei <= in_wei(amount, per_ether);
+                assert!(!fits || asked(ask, WorkUnits(333_333), per_ether) <= amount);
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the owner can set.
 
 use crate::{Backoff, Capacity, PayConfig};
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use zkpool_protocol::{Address, B256, ProofKind};
 
 /// The agent's settings.
@@ -21,6 +21,9 @@ pub struct ProverConfig {
     pub capacity: Capacity,
     /// The kinds of work to take; if it is empty, all that the machine is up to.
     pub kinds: Vec<ProofKind>,
+    /// What is asked for a million work units, in wei, of the kinds for which something in particular is asked: where provers
+    /// compete a bid, and everywhere the least that a job must pay.
+    pub asks: BTreeMap<ProofKind, u128>,
     /// The SGX programs that there is an enclave of, by the names under which their verifiers know them.
     pub enclaves: Vec<B256>,
     /// Bytes of programs, segments and results to keep on disk.
@@ -54,6 +57,7 @@ impl ProverConfig {
             device,
             capacity,
             kinds: Vec::new(),
+            asks: BTreeMap::new(),
             enclaves: Vec::new(),
             cache_bytes: Self::CACHE_BYTES,
             max_blob_bytes: Self::MAX_BLOB_BYTES,

@@ -17,8 +17,8 @@ use std::{
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use zkpool_api::{
-    ClaimRequest, ClaimedJob, Client, ClientError, ClientOptions, Identity, Info, JoinRequest, KindSpeed, LeaveRequest,
-    MAX_CLAIM_WAIT,
+    ClaimRequest, ClaimedJob, Client, ClientError, ClientOptions, Identity, Info, JoinRequest, KindAsk, KindSpeed,
+    LeaveRequest, MAX_CLAIM_WAIT,
 };
 use zkpool_protocol::{ErrorCode, JobId, pay::Ledger};
 
@@ -199,6 +199,7 @@ impl Operator {
             cpus: u32::try_from(config.capacity.threads * config.capacity.jobs).unwrap_or(u32::MAX),
             memory: config.memory_per_job(),
             kinds,
+            asks: config.asks.iter().map(|(kind, ask)| KindAsk { kind: *kind, wei_per_million_units: *ask }).collect(),
             concurrency: u32::try_from(config.capacity.jobs).unwrap_or(u32::MAX),
             enclaves: config.enclaves.clone(),
             unpaid: config.pay.as_ref().is_some_and(|pay| pay.unpaid),
@@ -232,10 +233,14 @@ impl Operator {
         } else if !config.unpaid {
             return Err(cannot());
         }
-        let known = self.till().is_some_and(|till| till.ledger == ledger && till.operator == info.operator);
-        if !known {
+        let known = self.till().filter(|till| till.ledger == ledger && till.operator == info.operator);
+        let rates = info.tokens.iter().map(|token| (token.address, token.per_ether)).collect();
+        if let Some(till) = known {
+            till.price_by(rates);
+        } else {
             let kept = (Arc::clone(&self.shared.book), Arc::clone(&self.shared.signed));
             let till = Till::new(config, ledger, info.operator, self.client.clone(), kept).ok_or_else(cannot)?;
+            till.price_by(rates);
             self.shared.set_till(&self.url, Some(Arc::new(till)));
         }
         Ok(())

@@ -22,10 +22,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use zkpool_api::{Client, ClientError, EarmarkView};
+use zkpool_api::{ClaimedJob, Client, ClientError, EarmarkView};
 use zkpool_protocol::{
     Address, B256, Bytes, ErrorCode, JobId,
-    pay::{Cap, LeasedJob, Ledger, SignedResult, SignedVoucher},
+    pay::{Cap, LeasedJob, Ledger, SignedResult, SignedVoucher, asked},
 };
 
 /// How old may be what is known of a tranche when another job is asked for. Closing one takes far longer.
@@ -105,6 +105,8 @@ pub(crate) struct Till {
     looked: Mutex<Option<Instant>>,
     /// What the jobs in hand will earn.
     promised: Mutex<BTreeMap<JobId, (Address, u128)>>,
+    /// What the operator takes one ether to be worth, by token.
+    rates: Mutex<BTreeMap<Address, u128>>,
     /// One voucher after the other.
     turn: tokio::sync::Mutex<()>,
 }
@@ -128,6 +130,7 @@ impl Till {
             signed,
             looked: Mutex::default(),
             promised: Mutex::default(),
+            rates: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
         })
     }
@@ -241,17 +244,31 @@ impl Till {
         saved.map_err(|error| Withheld::Disk(error.to_string()))
     }
 
-    /// Notes what a job in hand will earn. Fails if that is not set apart.
-    pub(crate) fn promise(&self, job: JobId, pay: Option<zkpool_api::JobPay>) -> Result<(), Withheld> {
+    /// By these rates what is asked in ether is in other tokens: how much of each one ether is worth.
+    pub(crate) fn price_by(&self, rates: BTreeMap<Address, u128>) {
+        *locked(&self.rates) = rates;
+    }
+
+    /// Notes what a job in hand will earn. Fails if that is less than is asked (in wei, for a million work units), or not
+    /// set apart.
+    pub(crate) fn promise(&self, job: &ClaimedJob, ask: Option<u128>) -> Result<(), Withheld> {
         if !self.is_checked() {
             return Ok(());
         }
-        let Some(pay) = pay else { return Err(Withheld::NotPromised) };
+        let Some(pay) = job.pay else { return Err(Withheld::NotPromised) };
+        if let Some(ask) = ask {
+            let rate = locked(&self.rates).get(&pay.token).copied();
+            let rate = rate.ok_or(Withheld::NoRate { token: pay.token })?;
+            let asked = asked(ask, job.units, rate);
+            if pay.amount < asked {
+                return Err(Withheld::BelowAsk { token: pay.token, amount: pay.amount, asked });
+            }
+        }
         let left = self.left(pay.token);
         if pay.amount > left {
             return Err(Withheld::TooLittle { token: pay.token, amount: pay.amount, left });
         }
-        locked(&self.promised).insert(job, (pay.token, pay.amount));
+        locked(&self.promised).insert(job.id, (pay.token, pay.amount));
         Ok(())
     }
 

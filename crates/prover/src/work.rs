@@ -123,8 +123,9 @@ async fn see_through(
     }
     let till = operator.till();
     if record.finished.is_none() {
-        // What is not set apart is not worked for.
-        if let Some(Err(why)) = till.as_ref().map(|till| till.promise(record.job.id, record.job.pay)) {
+        // What is not set apart, or is less than is asked, is not worked for.
+        let ask = operator.shared.config.asks.get(&record.job.kind).copied();
+        if let Some(Err(why)) = till.as_ref().map(|till| till.promise(&record.job, ask)) {
             return End::Failed(Failure::new(why.code(), why.to_string()));
         }
         let proven = tokio::select! {

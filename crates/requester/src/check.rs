@@ -118,6 +118,10 @@ pub(crate) fn compare(request: &ProofRequest, offer: &FirmOffer, payer: Address)
     if let Some(most) = request.limits.max_advance {
         same.at_most("the advance", most, terms.advance)?;
     }
+    // Not in the quote: the operator's word, but one that it must give.
+    if let (Some(strategy), Some(price)) = (asked.strategy, &offer.price) {
+        same.equal("the strategy", strategy, price.strategy)?;
+    }
     same.equal("the call", asked.call.hash(), task.call_hash)?;
     same.equal("the input", B256::from(BlobId::of(&request.input)), task.input_hash)?;
     if let Some(statement) = asked.statement {

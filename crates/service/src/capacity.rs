@@ -2,7 +2,7 @@
 
 use crate::{Context, OpResult, parts, reconcile::segments};
 use std::collections::{BTreeMap, BTreeSet};
-use zkpool_protocol::{Address, B256, ProofKind, TaskState, WorkUnits};
+use zkpool_protocol::{Address, B256, ProofKind, Strategy, TaskState, WorkUnits};
 use zkpool_scheduler::{Machine, Rules};
 use zkpool_store::{Measured, Millis, ProverRecord};
 
@@ -28,7 +28,8 @@ impl Capacity {
             let standing = &prover.standing;
             ctx.status.is_present(&prover.id, since) && !standing.out && standing.excluded_until <= now
         });
-        backlog.extend(workload.jobs.iter().map(|item| (item.job.job.kind, item.job.job.units)));
+        let jobs = workload.jobs.iter().map(|item| (item.job.job.kind, times(item.job.job.units, item.strategy)));
+        backlog.extend(jobs);
         Ok(Self { provers: provers.collect(), leases: workload.leases.len(), backlog })
     }
 
@@ -125,15 +126,20 @@ async fn promised(ctx: &Context) -> OpResult<Vec<(ProofKind, WorkUnits)>> {
             // Its legs are not there yet.
             _ if task.ask.kind == ProofKind::Bundle => {
                 for part in parts::stored(ctx, &task.ask).await?.all {
-                    all.push((main_work(part.ask.kind), part.input.measured.units));
+                    all.push((main_work(part.ask.kind), times(part.input.measured.units, task.strategy())));
                 }
                 continue;
             }
             _ => priced,
         };
-        all.extend(units.map(|units| (main_work(task.ask.kind), units)));
+        all.extend(units.map(|units| (main_work(task.ask.kind), times(units, task.strategy()))));
     }
     Ok(all)
+}
+
+/// Work that is done as often as provers race for it.
+fn times(units: WorkUnits, strategy: Strategy) -> WorkUnits {
+    WorkUnits(units.0.saturating_mul(strategy.holders().into()))
 }
 
 /// The kind of work that most of a task consists of.

@@ -150,6 +150,10 @@ pub struct Pricing {
     pub load_bps: u32,
     /// For the liability, bond and burn that a task puts at stake, in hundredths of a percent of them.
     pub premium_bps: u32,
+    /// How often, in hundredths of a percent, a job is failed by its prover and nobody makes up for it in time. Where the
+    /// requester does not choose, a task at whose failure so much would be lost that more provers are worth it is raced
+    /// for. With 0 never.
+    pub miss_bps: u32,
     /// Part of the reward paid at publication, in hundredths of a percent; only if reward and liability are in one token.
     pub advance_bps: u32,
     /// Gas price at least assumed, in wei.
@@ -312,6 +316,9 @@ impl Config {
         if self.pricing.advance_bps > 10_000 {
             return wrong("pricing.advance_bps", "at most 10000 (the whole reward)".into());
         }
+        if self.pricing.miss_bps > 10_000 {
+            return wrong("pricing.miss_bps", "at most 10000 (every time)".into());
+        }
         if let Some(pay) = &self.pay {
             pay.check(self)?;
         }
@@ -353,6 +360,7 @@ impl Default for Pricing {
             wei_per_million_units: 2_000_000_000_000_000,
             load_bps: 5_000,
             premium_bps: 50,
+            miss_bps: 0,
             advance_bps: 1_000,
             min_gas_price: 10_000_000,
         }

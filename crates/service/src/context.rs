@@ -9,6 +9,7 @@ use crate::{
     executor::{ExecutionProcess, ExecutionWorker},
     ledger::RevenueLedger,
     nudge::{Changes, Nudges},
+    reconcile::dispatch::Board,
     status::Status,
     worker::{PreflightWorker, WorkerProcess},
 };
@@ -49,6 +50,8 @@ pub struct Context {
     pub(crate) quoting: tokio::sync::Mutex<()>,
     /// Tasks that could not be sealed and are left alone for a while. Held by the one who seals.
     pub(crate) unsealed: tokio::sync::Mutex<Backoff>,
+    /// What jobs are handed out from. Held by the one who does so.
+    pub(crate) board: tokio::sync::Mutex<Option<Board>>,
     verifiers: Mutex<HashMap<(ProgramId, ProofKind), Arc<dyn Verifier>>>,
     committees: Mutex<HashMap<Address, Arc<Committee>>>,
     bundles: Mutex<HashMap<Address, Arc<BundlePolicy>>>,
@@ -80,6 +83,7 @@ impl Context {
             status: Status::default(),
             quoting: tokio::sync::Mutex::default(),
             unsealed: tokio::sync::Mutex::default(),
+            board: tokio::sync::Mutex::default(),
             verifiers: Mutex::default(),
             committees: Mutex::default(),
             bundles: Mutex::default(),

@@ -182,5 +182,6 @@ pub(crate) fn new_leg(bundle: &TaskRecord, parts: &Parts, place: usize, round: u
         ask: part.ask.clone(),
         quote,
         units: part.input.measured.units,
+        strategy: bundle.strategy(),
     })
 }

@@ -131,11 +131,14 @@ CREATE TABLE tasks (
     liability TEXT NOT NULL,
     bond TEXT NOT NULL,
     burn TEXT NOT NULL,
-    -- what it would cost
+    -- how its jobs are to be handed out, if the requester says so; as zkpool_protocol::Strategy is written
+    wanted_strategy TEXT,
+    -- what it would cost, and how its jobs are handed out for that
     price_work TEXT,
     price_gas TEXT,
     price_premium TEXT,
     price_units INTEGER,
+    strategy TEXT,
     expected_ms INTEGER,
     -- why it was not quoted
     refusal_code TEXT,
@@ -262,6 +265,8 @@ CREATE TABLE leases (
     device TEXT NOT NULL,
     granted_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
+    -- what the job earns under this lease, in the task's reward token, if the operator pays out of tranches
+    pay TEXT,
     seen_at INTEGER NOT NULL,
     progress REAL NOT NULL DEFAULT 0,
     stage TEXT NOT NULL DEFAULT '',
@@ -285,6 +290,8 @@ SELECT
     tasks.independent AS independent,
     tasks.proof_deadline AS proof_deadline,
     tasks.liability_deadline AS liability_deadline,
+    tasks.strategy AS strategy,
+    tasks.reward_token AS reward_token,
     (
         SELECT group_concat(needs)
         FROM (SELECT n.needs FROM job_needs AS n WHERE n.task = jobs.task AND n.idx = jobs.idx ORDER BY n.place)
@@ -358,6 +365,8 @@ CREATE TABLE prover_speeds (
     device TEXT NOT NULL,
     kind TEXT NOT NULL,
     units_per_second REAL NOT NULL,
+    -- what it asks for a million work units, in wei, if it asks for something in particular
+    ask TEXT,
     PRIMARY KEY (address, device, kind),
     FOREIGN KEY (address, device) REFERENCES provers (address, device)
 ) STRICT, WITHOUT ROWID;

@@ -4,7 +4,7 @@
 //! task or a job only ever moves along [`TaskState`] and `JobState`, and only from the state that the caller saw.
 
 use crate::{
-    Advance, Advanced, AttestationRecord, Completion, Earmark, Earning, InputRecord, JobCensus, JobRecord,
+    Advance, Advanced, AttestationRecord, Completion, Earmark, Earning, Grant, InputRecord, JobCensus, JobRecord,
     LeaseOutcome, LeaseRecord, LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewTranche, NewWatch, Plan, Price,
     ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal, RequestId, StoreResult, TaskKey,
     TaskRecord, TrancheRecord, TrancheStatus, Workload,
@@ -183,15 +183,9 @@ pub trait Store: TxJournal + Debug {
     async fn job(&self, id: JobId) -> StoreResult<Option<JobRecord>>;
     /// What the dispatcher decides over.
     async fn workload(&self) -> StoreResult<Workload>;
-    /// Gives a job to a prover: `ready` → `leased`, or a `second` lease on a leased one.
-    async fn grant_lease(
-        &self,
-        job: JobId,
-        prover: &ProverId,
-        second: bool,
-        expires_at: Millis,
-        now: Millis,
-    ) -> StoreResult<LeaseRecord>;
+    /// Gives a job to a prover: `ready` → `leased`, or one more lease on a leased one. `Moved` if it has as many holders as
+    /// it may, or one of the same owner.
+    async fn grant_lease(&self, job: JobId, prover: &ProverId, grant: Grant, now: Millis) -> StoreResult<LeaseRecord>;
     /// A lease.
     async fn lease(&self, job: JobId, token: u64) -> StoreResult<Option<LeaseRecord>>;
     /// Every lease that a job ever had, by token.
@@ -216,12 +210,12 @@ pub trait Store: TxJournal + Debug {
     /// Ends a lease without a result: the job is `ready` again unless somebody else holds it too.
     async fn end_lease(&self, job: JobId, token: u64, outcome: &LeaseOutcome, now: Millis) -> StoreResult<()>;
     /// Stores a verified result: the job is `done`, its other leases are cancelled, jobs that waited for it may become
-    /// `ready`; with the last job of a complete graph the task is `proven`. A lease that has expired will do while no newer one was given.
+    /// `ready`; with the last job of a complete graph the task is `proven`. A lease that has expired will do while none was given since.
     /// The same result again changes nothing, and is told what it has earned. `LeaseLost` otherwise.
     ///
     /// With [`NewResult::pay`] its receipt is stored with it, at the end of its prover's chain in a tranche: the oldest open
     /// one in which enough is left of its cap, or else as much as is left in the one with most. None for a prover that is
-    /// in no tranche of this token.
+    /// in no tranche of this token. It earns what its lease says.
     async fn complete_job(&self, result: &NewResult, now: Millis) -> StoreResult<Completion>;
     /// Stores what the service itself has made of a job that is not for provers: as [`Store::complete_job`], without a
     /// lease. `Moved` unless the job is ready, or done already with this result.

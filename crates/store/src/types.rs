@@ -8,7 +8,7 @@ pub use work::*;
 
 use zkpool_protocol::{
     Address, B256, BlobId, Call, ErrorCode, GuestRun, ProgramId, ProgramManifest, ProofKind, Quote, SignedQuote,
-    TaskId, TaskState, U256, WorkUnits,
+    Strategy, TaskId, TaskState, U256, WorkUnits,
 };
 
 /// Milliseconds since the Unix epoch, by the service's clock. Seconds are the chain's.
@@ -87,6 +87,8 @@ pub struct Ask {
     pub bond: u128,
     /// Destroyed when the task is never delivered.
     pub burn: u128,
+    /// How its jobs are to be handed out, if the requester says so.
+    pub strategy: Option<Strategy>,
 }
 
 /// A request for a quote, to be stored.
@@ -139,8 +141,10 @@ pub struct Price {
     pub gas: u128,
     /// For the liability.
     pub premium: u128,
-    /// How large the work is.
+    /// How large the work is: once, however many race.
     pub units: WorkUnits,
+    /// How its jobs are handed out for that: as the requester has said, or as the operator has decided then.
+    pub strategy: Strategy,
     /// Milliseconds from publication to delivery.
     pub expected_ms: u64,
 }
@@ -231,6 +235,8 @@ pub struct NewLeg {
     pub quote: Quote,
     /// How large it is. It costs nothing by itself.
     pub units: WorkUnits,
+    /// How its jobs are handed out: as its bundle's.
+    pub strategy: Strategy,
 }
 
 /// How a task stands on chain. Everything here is taken back when the block that said it is removed.
@@ -356,6 +362,11 @@ impl TaskRecord {
     /// The id on chain, once there is a quote.
     pub fn id(&self) -> Option<TaskId> {
         self.quote.as_ref().map(|(id, _)| *id)
+    }
+
+    /// How its jobs are handed out.
+    pub fn strategy(&self) -> Strategy {
+        self.price.map(|price| price.strategy).unwrap_or_default()
     }
 
     /// The signed quote, once it is signed.

@@ -110,6 +110,11 @@ pub struct Own {
     #[arg(long = "kinds", value_name = "KIND", value_delimiter = ',', value_parser = kind)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<ProofKind>,
+    /// What a million work units of a kind cost at least, in wei (in another token what the operator takes that to be): where
+    /// provers compete a bid, and no job is taken that pays less; can be repeated [default: what operators pay]
+    #[arg(long = "ask", value_name = "KIND=AMOUNT", value_parser = ask)]
+    #[serde(default, deserialize_with = "asks", skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<Ask>,
     /// An SGX enclave: the program that it is registered under, and the command that starts its agent; can be repeated
     #[arg(long = "enclave", value_name = "PROGRAM=COMMAND", value_parser = enclave)]
     #[serde(default, deserialize_with = "enclaves", skip_serializing_if = "Vec::is_empty")]
@@ -184,6 +189,34 @@ fn enclaves<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Enc
     all.iter().map(|text| enclave(text).map_err(serde::de::Error::custom)).collect()
 }
 
+/// What is asked for a kind of work: for a million units, in wei.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask {
+    kind: ProofKind,
+    wei: u128,
+}
+
+impl Serialize for Ask {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}={}", self.kind, self.wei))
+    }
+}
+
+fn ask(text: &str) -> Result<Ask, String> {
+    let (name, amount) = text.split_once('=').ok_or("KIND=AMOUNT, for example groth16-bn254=300000gwei")?;
+    let amount: Amount = amount.parse().map_err(|error: crate::values::ValueError| error.to_string())?;
+    if amount.0 == 0 {
+        return Err("what is asked is above zero: leave out what you do not ask".into());
+    }
+    Ok(Ask { kind: kind(name)?, wei: amount.0 })
+}
+
+/// In a settings file a list, in the environment one of them.
+fn asks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Ask>, D::Error> {
+    let all: Vec<String> = texts::deserialize(deserializer)?;
+    all.iter().map(|text| ask(text).map_err(serde::de::Error::custom)).collect()
+}
+
 /// A kind of work by its name.
 fn kind(name: &str) -> Result<ProofKind, String> {
     let names = || ProofKind::ALL.map(ProofKind::as_str).join(", ");
@@ -224,6 +257,7 @@ async fn work(args: RunArgs, context: &Context) -> CliResult {
     let mut config = ProverConfig::new(own.operators.clone(), state, device, capacity);
     (config.chain_id, config.pool) = (own.chain_id, own.pool);
     config.kinds = own.kinds.clone();
+    config.asks = own.asks.iter().map(|ask| (ask.kind, ask.wei)).collect();
     config.cache_bytes = own.cache.map_or(ProverConfig::CACHE_BYTES, |size| size.0);
     config.max_blob_bytes = own.max_blob.map_or(ProverConfig::MAX_BLOB_BYTES, |size| size.0);
     config.pay = Some(pay_config(&own, &key)?);
@@ -346,4 +380,25 @@ fn failed(error: ProverError) -> CliError {
         _ => return CliError::coded(attempt, &error, error.code()),
     };
     CliError::coded(attempt, &error, error.code()).advise(advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_is_written_by_kind() {
+        let one = ask("groth16-bn254=300000gwei").unwrap();
+        assert_eq!((one.kind, one.wei), (ProofKind::Groth16Bn254, 300_000_000_000_000));
+        let bad =
+            [("groth16-bn254", "KIND=AMOUNT"), ("x=1", "one of"), ("sgx=0", "above zero"), ("sgx=x", "no amount")];
+        for (text, why) in bad {
+            let error = ask(text).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+        let own: Own = serde_json::from_value(serde_json::json!({ "asks": ["sgx=5", "groth16-bn254=7wei"] })).unwrap();
+        assert_eq!(own.asks[1], Ask { kind: ProofKind::Groth16Bn254, wei: 7 });
+        // As it goes back through the settings.
+        assert_eq!(serde_json::to_value(&own).unwrap()["asks"], serde_json::json!(["sgx=5", "groth16-bn254=7"]));
+    }
 }

@@ -30,6 +30,10 @@ pub(crate) enum Withheld {
     NotPromised,
     #[error("the job earns {amount} of {token}, and {left} is set apart and not earned yet")]
     TooLittle { token: Address, amount: u128, left: u128 },
+    #[error("the job earns {amount} of {token}, and {asked} is asked for it")]
+    BelowAsk { token: Address, amount: u128, asked: u128 },
+    #[error("the operator does not say what one ether is worth in {token}, in which the job is paid")]
+    NoRate { token: Address },
     #[error("the operator has taken the result and given no voucher for it")]
     NoVoucher,
     #[error("the operator's {what} for the result is {found}, and should be {expected}")]

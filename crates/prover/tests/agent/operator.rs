@@ -17,11 +17,11 @@ use tokio::{net::TcpListener, runtime::Runtime, sync::Notify, sync::mpsc};
 use zkpool_api::{
     ApiError, ClaimReply, ClaimRequest, ClaimedJob, EarmarksReply, FailReply, FailRequest, HeartbeatReply,
     HeartbeatRequest, Info, JoinReply, JoinRequest, Lease, LeaveRequest, Limits, LoginReply, LoginRequest, NonceReply,
-    ReceiptsQuery, ReceiptsReply, ResultReply, ResultRequest,
+    ReceiptsQuery, ReceiptsReply, ResultReply, ResultRequest, TokenInfo,
 };
 use zkpool_protocol::{
     Address, BlobId, ErrorCode, JobId, JobState, Operation, ProgramManifest, ProofKind, TaskId, TaskInput, TaskState,
-    WitnessSource, WorkUnits,
+    WitnessSource, WorkUnits, pay::ETHER,
 };
 
 /// The chain of every operator in these tests.
@@ -310,7 +310,7 @@ async fn info(State(inner): State<Inner>) -> Json<Info> {
         kinds: ProofKind::ALL.to_vec(),
         verifiers: Vec::new(),
         trusted_targets: Vec::new(),
-        tokens: Vec::new(),
+        tokens: vec![TokenInfo { address: super::cashier::TOKEN, reward: true, liability: true, per_ether: ETHER }],
         limits: Limits {
             json_bytes: 1,
             blob_bytes: 1,

@@ -7,7 +7,7 @@ use super::{
     operator::{FakeOperator, Heard, Say},
 };
 use std::{path::Path, sync::Arc};
-use zkpool_protocol::{BlobId, ErrorCode, pay::LeasedJob};
+use zkpool_protocol::{BlobId, ErrorCode, ProofKind, pay::LeasedJob};
 use zkpool_prover::{Book, Event, Holding, PayConfig, ProverConfig, ProverError};
 
 fn paid_config(operator: &FakeOperator, state: &Path, desk: &FakeDesk) -> ProverConfig {
@@ -64,6 +64,31 @@ async fn a_result_is_signed_and_its_voucher_is_on_disk() {
     let (_, refused) = operator.hears_fail().await;
     assert_eq!(refused.code, ErrorCode::Unpaid);
     agent.stop_in_order().await;
+}
+
+#[tokio::test]
+async fn a_job_that_pays_less_than_is_asked_is_not_done() {
+    let ((mut operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
+    let dir = tempfile::tempdir().unwrap();
+    // A job has one unit.
+    for (ask, taken) in [(10_000_000, true), (10_000_001, false)] {
+        let asks = [(ProofKind::Groth16Bn254, ask)].into();
+        let config = ProverConfig { asks, ..paid_config(&operator, dir.path(), &desk) };
+        let mut agent = Running::start(config, &conductor);
+        let said = operator.hears_join().await.asks;
+        assert_eq!((said[0].kind, said[0].wei_per_million_units), (ProofKind::Groth16Bn254, ask));
+        operator.give(operator.new_job());
+        if taken {
+            conductor.began().await;
+            conductor.end(Ending::Proof(b"p"));
+            assert_eq!(earned(&mut agent).await, (10, 10));
+        } else {
+            let (_, refused) = operator.hears_fail().await;
+            assert_eq!(refused.code, ErrorCode::Unpaid);
+            assert!(refused.message.contains("11 is asked"), "{}", refused.message);
+        }
+        agent.stop_in_order().await;
+    }
 }
 
 #[tokio::test]

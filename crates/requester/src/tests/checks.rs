@@ -3,8 +3,9 @@
 use super::world::{LIABILITY, World};
 use crate::{Expected, FirmOffer, ProgramFiles, ProofRequest, RequesterError, check::compare, groth16_statement};
 use alloy::primitives::{Address, B256, Bytes, U256};
+use zkpool_api::Price;
 use zkpool_chain::Key;
-use zkpool_protocol::{BlobId, ErrorCode, ProgramManifest, ProofKind, Quote, zkvm};
+use zkpool_protocol::{BlobId, ErrorCode, ProgramManifest, ProofKind, Quote, Strategy, WorkUnits, zkvm};
 
 #[tokio::test]
 async fn every_altered_term_is_refused() {
@@ -41,6 +42,21 @@ async fn every_altered_term_is_refused() {
         assert_eq!(error.code(), ErrorCode::QuoteAltered, "{what}");
         assert!(error.to_string().contains(what), "{what}: {error}");
     }
+}
+
+#[tokio::test]
+async fn an_offer_is_for_the_strategy_that_was_asked_for() {
+    let world = World::new().await;
+    let mut request = world.request(1);
+    let mut offer = world.offer(&request, 0).await;
+    let (reward, units, strategy) = (1, WorkUnits(1), Strategy::Race { provers: 2 });
+    offer.price = Some(Price { reward, work: 1, gas: 0, premium: 0, units, strategy, expected_ms: 1 });
+    compare(&request, &offer, world.requester()).unwrap();
+    request.quote.strategy = Some(strategy);
+    compare(&request, &offer, world.requester()).unwrap();
+    request.quote.strategy = Some(Strategy::Assign);
+    let error = compare(&request, &offer, world.requester()).unwrap_err();
+    assert!(error.code() == ErrorCode::QuoteAltered && error.to_string().contains("strategy"), "{error}");
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use zkpool_api::{
     ApiError, BlobReply, EventKind, GuestRunView, Info, Limits, LoginReply, LoginRequest, NonceReply, ProgramView,
     PublishedReply, PublishedRequest, QuoteReply, QuoteRequest, QuoteStatus, TaskEvent, TaskRole, TaskView, Timings,
 };
-use zkpool_protocol::{BlobId, ErrorCode, ProgramManifest, ProofKind, TaskId, TaskState, WorkUnits, zkvm};
+use zkpool_protocol::{BlobId, ErrorCode, ProgramManifest, ProofKind, Strategy, TaskId, TaskState, WorkUnits, zkvm};
 
 /// What every zkVM program makes public here.
 pub(super) const JOURNAL: &[u8] = b"an answer";
@@ -257,6 +257,7 @@ async fn events(Path(id): Path<TaskId>) -> impl IntoResponse {
         proof_deadline: None,
         liability_deadline: None,
         kind: None,
+        strategy: Strategy::Assign,
         execution: None,
         jobs: Vec::new(),
         job_counts: Vec::new(),

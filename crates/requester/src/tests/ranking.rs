@@ -3,7 +3,7 @@
 use crate::{Answer, FirmOffer, Offer, Ranking};
 use std::collections::HashMap;
 use zkpool_api::Price;
-use zkpool_protocol::{Address, B256, Call, Quote, SignedQuote, Task, Terms, WorkUnits};
+use zkpool_protocol::{Address, B256, Call, Quote, SignedQuote, Strategy, Task, Terms, WorkUnits};
 
 const ME: Address = Address::repeat_byte(0xee);
 
@@ -30,8 +30,9 @@ fn offer(operator: u8, reward: u128, expected_ms: Option<u64>) -> Offer {
         },
         task: Task { slot: 0, statement: B256::ZERO, call_hash: B256::ZERO, input_hash: B256::ZERO, salt: B256::ZERO },
     };
+    let (units, strategy) = (WorkUnits(0), Strategy::Assign);
     let price =
-        expected_ms.map(|expected_ms| Price { reward, work: 0, gas: 0, premium: 0, units: WorkUnits(0), expected_ms });
+        expected_ms.map(|expected_ms| Price { reward, work: 0, gas: 0, premium: 0, units, strategy, expected_ms });
     let quote = SignedQuote { quote, signature: Vec::new().into() };
     let firm = FirmOffer { price, ..FirmOffer::of(quote, Call::default()) };
     Offer { url: String::new(), answer: Answer::Firm(Box::new(firm)) }

@@ -241,6 +241,7 @@ impl World {
             burn: BURN,
             max_reward: Some(REWARD),
             statement: Some(B256::repeat_byte(n)),
+            strategy: None,
             reference: String::new(),
         };
         ProofRequest::new(quote, input)

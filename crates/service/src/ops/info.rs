@@ -32,6 +32,7 @@ pub async fn info(ctx: &Context) -> OpResult<Info> {
                 address: token.address,
                 reward: token.reward,
                 liability: slot_tokens.contains(&token.address),
+                per_ether: token.per_ether,
             })
             .collect(),
         limits: Limits {

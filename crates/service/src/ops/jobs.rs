@@ -193,6 +193,8 @@ async fn assignment(ctx: &Context, lease: &LeaseRecord, now: Millis) -> OpResult
     };
     let inputs = results::needed(ctx, &job).await?.into_iter().chain(job.job.input).collect();
     let earns = pay::task_pay(ctx, &task).await?;
+    let earns =
+        earns.map(|pay| JobPay { token: pay.token, amount: lease.pay.unwrap_or_else(|| pay.amount(job.job.units)) });
     let lease = Lease {
         fence: lease.token,
         until_ms: lease.expires_at,
@@ -216,7 +218,7 @@ async fn assignment(ctx: &Context, lease: &LeaseRecord, now: Millis) -> OpResult
         deadline: task.chain.proof_deadline,
         units: job.job.units,
         memory: job.job.memory,
-        pay: earns.map(|pay| JobPay { token: pay.token, amount: pay.amount(job.job.units) }),
+        pay: earns,
     })
 }
 

@@ -1,16 +1,19 @@
 //! What provers are paid: promised with each job, kept with each result, published for everybody.
 
-use crate::{Context, OpError, OpResult};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::{
+    Context, OpError, OpResult,
+    reconcile::dispatch::{Asks, Worth},
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 use zkpool_api::{
     EarmarkView, EarmarksReply, MAX_RECEIPTS, Paid, PartPay, ReceiptView, ReceiptsQuery, ReceiptsReply, TaskPayReply,
     TrancheReply, TrancheView, TranchesReply,
 };
 use zkpool_protocol::{
-    Address, B256, BlobId, Bytes, ErrorCode, JobState, TaskId,
+    Address, B256, BlobId, Bytes, ErrorCode, JobId, JobState, TaskId,
     pay::{CapTree, LeasedJob, Ledger, SignedResult, SignedVoucher, TaskPay, Voucher},
 };
-use zkpool_store::{Earmark, Earning, JobRecord, ResultPay, Role, TaskRecord, TrancheRecord, TrancheStatus, Workload};
+use zkpool_store::{Earmark, Earning, ResultPay, Role, TaskRecord, TrancheRecord, TrancheStatus, Workload};
 
 /// The ledger that this operator pays out of, if it does.
 pub(crate) fn ledger(ctx: &Context) -> Option<Ledger> {
@@ -80,26 +83,30 @@ fn signed(ctx: &Context, voucher: Voucher) -> OpResult<SignedVoucher> {
     Ok(SignedVoucher { voucher, signature })
 }
 
-/// Keeps jobs from provers for which not enough is set apart: they would refuse, or work for nothing. What they hold
-/// already counts as earned.
-pub(crate) async fn bar_unfunded(ctx: &Context, workload: &mut Workload) -> OpResult<()> {
-    if ctx.config.pay.is_none() || workload.jobs.is_empty() {
+/// From what the tasks that are being proven are paid, as far as it is not known yet; what is over is forgotten.
+pub(crate) async fn learn(ctx: &Context, workload: &Workload, known: &mut HashMap<TaskId, TaskPay>) -> OpResult<()> {
+    if ctx.config.pay.is_none() {
         return Ok(());
     }
-    let mut pays: BTreeMap<TaskId, Option<TaskPay>> = BTreeMap::new();
-    for item in &workload.jobs {
-        if let std::collections::btree_map::Entry::Vacant(place) = pays.entry(item.job.id.task) {
-            let pay = match ctx.store.task(item.job.id.task).await? {
-                Some(task) => task_pay(ctx, &task).await?,
-                None => None,
-            };
+    let tasks: BTreeSet<TaskId> = workload.jobs.iter().map(|item| item.job.id.task).collect();
+    known.retain(|id, _| tasks.contains(id));
+    for id in tasks {
+        if let Entry::Vacant(place) = known.entry(id)
+            && let Some(task) = ctx.store.task(id).await?
+            && let Some(pay) = task_pay(ctx, &task).await?
+        {
             place.insert(pay);
         }
     }
-    let amount = |job: &JobRecord| {
-        let pay = pays.get(&job.id.task).copied().flatten()?;
-        Some((pay.token, pay.amount(job.job.units)))
-    };
+    Ok(())
+}
+
+/// Keeps jobs from provers for which not enough is set apart: they would refuse, or work for nothing. What they hold
+/// already counts as earned. `worth` is what each job pays.
+pub(crate) async fn bar_unfunded(ctx: &Context, workload: &mut Workload, worth: &[Worth]) -> OpResult<()> {
+    if ctx.config.pay.is_none() || workload.jobs.is_empty() {
+        return Ok(());
+    }
     let signer = ctx.voucher_signer()?;
     let mut left: BTreeMap<(Address, Address), u128> = BTreeMap::new();
     for mark in ctx.store.open_earmarks().await?.iter().filter(|mark| mark.tranche.signer == signer) {
@@ -107,35 +114,36 @@ pub(crate) async fn bar_unfunded(ctx: &Context, workload: &mut Workload) -> OpRe
         let best = left.entry((mark.cap.prover, mark.tranche.token)).or_default();
         *best = mark.left().max(*best);
     }
-    let jobs: BTreeMap<_, _> = workload.jobs.iter().map(|item| (item.job.id, &item.job)).collect();
+    let jobs: HashMap<JobId, &Worth> = workload.jobs.iter().map(|item| item.job.id).zip(worth).collect();
     for lease in &workload.leases {
-        if let Some((token, held)) = jobs.get(&lease.job).and_then(|job| amount(job))
+        if let Some((token, amount)) = jobs.get(&lease.job).and_then(|worth| worth.pay)
             && let Some(left) = left.get_mut(&(lease.prover.address, token))
         {
-            *left = left.saturating_sub(held);
+            *left = left.saturating_sub(lease.pay.unwrap_or(amount));
         }
     }
     let paid: BTreeSet<Address> =
         workload.provers.iter().filter(|p| !p.description.unpaid).map(|p| p.id.address).collect();
-    for place in 0..workload.jobs.len() {
-        let Some((token, amount)) = amount(&workload.jobs[place].job).filter(|(_, amount)| *amount > 0) else {
-            continue;
-        };
+    for (item, worth) in workload.jobs.iter_mut().zip(worth) {
+        let Some((token, amount)) = worth.pay.filter(|(_, amount)| *amount > 0) else { continue };
         let short = |who: &&Address| left.get(&(**who, token)).is_none_or(|left| *left < amount);
         let short: Vec<Address> = paid.iter().filter(short).copied().collect();
         // Somebody can be given money before the deadline, if not this one.
         if !paid.is_empty() && short.len() == paid.len() {
             ctx.nudges.pay.wake();
         }
-        workload.jobs[place].excluded.extend(short);
+        item.excluded.extend(short);
     }
     Ok(())
 }
 
-/// The most that a job which waits for a prover earns in a token: so much somebody must have left to be given it.
-pub(crate) async fn needed(ctx: &Context, token: Address) -> OpResult<u128> {
+/// The most in a token that a job earns which waits, and which nobody who would do it for that has enough `left` to be
+/// given: so much somebody must have.
+pub(crate) async fn needed(ctx: &Context, token: Address, left: &BTreeMap<Address, u128>) -> OpResult<u128> {
     let (mut most, mut pays) = (0, BTreeMap::new());
-    for item in ctx.store.workload().await?.jobs.iter().filter(|item| item.job.state == JobState::Ready) {
+    let workload = ctx.store.workload().await?;
+    let asks = Asks::of(&workload.provers);
+    for item in workload.jobs.iter().filter(|item| item.job.state == JobState::Ready) {
         let id = item.job.id.task;
         let pay = match pays.get(&id) {
             Some(known) => *known,
@@ -148,8 +156,11 @@ pub(crate) async fn needed(ctx: &Context, token: Address) -> OpResult<u128> {
                 pay
             }
         };
-        if let Some(pay) = pay.filter(|pay| pay.token == token) {
-            most = pay.amount(item.job.job.units).max(most);
+        let worth = Worth::of(ctx, item, pay.as_ref());
+        let Some((_, amount)) = worth.pay.filter(|(of, amount)| *of == token && *amount > most) else { continue };
+        let dear: BTreeSet<Address> = asks.dear(&item.job.job, &worth).collect();
+        if !left.iter().any(|(owner, left)| *left >= amount && !dear.contains(owner)) {
+            most = amount;
         }
     }
     Ok(most)
@@ -276,7 +287,7 @@ pub async fn of_task(ctx: &Context, id: TaskId) -> OpResult<TaskPayReply> {
             }
         }
     }
-    Ok(TaskPayReply { pay: ctx.store.pay_of(task.key).await?, parts })
+    Ok(TaskPayReply { pay: ctx.store.pay_of(task.key).await?, strategy: task.strategy(), parts })
 }
 
 /// The tree of these caps. Fails with `Internal`: what cannot be a tree was never planned.

@@ -21,6 +21,7 @@ pub async fn join(ctx: &Context, who: Address, request: JoinRequest) -> OpResult
         // Amounts beyond what a database holds are as good as that.
         memory: request.memory.min(1 << 62),
         concurrency: request.concurrency.min(MAX_CONCURRENCY),
+        asks: request.asks.iter().map(|ask| (ask.kind, ask.wei_per_million_units)).collect(),
         speeds,
         enclaves: request.enclaves.into_iter().take(MAX_ENCLAVES).collect(),
         unpaid: request.unpaid,
@@ -30,6 +31,14 @@ pub async fn join(ctx: &Context, who: Address, request: JoinRequest) -> OpResult
         let message = "a device needs a concurrency above zero and kinds with speeds above zero";
         return Err(OpError::new(ErrorCode::BadRequest, message));
     }
+    if description.asks.values().any(|ask| *ask == 0) {
+        return Err(OpError::new(
+            ErrorCode::BadRequest,
+            "what a device asks is above zero: leave out what it does not ask",
+        ));
+    }
+    let speeds = &description.speeds;
+    description.asks.retain(|kind, _| speeds.contains_key(kind));
     // How long a lease may last follows from the speed: whoever holds one has not become slower meanwhile.
     if !ctx.store.held_by(&id).await?.is_empty()
         && let Some(known) = ctx.store.prover(&id).await?

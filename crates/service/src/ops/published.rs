@@ -3,7 +3,7 @@
 use super::{programs, quotes};
 use crate::{Context, OpError, OpResult, envelope};
 use zkpool_api::{PublishedReply, PublishedRequest};
-use zkpool_protocol::{Address, BlobId, ErrorCode, TaskState, WorkUnits};
+use zkpool_protocol::{Address, BlobId, ErrorCode, Strategy, TaskState, WorkUnits};
 use zkpool_store::{NewWatch, Price, Role};
 
 /// Tells of a quote published with another operator. The input must be held here (uploaded by `who`), the program
@@ -58,7 +58,8 @@ pub async fn announce_published(ctx: &Context, who: Address, told: PublishedRequ
         program: head.program,
         call: told.call,
         told_by: who,
-        price: Price { work: 0, gas: 0, premium: 0, units: WorkUnits(0), expected_ms: 0 },
+        // A race costs more than the reward was made for.
+        price: Price { work: 0, gas: 0, premium: 0, units: WorkUnits(0), strategy: Strategy::Assign, expected_ms: 0 },
         quote,
     };
     let deadlines = (live.proof_deadline, live.liability_deadline);

@@ -164,6 +164,7 @@ fn ask(wish: QuoteRequest) -> Ask {
         liability: wish.liability,
         bond: wish.bond,
         burn: wish.burn,
+        strategy: wish.strategy,
     }
 }
 
@@ -183,6 +184,7 @@ async fn reply(ctx: &Context, task: &TaskRecord) -> OpResult<QuoteReply> {
             gas: price.gas,
             premium: price.premium,
             units: price.units,
+            strategy: price.strategy,
             expected_ms: price.expected_ms,
         });
     }

@@ -168,6 +168,7 @@ async fn view(store: &dyn Store, blobs: &Blobs, task: &TaskRecord) -> OpResult<S
         proof_deadline: published.map(|_| task.chain.proof_deadline),
         liability_deadline: published.map(|_| task.chain.liability_deadline),
         kind: Some(task.ask.kind),
+        strategy: task.strategy(),
         execution: task.segment_limit.map(|segment_limit| ExecutionView {
             segments: census.segments,
             segment_limit,

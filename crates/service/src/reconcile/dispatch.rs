@@ -1,87 +1,126 @@
 //! `dispatch`: gives jobs to provers and takes back what they do not return, as `zkpool_scheduler` decides.
 
+mod board;
+mod worth;
+
+pub(crate) use board::Board;
+pub(crate) use worth::{Asks, Worth};
+
 use crate::{
     Change, Context, OpResult,
     capacity::{presence, rules},
     metrics,
     ops::{pay, programs},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use zkpool_protocol::{B256, JobId, JobState, Operation, ProgramId, ProgramManifest};
-use zkpool_scheduler::{
-    Action, Candidate, Deal, Holder, LegOf, Millis, OpenJob, Snapshot, Standing, Typical, after, decide, ends_at,
-};
-use zkpool_store::{LeaseEnd, LeaseOutcome, LeaseRecord, ProverId, StoreError, WorkItem, Workload};
+use zkpool_scheduler::{Action, Candidate, Holder, LegOf, Millis, OpenJob, Standing, Typical, after};
+use zkpool_store::{Grant, LeaseEnd, LeaseOutcome, LeaseRecord, ProverId, StoreError, WorkItem, Workload};
 
 /// Decides once, and does it.
 pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
+    let mut kept = ctx.board.lock().await;
+    // Whatever fails on the way leaves none behind: the next one is made anew.
+    let mut board = kept.take().unwrap_or_default();
     let now = ctx.clock.now();
     let mut workload = ctx.store.workload().await?;
-    pay::bar_unfunded(ctx, &mut workload).await?;
+    pay::learn(ctx, &workload, &mut board.pays).await?;
+    let worth = |item: &WorkItem| Worth::of(ctx, item, board.pays.get(&item.job.id.task));
+    let worth: Vec<Worth> = workload.jobs.iter().map(worth).collect();
+    pay::bar_unfunded(ctx, &mut workload, &worth).await?;
+    worth::bar_dear(&mut workload, &worth);
     ctx.status.keep_handed(|job, token| workload.leases.iter().any(|lease| lease.job == *job && lease.token == token));
     let enclaves = enclaves(ctx, &workload).await?;
-    let snapshot = snapshot(ctx, &workload, &enclaves);
-    let rules = rules(ctx);
-    let mut given = false;
-    for action in decide(&snapshot, now, &rules) {
-        // Each stands for itself: what does not fit any more (a result came in between) is left out.
-        match action {
-            Action::Expire { job, token, prover } => {
-                let prover = prover.map(|(index, standing)| (&workload.provers[index].id, standing));
-                expire(ctx, job, token, prover).await?;
-            }
-            // What it is paid is for its voucher to say.
-            Action::Lease { job, prover, until, pay: _ } => {
-                let is_held = |open: &OpenJob| open.holders.iter().any(|h| ends_at(&snapshot, open, h, &rules) > now);
-                let second = snapshot.jobs.iter().any(|open| open.id == job && is_held(open));
-                given |= lease(ctx, job, &workload.provers[prover].id, second, until).await?;
-            }
-        }
-    }
-    expire_others(ctx, &snapshot, &workload).await?;
+    board.follow(rules(ctx));
+    let candidates = candidates(ctx, &workload);
+    let ways = ways(&workload, &Typical::of(candidates.iter().map(|(_, candidate)| candidate)));
+    board.seat(candidates);
+    board.post(open(&board, &workload, &worth, ways, &enclaves));
+    let given = carry_out(ctx, &mut board, &workload, &worth, now).await?;
+    expire_others(ctx, &board, &workload).await?;
     if given {
         ctx.changes.announce(Change::Leases);
     }
+    *kept = Some(board);
     Ok(false)
 }
 
-/// What the decision is made from. A prover that is not present waits for nothing.
-fn snapshot(ctx: &Context, workload: &Workload, enclaves: &BTreeMap<ProgramId, B256>) -> Snapshot {
+/// Does what is decided. Each stands for itself: what does not fit any more (a result came in between) is left out.
+async fn carry_out(
+    ctx: &Context,
+    board: &mut Board,
+    workload: &Workload,
+    worth: &[Worth],
+    now: Millis,
+) -> OpResult<bool> {
+    let actions = board.decide(now);
+    let worth: HashMap<JobId, &Worth> = workload.jobs.iter().map(|item| item.job.id).zip(worth).collect();
+    let mut holders: HashMap<JobId, u32> = HashMap::new();
+    let at_first = |job| board.job(job).map_or(0, |open| u32::try_from(open.holders.len()).unwrap_or(u32::MAX));
+    let mut given = false;
+    for action in actions {
+        match action {
+            Action::Expire { job, token, prover } => {
+                let left = holders.entry(job).or_insert_with(|| at_first(job));
+                *left = left.saturating_sub(1);
+                let prover = prover.and_then(|(number, standing)| Some((board.prover(number)?, standing)));
+                expire(ctx, job, token, prover).await?;
+            }
+            Action::Lease { job, prover, until, pay } => {
+                let Some(prover) = board.prover(prover) else { continue };
+                // As many as there were when it was decided, and this one.
+                let most = holders.entry(job).or_insert_with(|| at_first(job));
+                *most = most.saturating_add(1);
+                let pay = worth.get(&job).and_then(|worth| worth.granted(pay));
+                given |= lease(ctx, job, prover, Grant { most: *most, pay, expires_at: until }).await?;
+            }
+        }
+    }
+    Ok(given)
+}
+
+/// Who could be given something. A prover that is not present waits for nothing.
+fn candidates(ctx: &Context, workload: &Workload) -> Vec<(ProverId, Candidate)> {
     let since = presence(ctx, ctx.clock.now());
-    let places: BTreeMap<&ProverId, usize> =
-        workload.provers.iter().enumerate().map(|(index, prover)| (&prover.id, index)).collect();
+    let candidate = |prover: &zkpool_store::ProverRecord| {
+        let present = ctx.status.is_present(&prover.id, since);
+        let candidate = Candidate {
+            address: prover.id.address,
+            present,
+            waiting: if present { ctx.status.waiting(&prover.id) } else { 0 },
+            concurrency: prover.description.concurrency,
+            memory: prover.description.memory,
+            speeds: prover.description.speeds.clone(),
+            enclaves: prover.description.enclaves.clone(),
+            standing: prover.standing,
+            asks: prover.description.asks.clone(),
+        };
+        (prover.id.clone(), candidate)
+    };
+    workload.provers.iter().map(candidate).collect()
+}
+
+/// The jobs that can be given out, provers by their numbers on the board.
+fn open(
+    board: &Board,
+    workload: &Workload,
+    worth: &[Worth],
+    ways: Vec<Millis>,
+    enclaves: &BTreeMap<ProgramId, B256>,
+) -> Vec<OpenJob> {
     let holder = |lease: &LeaseRecord| Holder {
-        prover: places.get(&lease.prover).copied(),
+        prover: board.number(&lease.prover),
         owner: lease.prover.address,
         token: lease.token,
         granted_at: lease.granted_at,
         expires_at: lease.expires_at,
         progress: lease.progress,
     };
-    let provers: Vec<Candidate> = workload
-        .provers
-        .iter()
-        .map(|prover| Candidate {
-            address: prover.id.address,
-            present: ctx.status.is_present(&prover.id, since),
-            waiting: match ctx.status.is_present(&prover.id, since) {
-                true => ctx.status.waiting(&prover.id),
-                false => 0,
-            },
-            concurrency: prover.description.concurrency,
-            memory: prover.description.memory,
-            speeds: prover.description.speeds.clone(),
-            enclaves: prover.description.enclaves.clone(),
-            standing: prover.standing,
-            asks: BTreeMap::new(),
-        })
-        .collect();
     let mut held: BTreeMap<JobId, Vec<Holder>> = BTreeMap::new();
     for lease in &workload.leases {
         held.entry(lease.job).or_default().push(holder(lease));
     }
-    let ways = ways(workload, &Typical::of(&provers));
-    let job = |(item, after): (&WorkItem, Millis)| OpenJob {
+    let job = |((item, worth), after): ((&WorkItem, &Worth), Millis)| OpenJob {
         id: item.job.id,
         kind: item.job.job.kind,
         units: item.job.job.units,
@@ -90,17 +129,17 @@ fn snapshot(ctx: &Context, workload: &Workload, enclaves: &BTreeMap<ProgramId, B
         proof_deadline: item.proof_deadline.saturating_mul(1_000),
         liability_deadline: item.liability_deadline.saturating_mul(1_000),
         after,
-        near: item.suppliers.iter().filter_map(|supplier| places.get(supplier).copied()).collect(),
+        near: item.suppliers.iter().filter_map(|supplier| board.number(supplier)).collect(),
         holders: held.get(&item.job.id).cloned().unwrap_or_default(),
         barred: item.excluded.clone(),
         enclave: enclaves.get(&item.job.job.program).copied(),
         leg: item.leg.filter(|leg| leg.independent).map(|leg| LegOf { bundle: leg.bundle, leg: leg.leg }),
-        deal: Deal::default(),
+        deal: worth.deal(),
     };
     // What waits cannot be given out yet, and what is the service's own never is.
     let is_open = |item: &WorkItem| item.job.state != JobState::Waiting && item.job.job.operation.is_for_provers();
-    let open = workload.jobs.iter().zip(ways).filter(|(item, _)| is_open(item));
-    Snapshot { jobs: open.map(job).collect(), provers }
+    let all = workload.jobs.iter().zip(worth).zip(ways);
+    all.filter(|((item, _), _)| is_open(item)).map(job).collect()
 }
 
 /// The SGX programs of which jobs take an enclave.
@@ -139,23 +178,23 @@ async fn expire(ctx: &Context, job: JobId, token: u64, prover: Option<(&ProverId
     announce(ctx, job).await
 }
 
-async fn lease(ctx: &Context, job: JobId, prover: &ProverId, second: bool, until: u64) -> OpResult<bool> {
-    match ctx.store.grant_lease(job, prover, second, until, ctx.clock.now()).await {
+async fn lease(ctx: &Context, job: JobId, prover: &ProverId, grant: Grant) -> OpResult<bool> {
+    match ctx.store.grant_lease(job, prover, grant, ctx.clock.now()).await {
         Ok(_) => {}
         Err(StoreError::Moved { .. }) => return Ok(false),
         Err(error) => return Err(error.into()),
     }
     ctx.status.served(prover);
-    tracing::info!(task.id = %job.task, %prover, second, "a job was given to a prover");
+    tracing::info!(task.id = %job.task, %prover, holders = grant.most, pay = grant.pay, "a job was given to a prover");
     announce(ctx, job).await?;
     Ok(true)
 }
 
 /// Leases on jobs that are not open (their task's publication was taken back) end by the clock, too.
-async fn expire_others(ctx: &Context, snapshot: &Snapshot, workload: &Workload) -> OpResult<()> {
+async fn expire_others(ctx: &Context, board: &Board, workload: &Workload) -> OpResult<()> {
     let now = ctx.clock.now();
     for lease in &workload.leases {
-        if lease.expires_at <= now && !snapshot.jobs.iter().any(|job| job.id == lease.job) {
+        if lease.expires_at <= now && board.job(lease.job).is_none() {
             expire(ctx, lease.job, lease.token, None).await?;
         }
     }

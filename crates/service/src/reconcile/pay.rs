@@ -175,8 +175,7 @@ async fn open(
 ) -> OpResult<bool> {
     // Zero unless a job waits that nobody could be given: that one has no time.
     let left = left(ctx, policy.token).await?;
-    let needed = needed(ctx, policy.token).await?;
-    let needed = if left.values().any(|left| *left >= needed) { 0 } else { needed };
+    let needed = needed(ctx, policy.token, &left).await?;
     let mut caps = wanted(ctx, pay, policy, &left, needed).await?;
     let all = ctx.store.tranches().await?;
     let last = all.iter().filter(|tranche| tranche.token == policy.token).map(|tranche| tranche.planned_at).max();

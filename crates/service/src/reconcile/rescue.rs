@@ -18,8 +18,8 @@ use crate::{
 };
 use zkpool_bindings::IZKPool;
 use zkpool_chain::{Head, TxRequest, TxState, alloy::sol_types::SolCall};
-use zkpool_protocol::{ErrorCode, Quote, TaskId, TaskState, U256, WorkUnits};
-use zkpool_scheduler::{PriceInput, Strategy, price};
+use zkpool_protocol::{ErrorCode, Quote, Strategy, TaskId, TaskState, U256, WorkUnits};
+use zkpool_scheduler::{PriceInput, price};
 use zkpool_store::{Millis, TaskRecord};
 
 /// Gas of announcing a rescue and of delivering the task, without the target's call.
@@ -179,6 +179,7 @@ fn gain(ctx: &Context, units: WorkUnits, calldata: u64, quote: &Quote, head: &He
         gas_price: pricing.min_gas_price.max(head.base_fee * 2),
         at_stake: u128::try_from(terms.rescue_lock()).unwrap_or(u128::MAX),
         premium_bps: pricing.premium_bps,
+        // As it was noted when it was first heard of.
         strategy: Strategy::Assign,
     });
     reward.saturating_add(bond).saturating_sub(i128::try_from(cost.total()).unwrap_or(i128::MAX))

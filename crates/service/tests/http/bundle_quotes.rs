@@ -11,7 +11,7 @@ use std::sync::Arc;
 use zkpool_chain::{BundlePolicy, LegPolicy, alloy::primitives::keccak256};
 use zkpool_protocol::{
     Address, B256, BlobId, BundleLeg, EnclaveInput, ErrorCode, GuestInput, LegInputs, ProgramManifest, ProofKind,
-    TaskInput, TaskState, WitnessSource, bundle, zkvm::segment_memory,
+    Strategy, TaskInput, TaskState, WitnessSource, bundle, zkvm::segment_memory,
 };
 use zkpool_service::{http::Bounds, ops::programs::register_program};
 use zkpool_store::{Ask, NewTask, ProverDescription, ProverId};
@@ -100,7 +100,8 @@ impl Shop {
         let id = ProverId { address: key(owner).address(), device: device.into() };
         let speeds = kinds.iter().map(|kind| (*kind, 1e9)).collect();
         let memory = segment_memory(18);
-        let description = ProverDescription { cpus: 1, memory, concurrency: 1, speeds, enclaves, unpaid: false };
+        let description =
+            ProverDescription { cpus: 1, memory, concurrency: 1, speeds, asks: [].into(), enclaves, unpaid: false };
         let now = self.service.ctx.clock.now();
         self.service.ctx.store.join_prover(&id, &description, now).await.unwrap();
         self.service.ctx.status.heard(&id, now);
@@ -202,6 +203,23 @@ async fn there_must_be_an_owner_for_each_leg() {
     shop.is_agreed().await;
     shop.puts(shop.envelopes.clone(), false).await;
     shop.prover(4, "rig", &[ProofKind::Sgx], vec![ENCLAVE]).await;
+    shop.is_agreed().await;
+}
+
+#[tokio::test]
+async fn a_race_takes_owners_for_each_leg() {
+    let mut shop = Shop::open().await;
+    shop.ask.strategy = Some(Strategy::Race { provers: 2 });
+    shop.zkvm_prover(2).await;
+    shop.prover(3, "rig", &[ProofKind::Sgx], vec![ENCLAVE]).await;
+    assert!(shop.refused(ErrorCode::NoProver).await.contains("2 different owners for each leg"));
+    shop.zkvm_prover(4).await;
+    shop.prover(2, "enclave", &[ProofKind::Sgx], vec![ENCLAVE]).await;
+    assert!(shop.refused(ErrorCode::NoProver).await.contains("present 1 could"), "no owner has two legs");
+    shop.puts(shop.envelopes.clone(), true).await;
+    shop.is_agreed().await;
+    shop.puts(shop.envelopes.clone(), false).await;
+    shop.prover(5, "rig", &[ProofKind::Sgx], vec![ENCLAVE]).await;
     shop.is_agreed().await;
 }
 

@@ -13,12 +13,12 @@ use std::{collections::BTreeMap, sync::atomic::Ordering};
 use zkpool_bindings::bundle_proof;
 use zkpool_chain::{BundlePolicy, LegPolicy, alloy::primitives::keccak256};
 use zkpool_protocol::{
-    Address, B256, BlobId, BundleLeg, Bytes, EnclaveInput, JobId, LegInputs, ProgramManifest, ProofKind, TaskId,
-    TaskInput, TaskState, U256, WitnessSource, WorkUnits, bundle,
+    Address, B256, BlobId, BundleLeg, Bytes, EnclaveInput, JobId, LegInputs, ProgramManifest, ProofKind, Strategy,
+    TaskId, TaskInput, TaskState, U256, WitnessSource, WorkUnits, bundle,
 };
 use zkpool_service::reconcile_once;
 use zkpool_store::{
-    Fact, InputRecord, Measured, NewTask, Price, ProgramRecord, ProverDescription, ProverId, TaskRecord,
+    Fact, Grant, InputRecord, Measured, NewTask, Price, ProgramRecord, ProverDescription, ProverId, TaskRecord,
 };
 use zkpool_verifiers::sgx;
 
@@ -130,7 +130,8 @@ impl Service {
         let task = store.create_task(&new, 10, now).await.unwrap();
         let quote = quote(&ask, output, now / 1000 + 60);
         let id = quote.id(&self.ctx.domain());
-        let price = Price { work: 1, gas: 1, premium: 1, units: WorkUnits(1), expected_ms: 1 };
+        let price =
+            Price { work: 1, gas: 1, premium: 1, units: WorkUnits(1), strategy: Strategy::Assign, expected_ms: 1 };
         store.quote_task(task.key, id, &quote, price, 10, now).await.unwrap();
         store.sign_task(task.key, &[1; 65]).await.unwrap();
         self.see_chain(10);
@@ -157,12 +158,13 @@ impl Service {
             memory: 1 << 30,
             concurrency: 1,
             speeds,
+            asks: [].into(),
             enclaves: vec![ENCLAVE],
             unpaid: false,
         };
         store.join_prover(&prover, &description, now).await.unwrap();
         let job = JobId { task: task.id().unwrap(), index: 0 };
-        let lease = store.grant_lease(job, &prover, false, now + 60_000, now).await.unwrap();
+        let lease = store.grant_lease(job, &prover, Grant::sole(now + 60_000), now).await.unwrap();
         let token = self.token(&signer).await;
         let body = json!({ "fence": lease.token, "proof": proof });
         self.call(&format!("POST /v1/jobs/{job}/result"), Some(&token), &body).await
@@ -272,7 +274,7 @@ async fn a_lie_in_any_leg_holds_the_bundle_until_another_prover_has_repeated_it(
         let job = JobId { task: service.leg(&bundle, liar).await.id().unwrap(), index: 0 };
         for barred in [6, 5] {
             let prover = ProverId { address: key(barred).address(), device: "rig".into() };
-            assert!(store.grant_lease(job, &prover, false, now + 60_000, now).await.is_err(), "{barred}");
+            assert!(store.grant_lease(job, &prover, Grant::sole(now + 60_000), now).await.is_err(), "{barred}");
         }
         assert_eq!(service.returns(&bundle, liar, 8, &proof(liar, bundle.output)).await.status, 200);
         assert_eq!(service.returns(&bundle, honest, 9, &proof(honest, bundle.output)).await.status, 200);

@@ -8,10 +8,10 @@ use alloy::signers::{SignerSync, local::PrivateKeySigner};
 use serde_json::{Value, json};
 use zkpool_api::{EarmarksReply, Paid, ReceiptsReply, TaskPayReply, TrancheReply};
 use zkpool_protocol::{
-    Address, BlobId, Bytes,
+    Address, BlobId, Bytes, Strategy, WorkUnits,
     pay::{Cap, CapTree, LeasedJob, Ledger, SignedResult, Voucher},
 };
-use zkpool_store::{LeaseRecord, TrancheStatus};
+use zkpool_store::{LeaseEnd, LeaseRecord, ProverId, TrancheStatus};
 
 const LEDGER: Address = Address::repeat_byte(0x1e);
 
@@ -37,6 +37,16 @@ impl Service {
         service
     }
 
+    /// That has announced its share, and has money for its provers.
+    async fn rich() -> Self {
+        let service = Self::paying(false).await;
+        {
+            let mut books = service.ledger.books();
+            (books.share, books.fund) = (5_000, 10_000);
+        }
+        service
+    }
+
     async fn join(&self, prover: &PrivateKeySigner, unpaid: bool) {
         let token = self.token(prover).await;
         let kinds = json!([{ "kind": "groth16-bn254", "units_per_second": 100.0 }]);
@@ -47,13 +57,35 @@ impl Service {
         assert_eq!(self.call("POST /v1/provers/join", Some(&token), &body).await.status, 200);
     }
 
+    /// Joins, and asks for so many wei for a million units of work.
+    async fn join_asking(&self, prover: &PrivateKeySigner, ask: u128) {
+        let token = self.token(prover).await;
+        let kind = "groth16-bn254";
+        let body = json!({
+            "device": "rig", "cpus": 1, "memory": 1 << 30, "concurrency": 1,
+            "kinds": [{ "kind": kind, "units_per_second": 100.0 }],
+            "asks": [{ "kind": kind, "wei_per_million_units": ask.to_string() }],
+        });
+        assert_eq!(self.call("POST /v1/provers/join", Some(&token), &body).await.status, 200);
+    }
+
+    /// Hands jobs out while all of these wait for one.
+    async fn dispatch(&self, waiting: &[&PrivateKeySigner]) {
+        let id = |prover: &&PrivateKeySigner| ProverId { address: prover.address(), device: "rig".into() };
+        let ids: Vec<ProverId> = waiting.iter().map(id).collect();
+        let _waiting: Vec<_> = ids.iter().map(|id| self.ctx.status.wait(id, self.ctx.clock.now())).collect();
+        self.reconcile(&["dispatch"]).await;
+    }
+
     async fn return_result(&self, work: &Work, lease: &LeaseRecord, by: &PrivateKeySigner, output: &[u8]) -> Answer {
         let leased = LeasedJob { task: work.id, index: 0, fence: lease.token };
         let said = SignedResult { operator: OPERATOR, job: leased.id(), output: BlobId::of(output).into() };
         let signature = by.sign_hash_sync(&said.digest(&ledger())).unwrap();
         let signature = Bytes::from(signature.as_bytes().to_vec());
         let body = json!({ "fence": lease.token, "proof": work.proof, "signature": signature });
-        let token = self.token(&key(1)).await;
+        // Whoever holds the lease sends it, whoever has signed.
+        let holder = [key(1), key(2)].into_iter().find(|key| key.address() == lease.prover.address).unwrap();
+        let token = self.token(&holder).await;
         self.call(&format!("POST /v1/jobs/{}/result", work.job), Some(&token), &body).await
     }
 }
@@ -186,6 +218,97 @@ async fn an_accepted_result_is_vouched_for_and_a_retry_gets_the_same_voucher() {
     let earmarks = service.get(&format!("/v1/pay/provers/{}", prover.address()), None).await;
     let earmarks: EarmarksReply = serde_json::from_slice(&earmarks.body).unwrap();
     assert_eq!(earmarks.earmarks[0].voucher, Some(earned.voucher));
+}
+
+#[tokio::test]
+async fn the_best_bid_has_the_job_and_is_paid_what_the_next_would_have_cost() {
+    let service = Service::rich().await;
+    let (dear, cheap, dearest) = (key(1), key(2), key(3));
+    service.join_asking(&dear, 700_000).await;
+    service.join_asking(&cheap, 400_000).await;
+    service.join_asking(&dearest, 1_000_001).await;
+    let work = service.work_by(Strategy::Compete, 2_000).await;
+    service.dispatch(&[]).await;
+    assert_eq!(service.settle_pay().await, ["tranche"]);
+    let all = [&dear, &cheap, &dearest];
+    service.dispatch(&all).await;
+    assert!(service.ctx.store.leases_of(work.job).await.unwrap().is_empty(), "it is open for bids");
+    service.clock.advance(2);
+    service.dispatch(&all).await;
+    let [lease] = &service.ctx.store.leases_of(work.job).await.unwrap()[..] else { panic!("one") };
+    // A thousand is what the job pays at most.
+    assert_eq!((lease.prover.address, lease.pay), (cheap.address(), Some(700)));
+
+    let token = service.token(&cheap).await;
+    let job = service.call("POST /v1/jobs/claim", Some(&token), &json!({ "device": "rig", "wait": 0 })).await.json();
+    assert_eq!(job["job"]["pay"], json!({ "token": TOKEN, "amount": "700" }), "{job}");
+    let earned = paid(&service.return_result(&work, lease, &cheap, &work.proof).await);
+    assert_eq!((earned.receipt.amount, earned.voucher.voucher.amount), (700, 700));
+    service.deliver(&work).await;
+    let of_task = service.get(&format!("/v1/pay/tasks/{}", work.id), None).await;
+    let reply: TaskPayReply = serde_json::from_slice(&of_task.body).unwrap();
+    assert_eq!(reply.strategy, Strategy::Compete);
+    assert_eq!(reply.pay.unwrap().amount(WorkUnits(1_000)), 1_000);
+    assert_eq!(reply.parts[0].receipts[0].receipt, earned.receipt);
+}
+
+#[tokio::test]
+async fn whoever_asks_for_more_than_a_job_pays_does_not_get_it() {
+    let service = Service::rich().await;
+    let (dear, cheap) = (key(1), key(2));
+    service.join_asking(&dear, 1_000_001).await;
+    let work = service.work_by(Strategy::Assign, 2_000).await;
+    service.dispatch(&[]).await;
+    service.settle_pay().await;
+    service.dispatch(&[&dear]).await;
+    assert!(service.ctx.store.leases_of(work.job).await.unwrap().is_empty());
+    service.join_asking(&cheap, 1_000_000).await;
+    // Who has enough does not want it: enough is set apart for somebody else.
+    assert_eq!(service.settle_pay().await, ["tranche"]);
+    service.dispatch(&[&dear, &cheap]).await;
+    let [lease] = &service.ctx.store.leases_of(work.job).await.unwrap()[..] else { panic!("one") };
+    assert_eq!((lease.prover.address, lease.pay), (cheap.address(), Some(1_000)), "assigned: not what it asks");
+    let token = service.token(&cheap).await;
+    for ask in ["0", "-1", "x"] {
+        let asks = json!([{ "kind": "groth16-bn254", "wei_per_million_units": ask }]);
+        let kinds = json!([{ "kind": "groth16-bn254", "units_per_second": 1.0 }]);
+        let body = json!({ "device": "rig", "cpus": 1, "memory": 1, "concurrency": 1, "kinds": kinds, "asks": asks });
+        service.call("POST /v1/provers/join", Some(&token), &body).await.refused(400, "bad_request");
+    }
+}
+
+#[tokio::test]
+async fn of_a_race_the_first_is_paid_for_all_and_nothing_counts_against_the_others() {
+    let service = Service::rich().await;
+    let (slow, quick, third) = (key(1), key(2), key(3));
+    for prover in [&slow, &quick, &third] {
+        service.join(prover, false).await;
+    }
+    let work = service.work_by(Strategy::Race { provers: 2 }, 2_000).await;
+    service.dispatch(&[]).await;
+    service.settle_pay().await;
+    service.dispatch(&[&slow]).await;
+    service.dispatch(&[&quick]).await;
+    // As many as are wanted, and no more.
+    service.dispatch(&[&third]).await;
+    let leases = service.ctx.store.leases_of(work.job).await.unwrap();
+    let [first, second] = &leases[..] else { panic!("two: {leases:?}") };
+    assert_eq!((first.pay, second.pay), (Some(1_000), Some(1_000)));
+    let earned = paid(&service.return_result(&work, second, &quick, &work.proof).await);
+    assert_eq!(earned.receipt.amount, 1_000);
+
+    let token = service.token(&slow).await;
+    let beat = json!({ "fence": first.token, "stage": "proving", "progress": 0.9 });
+    let told = service.call(&format!("POST /v1/jobs/{}/heartbeat", work.job), Some(&token), &beat).await.json();
+    assert!(told["cancelled"].as_str().is_some_and(|why| why.contains("there already")), "{told}");
+    service.return_result(&work, first, &slow, &work.proof).await.refused(409, "lease_lost");
+    let prover = service.ctx.store.prover(&first.prover).await.unwrap().unwrap();
+    assert_eq!(prover.standing, zkpool_store::Standing::default());
+    let ended = service.ctx.store.lease(work.job, first.token).await.unwrap().unwrap().ended;
+    assert_eq!(ended, Some(LeaseEnd::Cancelled));
+    assert_eq!(service.ctx.store.earnings_of_task(work.key).await.unwrap().len(), 1);
+    let view = service.get(&format!("/v1/tasks/{}", work.id), None).await.json();
+    assert_eq!((view["strategy"].as_str(), view["jobs"][0]["failures"].as_array()), (Some("race:2"), None));
 }
 
 #[tokio::test]

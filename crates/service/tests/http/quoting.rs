@@ -55,6 +55,7 @@ impl Shop {
             memory: segment_memory(po2),
             concurrency: 1,
             speeds,
+            asks: [].into(),
             enclaves: vec![],
             unpaid: false,
         };

@@ -64,6 +64,7 @@ fn join() -> JoinRequest {
         cpus: 1,
         memory: 1 << 30,
         kinds: vec![KindSpeed { kind: ProofKind::Groth16Bn254, units_per_second: 100.0 }],
+        asks: vec![],
         concurrency: 1,
         enclaves: vec![],
         unpaid: false,

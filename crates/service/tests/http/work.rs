@@ -7,11 +7,11 @@ use ark_ff::Field;
 use std::collections::BTreeMap;
 use zkpool_protocol::{
     Address, B256, BlobId, Bytes, Call, Job, JobGraph, JobId, Operation, ProgramManifest, ProofKind, Quote,
-    SignedQuote, Task, TaskId, TaskInput, Terms, U256, WitnessSource, WorkUnits,
+    SignedQuote, Strategy, Task, TaskId, TaskInput, Terms, U256, WitnessSource, WorkUnits,
 };
 use zkpool_service::Change;
 use zkpool_store::{
-    Advance, Ask, End, Fact, InputRecord, LeaseRecord, Measured, NewTask, Plan, Price, ProgramRecord,
+    Advance, Ask, End, Fact, Grant, InputRecord, LeaseRecord, Measured, NewTask, Plan, Price, ProgramRecord,
     ProverDescription, ProverId, Said, TaskKey,
 };
 use zkpool_verifiers::groth16::{Proof, ProofBytes, PublicInputs, VerifyingKey};
@@ -59,6 +59,11 @@ impl Service {
 
     /// A task that is being proven: published at block 10, its one job ready.
     pub(crate) async fn work(&self) -> Work {
+        self.work_by(Strategy::Assign, 3).await
+    }
+
+    /// The same for a reward, its job handed out by a strategy.
+    pub(crate) async fn work_by(&self, strategy: Strategy, reward: u128) -> Work {
         let (store, now) = (&self.ctx.store, self.ctx.clock.now());
         let (zkey, witness) = (self.blob(b"zkey").await, self.blob(b"witness").await);
         let (input, stray) = (self.blob(b"input").await, self.blob(b"stray").await);
@@ -89,9 +94,10 @@ impl Service {
         let ask = ask(manifest.id(), input);
         let new = NewTask { request: B256::repeat_byte(7).into(), attempt: 0, payer: requester(), ask: ask.clone() };
         let task = store.create_task(&new, 10, now).await.unwrap();
-        let quote = quote(&ask, statement, now / 1000 + 60);
+        let mut quote = quote(&ask, statement, now / 1000 + 60);
+        quote.terms.reward = reward;
         let id = quote.id(&self.ctx.domain());
-        let price = Price { work: 1, gas: 1, premium: 1, units: measured.units, expected_ms: 1 };
+        let price = Price { work: 1, gas: 1, premium: 1, units: measured.units, strategy, expected_ms: 1 };
         store.quote_task(task.key, id, &quote, price, 10, now).await.unwrap();
         store.sign_task(task.key, &[1; 65]).await.unwrap();
         self.says(10, Fact::Published { task: id, operator: OPERATOR }).await;
@@ -155,10 +161,17 @@ impl Service {
         let (store, now) = (&self.ctx.store, self.ctx.clock.now());
         let prover = ProverId { address: prover, device: "rig".into() };
         let speeds = BTreeMap::from([(ProofKind::Groth16Bn254, 100.0)]);
-        let description =
-            ProverDescription { cpus: 1, memory: 1 << 30, concurrency: 1, speeds, enclaves: vec![], unpaid: false };
+        let description = ProverDescription {
+            cpus: 1,
+            memory: 1 << 30,
+            concurrency: 1,
+            speeds,
+            asks: [].into(),
+            enclaves: vec![],
+            unpaid: false,
+        };
         store.join_prover(&prover, &description, now).await.unwrap();
-        let lease = store.grant_lease(work.job, &prover, false, now + 60_000, now).await.unwrap();
+        let lease = store.grant_lease(work.job, &prover, Grant::sole(now + 60_000), now).await.unwrap();
         self.ctx.changes.announce(Change::Leases);
         self.ctx.changes.announce(Change::Job(work.key, work.job));
         lease
@@ -185,6 +198,7 @@ fn ask(program: BlobId, input: BlobId) -> Ask {
         liability: 10,
         bond: 1,
         burn: 0,
+        strategy: None,
     }
 }
 

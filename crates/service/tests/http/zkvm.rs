@@ -15,12 +15,12 @@ use std::{
 };
 use zkpool_protocol::{
     Address, B256, BlobId, Bytes, Call, ErrorCode, ExecuteReply, ExecuteRequest, GuestRun, JobId, Operation,
-    PreflightBounds, PreflightReport, PreflightRequest, ProgramManifest, ProofKind, Segmentation, TaskId, WorkUnits,
-    zkvm,
+    PreflightBounds, PreflightReport, PreflightRequest, ProgramManifest, ProofKind, Segmentation, Strategy, TaskId,
+    WorkUnits, zkvm,
 };
 use zkpool_service::{ExecutionWorker, Lines, OpError, OpResult, PreflightWorker, reconcile_once};
 use zkpool_store::{
-    Ask, Fact, InputRecord, LeaseRecord, Measured, NewResult, NewTask, Price, ProgramRecord, ProverDescription,
+    Ask, Fact, Grant, InputRecord, LeaseRecord, Measured, NewResult, NewTask, Price, ProgramRecord, ProverDescription,
     ProverId, Standing, TaskKey,
 };
 
@@ -208,7 +208,8 @@ impl Service {
         let mut quote = quote(&ask, input.statement, now / 1000 + 60);
         quote.task.slot = slot;
         let id = quote.id(&self.ctx.domain());
-        let price = Price { work: 1, gas: 1, premium: 1, units: WorkUnits(1), expected_ms: 1 };
+        let price =
+            Price { work: 1, gas: 1, premium: 1, units: WorkUnits(1), strategy: Strategy::Assign, expected_ms: 1 };
         store.quote_task(task.key, id, &quote, price, 10, now).await.unwrap();
         store.sign_task(task.key, &[1; 65]).await.unwrap();
         self.says(10, Fact::Published { task: id, operator: OPERATOR }).await;
@@ -231,8 +232,15 @@ impl Service {
         let (store, now) = (&self.ctx.store, self.ctx.clock.now());
         let prover = ProverId { address: key(prover).address(), device: "rig".into() };
         let speeds = BTreeMap::from([(ProofKind::Risc0Composite, 1_000.0), (ProofKind::Risc0Succinct, 1_000.0)]);
-        let description =
-            ProverDescription { cpus: 1, memory: 1 << 34, concurrency: 1, speeds, enclaves: vec![], unpaid: false };
+        let description = ProverDescription {
+            cpus: 1,
+            memory: 1 << 34,
+            concurrency: 1,
+            speeds,
+            asks: [].into(),
+            enclaves: vec![],
+            unpaid: false,
+        };
         store.join_prover(&prover, &description, now).await.unwrap();
         self.ctx.status.heard(&prover, now);
         prover
@@ -242,7 +250,7 @@ impl Service {
     pub(crate) async fn segment_lease(&self, job: JobId, prover: u8) -> LeaseRecord {
         let (store, now) = (&self.ctx.store, self.ctx.clock.now());
         let prover = self.segment_prover(prover).await;
-        store.grant_lease(job, &prover, false, now + 60_000, now).await.unwrap()
+        store.grant_lease(job, &prover, Grant::sole(now + 60_000), now).await.unwrap()
     }
 
     /// Every job for provers is done; the wrap's result is the real one.
@@ -295,6 +303,7 @@ pub(crate) fn ask(program: BlobId, input: BlobId, kind: ProofKind, verifier: Add
         liability: 10,
         bond: 1,
         burn: 0,
+        strategy: None,
     }
 }
 

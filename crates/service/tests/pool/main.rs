@@ -12,5 +12,6 @@ mod pool;
 mod prover;
 mod stage;
 mod story;
+mod strategies;
 mod walk;
 mod world;

@@ -128,6 +128,7 @@ impl Pool {
             burn: 7,
             max_reward: None,
             statement: None,
+            strategy: None,
             reference: reference.into(),
         }
     }

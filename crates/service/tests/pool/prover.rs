@@ -54,6 +54,7 @@ impl Prover {
             cpus: 2,
             memory: 1 << 30,
             kinds: vec![KindSpeed { kind: ProofKind::Groth16Bn254, units_per_second }],
+            asks: vec![],
             concurrency: 4,
             enclaves: vec![],
             unpaid: false,

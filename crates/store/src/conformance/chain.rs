@@ -15,7 +15,8 @@ pub async fn a_task_follows_the_chain(store: Subject) {
     assert!(now.version > task.version);
 
     plan(&store, &task, &[&[]]).await;
-    let held = store.grant_lease(JobId { task: id(&task), index: 0 }, &joined(&store, 1).await, false, 90, 5).await;
+    let held =
+        store.grant_lease(JobId { task: id(&task), index: 0 }, &joined(&store, 1).await, Grant::sole(90), 5).await;
     let held = held.unwrap();
     store.advance(&block(11, DAWN + 5, vec![ended(&task, End::DeliveredOnTime)]), 6).await.unwrap();
     let now = store.task(id(&task)).await.unwrap().unwrap();

@@ -116,7 +116,7 @@ pub async fn an_unfinished_graph_is_left_and_another_begun(store: Subject) {
     let steps = growth(1);
     let (_, jobs) = &steps[0];
     store.extend_task(task.key, 0, jobs, false, 5).await.unwrap();
-    let lease = store.grant_lease(at(&task, 0), &joined(&store, 1).await, false, 100, 6).await.unwrap();
+    let lease = store.grant_lease(at(&task, 0), &joined(&store, 1).await, Grant::sole(100), 6).await.unwrap();
     for _ in 0..2 {
         assert_eq!(store.abandon_graph(task.key, 7).await.unwrap(), 2);
     }
@@ -166,7 +166,7 @@ pub async fn a_job_of_the_services_own_is_never_leased(store: Subject) {
     assert!(matches!(early, Err(StoreError::Moved { .. })), "{early:?}");
     finish(&store, at(&task, 0), 1).await;
     finish(&store, at(&task, 1), 1).await;
-    let leased = store.grant_lease(at(&task, 2), &prover, false, 100, 7).await;
+    let leased = store.grant_lease(at(&task, 2), &prover, Grant::sole(100), 7).await;
     assert!(matches!(leased, Err(StoreError::IllegalTransition { .. })), "{leased:?}");
 }
 
@@ -174,7 +174,7 @@ pub async fn a_job_of_the_services_own_is_never_leased(store: Subject) {
 pub async fn results_are_seen_by_whoever_needs_them_and_in_their_order(store: Subject) {
     let (_, jobs) = proving(&store, 1, &[&[], &[], &[1, 0]]).await;
     for (index, name) in [(0, &b"left"[..]), (1, b"right")] {
-        let lease = store.grant_lease(jobs[index], &joined(&store, 1).await, false, 100, 10).await.unwrap();
+        let lease = store.grant_lease(jobs[index], &joined(&store, 1).await, Grant::sole(100), 10).await.unwrap();
         store.complete_job(&crate::NewResult { result: BlobId::of(name), ..result(&lease) }, 11).await.unwrap();
     }
     assert_eq!(store.job(jobs[2]).await.unwrap().unwrap().job.needs, [1, 0]);
@@ -183,7 +183,7 @@ pub async fn results_are_seen_by_whoever_needs_them_and_in_their_order(store: Su
     assert!(!sees(b"left").await);
     let workload = store.workload().await.unwrap();
     assert_eq!(workload.jobs.iter().map(|item| item.suppliers.clone()).collect::<Vec<_>>(), [[super::prover(1)]]);
-    store.grant_lease(jobs[2], &prover, false, 100, 12).await.unwrap();
+    store.grant_lease(jobs[2], &prover, Grant::sole(100), 12).await.unwrap();
     assert!(sees(b"left").await && sees(b"right").await && !sees(b"other").await);
     let leases = store.leases_of_task(store.task(jobs[0].task).await.unwrap().unwrap().key, 0..9).await.unwrap();
     assert_eq!(leases.iter().map(|lease| lease.job).collect::<Vec<_>>(), jobs);

@@ -24,7 +24,7 @@ fn outcome(end: LeaseEnd, standing: Option<Standing>) -> LeaseOutcome {
 /// Does a ready job with prover `byte`.
 pub(super) async fn finish(store: &Subject, job: JobId, byte: u8) {
     let prover = joined(store, byte).await;
-    let lease = store.grant_lease(job, &prover, false, 1_000, 5).await.unwrap();
+    let lease = store.grant_lease(job, &prover, Grant::sole(1_000), 5).await.unwrap();
     store.complete_job(&result(&lease), 6).await.unwrap();
 }
 
@@ -39,6 +39,7 @@ pub async fn jobs_become_ready_when_what_they_need_is_done(store: Subject) {
     assert_eq!(workload.jobs.iter().map(|item| item.job.id).collect::<Vec<_>>(), jobs);
     assert_eq!(workload.jobs[2].job.job.needs, [0, 1]);
     assert_eq!(workload.jobs[0].proof_deadline, DAWN + 60);
+    assert_eq!((workload.jobs[0].strategy, workload.jobs[0].reward_token), (price().strategy, task.ask.reward_token));
     finish(&store, jobs[0], 1).await;
     assert_eq!(job_state(&store, jobs[2]).await, JobState::Waiting);
     finish(&store, jobs[1], 2).await;
@@ -56,11 +57,11 @@ pub async fn jobs_become_ready_when_what_they_need_is_done(store: Subject) {
 pub async fn fencing_tokens_grow_and_old_ones_are_worthless(store: Subject) {
     let (_, jobs) = proving(&store, 1, &[&[]]).await;
     let (a, b) = (joined(&store, 1).await, joined(&store, 2).await);
-    let first = store.grant_lease(jobs[0], &a, false, 100, 10).await.unwrap();
-    assert!(matches!(store.grant_lease(jobs[0], &b, false, 100, 10).await, Err(StoreError::Moved { .. })));
+    let first = store.grant_lease(jobs[0], &a, Grant::sole(100), 10).await.unwrap();
+    assert!(matches!(store.grant_lease(jobs[0], &b, Grant::sole(100), 10).await, Err(StoreError::Moved { .. })));
     store.end_lease(jobs[0], first.token, &outcome(LeaseEnd::Expired, None), 101).await.unwrap();
     assert_eq!(job_state(&store, jobs[0]).await, JobState::Ready);
-    let second = store.grant_lease(jobs[0], &b, false, 200, 102).await.unwrap();
+    let second = store.grant_lease(jobs[0], &b, Grant::sole(200), 102).await.unwrap();
     assert!(second.token > first.token);
     assert!(matches!(store.complete_job(&result(&first), 103).await, Err(StoreError::LeaseLost)));
     assert!(matches!(store.renew_lease(jobs[0], first.token, 500, 0.5, "", 103).await, Err(StoreError::LeaseLost)));
@@ -76,7 +77,7 @@ pub async fn fencing_tokens_grow_and_old_ones_are_worthless(store: Subject) {
 pub async fn an_expired_lease_delivers_while_nobody_else_has_the_job(store: Subject) {
     let (task, jobs) = proving(&store, 1, &[&[]]).await;
     let prover = joined(&store, 1).await;
-    let lease = store.grant_lease(jobs[0], &prover, false, 100, 10).await.unwrap();
+    let lease = store.grant_lease(jobs[0], &prover, Grant::sole(100), 10).await.unwrap();
     let standing = Standing { misses: 1, excluded_until: 500, window: 60, out: false };
     store.end_lease(jobs[0], lease.token, &outcome(LeaseEnd::Expired, Some(standing)), 101).await.unwrap();
     assert_eq!(store.prover(&prover).await.unwrap().unwrap().standing, standing);
@@ -85,17 +86,43 @@ pub async fn an_expired_lease_delivers_while_nobody_else_has_the_job(store: Subj
     assert_eq!(store.prover(&prover).await.unwrap().unwrap().standing, Standing::default());
 }
 
-/// The other is told to stop.
-pub async fn of_two_holders_the_first_wins(store: Subject) {
+/// Whoever raced for it, or has a copy of it, has nobody's place taken: the first valid result is the first, late or not.
+pub async fn an_expired_lease_delivers_while_others_have_the_job_that_had_it_before(store: Subject) {
+    let (_, jobs) = proving(&store, 1, &[&[], &[]]).await;
+    let (a, b) = (joined(&store, 1).await, joined(&store, 2).await);
+    let late = async |job, granted| {
+        let lease = store.grant_lease(job, &a, Grant { most: 2, ..Grant::sole(100) }, 10).await.unwrap();
+        let other = Grant { most: 2, ..Grant::sole(900) };
+        if granted < 101 {
+            store.grant_lease(job, &b, other, granted).await.unwrap();
+        }
+        store.end_lease(job, lease.token, &outcome(LeaseEnd::Expired, None), 101).await.unwrap();
+        if granted >= 101 {
+            store.grant_lease(job, &b, other, granted).await.unwrap();
+        }
+        store.complete_job(&result(&lease), 200).await
+    };
+    late(jobs[0], 11).await.unwrap();
+    assert!(matches!(late(jobs[1], 101).await, Err(StoreError::LeaseLost)), "it was given out again");
+}
+
+/// The others are told to stop, and nothing counts against them. No owner holds a job twice, and none has more holders than
+/// it may.
+pub async fn of_several_holders_the_first_wins(store: Subject) {
     let (_, jobs) = proving(&store, 1, &[&[]]).await;
     let (a, b) = (joined(&store, 1).await, joined(&store, 2).await);
-    assert!(matches!(store.grant_lease(jobs[0], &b, true, 100, 10).await, Err(StoreError::Moved { .. })));
-    let slow = store.grant_lease(jobs[0], &a, false, 100, 10).await.unwrap();
-    let quick = store.grant_lease(jobs[0], &b, true, 100, 11).await.unwrap();
+    let most = |most| Grant { most, ..Grant::sole(100) };
+    let slow = store.grant_lease(jobs[0], &a, most(3), 10).await.unwrap();
+    let moved = |granted| matches!(granted, Err(StoreError::Moved { .. }));
+    assert!(moved(store.grant_lease(jobs[0], &b, most(1), 11).await));
+    let device = ProverId { device: "another".into(), ..a.clone() };
+    assert!(moved(store.grant_lease(jobs[0], &device, most(3), 11).await));
+    let quick = store.grant_lease(jobs[0], &b, most(2), 11).await.unwrap();
     assert_eq!(store.workload().await.unwrap().leases.len(), 2);
-    // One of the two giving up leaves the job with the other.
+    // One of several giving up leaves the job with the others.
     let third = joined(&store, 3).await;
-    let failing = store.grant_lease(jobs[0], &third, true, 100, 12).await.unwrap();
+    assert!(moved(store.grant_lease(jobs[0], &third, most(2), 12).await));
+    let failing = store.grant_lease(jobs[0], &third, most(3), 12).await.unwrap();
     store.end_lease(jobs[0], failing.token, &outcome(LeaseEnd::GivenUp, None), 13).await.unwrap();
     assert_eq!(job_state(&store, jobs[0]).await, JobState::Leased);
 
@@ -103,12 +130,15 @@ pub async fn of_two_holders_the_first_wins(store: Subject) {
     assert_eq!(store.renew_lease(jobs[0], slow.token, 200, 0.9, "", 21).await.unwrap(), Renewal::Cancelled);
     assert!(matches!(store.complete_job(&result(&slow), 22).await, Err(StoreError::LeaseLost)));
     assert!(store.held_by(&a).await.unwrap().is_empty());
+    let ended = store.lease(jobs[0], slow.token).await.unwrap().unwrap().ended;
+    assert_eq!(ended, Some(LeaseEnd::Cancelled));
+    assert!(!LeaseEnd::Cancelled.is_miss());
 }
 
 /// An answer that was lost on its way is asked for again.
 pub async fn the_same_result_again_changes_nothing(store: Subject) {
     let (task, jobs) = proving(&store, 1, &[&[]]).await;
-    let lease = store.grant_lease(jobs[0], &joined(&store, 1).await, false, 100, 10).await.unwrap();
+    let lease = store.grant_lease(jobs[0], &joined(&store, 1).await, Grant::sole(100), 10).await.unwrap();
     let first = store.complete_job(&result(&lease), 20).await.unwrap();
     let before = store.task_by_key(task.key).await.unwrap();
     assert_eq!(store.complete_job(&result(&lease), 30).await.unwrap(), first);
@@ -120,7 +150,7 @@ pub async fn the_same_result_again_changes_nothing(store: Subject) {
 pub async fn a_wrong_result_bars_the_prover_from_the_job(store: Subject) {
     let (_, jobs) = proving(&store, 1, &[&[]]).await;
     let (a, b) = (joined(&store, 1).await, joined(&store, 2).await);
-    let lease = store.grant_lease(jobs[0], &a, false, 100, 10).await.unwrap();
+    let lease = store.grant_lease(jobs[0], &a, Grant::sole(100), 10).await.unwrap();
     store.end_lease(jobs[0], lease.token, &outcome(LeaseEnd::Expired, None), 101).await.unwrap();
     assert!(store.workload().await.unwrap().jobs[0].excluded.is_empty());
     store.end_lease(jobs[0], lease.token, &outcome(LeaseEnd::Wrong, None), 102).await.unwrap();
@@ -129,7 +159,7 @@ pub async fn a_wrong_result_bars_the_prover_from_the_job(store: Subject) {
         store.end_lease(jobs[0], lease.token, &outcome(LeaseEnd::Wrong, None), 103).await,
         Err(StoreError::LeaseLost)
     ));
-    let lease = store.grant_lease(jobs[0], &b, false, 200, 104).await.unwrap();
+    let lease = store.grant_lease(jobs[0], &b, Grant::sole(200), 104).await.unwrap();
     store.end_lease(jobs[0], lease.token, &outcome(LeaseEnd::GivenUp, None), 105).await.unwrap();
     assert_eq!(store.workload().await.unwrap().jobs[0].excluded.len(), 2);
     assert_eq!(job_state(&store, jobs[0]).await, JobState::Ready);
@@ -142,7 +172,7 @@ pub async fn a_lease_is_needed_to_see_an_input(store: Subject) {
     let prover = joined(&store, 1).await;
     let sees = async |blob| store.holds_input(prover.address, blob).await.unwrap();
     assert!(!sees(input.blob).await);
-    let lease = store.grant_lease(jobs[0], &prover, false, 100, 10).await.unwrap();
+    let lease = store.grant_lease(jobs[0], &prover, Grant::sole(100), 10).await.unwrap();
     assert!(sees(input.blob).await && sees(input.attached[0]).await);
     assert!(!sees(BlobId::of(b"other")).await);
     assert!(!store.holds_input(address(9), input.blob).await.unwrap());
@@ -153,7 +183,7 @@ pub async fn a_lease_is_needed_to_see_an_input(store: Subject) {
 /// A renewal never shortens; what is over is said to be over.
 pub async fn heartbeats_renew_and_are_told_of_the_end(store: Subject) {
     let (task, jobs) = proving(&store, 1, &[&[]]).await;
-    let lease = store.grant_lease(jobs[0], &joined(&store, 1).await, false, 100, 10).await.unwrap();
+    let lease = store.grant_lease(jobs[0], &joined(&store, 1).await, Grant::sole(100), 10).await.unwrap();
     let before = store.task_by_key(task.key).await.unwrap().unwrap().version;
     assert_eq!(store.renew_lease(jobs[0], lease.token, 50, 0.25, "witness", 20).await.unwrap(), Renewal::Renewed);
     let now = store.lease(jobs[0], lease.token).await.unwrap().unwrap();
@@ -169,7 +199,7 @@ pub async fn heartbeats_renew_and_are_told_of_the_end(store: Subject) {
 pub async fn a_prover_that_leaves_returns_its_jobs(store: Subject) {
     let (_, jobs) = proving(&store, 1, &[&[]]).await;
     let prover = joined(&store, 1).await;
-    store.grant_lease(jobs[0], &prover, false, 100, 10).await.unwrap();
+    store.grant_lease(jobs[0], &prover, Grant::sole(100), 10).await.unwrap();
     store.leave_prover(&prover, 20).await.unwrap();
     assert_eq!(job_state(&store, jobs[0]).await, JobState::Ready);
     assert!(store.provers().await.unwrap().is_empty());
@@ -180,7 +210,7 @@ pub async fn a_prover_that_leaves_returns_its_jobs(store: Subject) {
 /// For when its publication is included again.
 pub async fn a_result_for_an_unpublished_task_is_kept(store: Subject) {
     let (task, jobs) = proving(&store, 1, &[&[]]).await;
-    let lease = store.grant_lease(jobs[0], &joined(&store, 1).await, false, 100, 10).await.unwrap();
+    let lease = store.grant_lease(jobs[0], &joined(&store, 1).await, Grant::sole(100), 10).await.unwrap();
     store.advance(&rewind(9, DAWN), 11).await.unwrap();
     let done = store.complete_job(&result(&lease), 12).await.unwrap();
     assert_eq!((done.job, done.task), (JobState::Done, TaskState::Quoted));
@@ -192,7 +222,7 @@ pub async fn a_result_for_an_unpublished_task_is_kept(store: Subject) {
 pub async fn joining_again_lets_a_prover_in_but_keeps_its_exclusion(store: Subject) {
     let (_, jobs) = proving(&store, 1, &[&[]]).await;
     let prover = joined(&store, 1).await;
-    let lease = store.grant_lease(jobs[0], &prover, false, 100, 10).await.unwrap();
+    let lease = store.grant_lease(jobs[0], &prover, Grant::sole(100), 10).await.unwrap();
     let bad = Standing { misses: 3, excluded_until: 900, window: 240, out: true };
     store.end_lease(jobs[0], lease.token, &outcome(LeaseEnd::Expired, Some(bad)), 101).await.unwrap();
     joined(&store, 1).await;

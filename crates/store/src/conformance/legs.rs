@@ -19,7 +19,8 @@ fn leg(bundle: &TaskRecord, leg: u32, round: u32, independent: bool) -> NewLeg {
     let mut quote = quote(&ask, 0, 0x77);
     quote.task.statement = B256::with_last_byte(leg as u8);
     let (id, units) = (leg_id(id(bundle), leg, round), WorkUnits(10));
-    NewLeg { id, leg, round, independent, dissent: round > 0, ask, quote, units }
+    let strategy = Strategy::Race { provers: 2 };
+    NewLeg { id, leg, round, independent, dissent: round > 0, ask, quote, units, strategy }
 }
 
 /// A bundle of two legs that is being proven, and its legs.
@@ -43,7 +44,7 @@ async fn start(store: &Subject, leg: &TaskRecord) -> JobId {
 
 /// Has a prover do a job.
 async fn done(store: &Subject, job: JobId, who: &ProverId) {
-    let lease = store.grant_lease(job, who, false, 1_000, 6).await.unwrap();
+    let lease = store.grant_lease(job, who, Grant::sole(1_000), 6).await.unwrap();
     let result = NewResult {
         job,
         token: lease.token,
@@ -134,7 +135,7 @@ pub async fn legs_end_and_go_on_with_their_bundle(store: Subject) {
     let (task, legs) = bundle(&store, 1, true).await;
     let job = start(&store, &legs[0]).await;
     let who = joined(&store, 1).await;
-    store.grant_lease(job, &who, false, 1_000, 6).await.unwrap();
+    store.grant_lease(job, &who, Grant::sole(1_000), 6).await.unwrap();
     // The publication is taken back: nobody works for nothing.
     store.advance(&rewind(9, DAWN), 7).await.unwrap();
     assert_eq!(state(&store, &task).await, TaskState::Quoted);
@@ -159,16 +160,16 @@ pub async fn nobody_works_on_two_legs(store: Subject) {
     let (task, legs) = bundle(&store, 1, true).await;
     let (first, second) = (start(&store, &legs[0]).await, start(&store, &legs[1]).await);
     let (a, b) = (joined(&store, 1).await, joined(&store, 2).await);
-    store.grant_lease(first, &a, false, 1_000, 6).await.unwrap();
+    store.grant_lease(first, &a, Grant::sole(1_000), 6).await.unwrap();
     let work = store.workload().await.unwrap().jobs;
     let of = |job: JobId| work.iter().find(|item| item.job.id == job).unwrap();
     assert_eq!(of(second).excluded, [a.address]);
     assert!(of(first).excluded.is_empty());
     assert_eq!(of(second).leg, Some(LegRef { bundle: id(&task), leg: 1, independent: true }));
     let same_owner = ProverId { device: "another".into(), ..a.clone() };
-    let refused = store.grant_lease(second, &same_owner, false, 1_000, 6).await;
+    let refused = store.grant_lease(second, &same_owner, Grant::sole(1_000), 6).await;
     assert!(matches!(refused, Err(StoreError::Moved { .. })), "{refused:?}");
-    store.grant_lease(second, &b, false, 1_000, 6).await.unwrap();
+    store.grant_lease(second, &b, Grant::sole(1_000), 6).await.unwrap();
 }
 
 /// Unless the requester allows it.
@@ -177,7 +178,7 @@ pub async fn legs_may_share_a_prover_if_that_is_allowed(store: Subject) {
     let who = joined(&store, 1).await;
     for leg in &legs {
         let job = start(&store, leg).await;
-        store.grant_lease(job, &who, false, 1_000, 6).await.unwrap();
+        store.grant_lease(job, &who, Grant::sole(1_000), 6).await.unwrap();
     }
     assert!(store.workload().await.unwrap().jobs.iter().all(|item| item.excluded.is_empty()));
 }
@@ -200,8 +201,8 @@ pub async fn a_leg_is_repeated_by_somebody_else(store: Subject) {
     assert_eq!((all[1].state, all[1].proof), (TaskState::Released, before.proof), "evidence");
     assert_eq!(all[2].state, TaskState::Published);
     let again = start(&store, &all[2]).await;
-    assert!(matches!(store.grant_lease(again, &a, false, 1_000, 9).await, Err(StoreError::Moved { .. })));
-    store.grant_lease(again, &b, false, 1_000, 9).await.unwrap();
+    assert!(matches!(store.grant_lease(again, &a, Grant::sole(1_000), 9).await, Err(StoreError::Moved { .. })));
+    store.grant_lease(again, &b, Grant::sole(1_000), 9).await.unwrap();
     // Only the last try of it comes back with its bundle.
     store.advance(&rewind(9, DAWN), 10).await.unwrap();
     store.advance(&block(10, DAWN + 5, vec![published(&task)]), 11).await.unwrap();
@@ -237,10 +238,10 @@ pub async fn who_made_a_leg_that_lost_its_worth_may_make_it_again(store: Subject
     let last = store.legs_of(task.key).await.unwrap().pop().unwrap();
     assert_eq!(last.leg.map(|leg| (leg.round, leg.dissent)), Some((3, false)));
     let job = start(&store, &last).await;
-    let refused = store.grant_lease(job, &a, false, 1_000, 9).await;
+    let refused = store.grant_lease(job, &a, Grant::sole(1_000), 9).await;
     assert!(matches!(refused, Err(StoreError::Moved { .. })), "before the disagreement: {refused:?}");
     assert_eq!(store.workload().await.unwrap().jobs[0].excluded, [a.address]);
-    store.grant_lease(job, &b, false, 1_000, 9).await.unwrap();
+    store.grant_lease(job, &b, Grant::sole(1_000), 9).await.unwrap();
 }
 
 /// Whose lease had lapsed, and who was given another leg meanwhile, has no say in the first one any more.
@@ -248,10 +249,10 @@ pub async fn a_late_result_gives_nobody_a_second_leg(store: Subject) {
     let (_, legs) = bundle(&store, 1, true).await;
     let who = joined(&store, 1).await;
     let (first, second) = (start(&store, &legs[0]).await, start(&store, &legs[1]).await);
-    let lease = store.grant_lease(first, &who, false, 1_000, 6).await.unwrap();
+    let lease = store.grant_lease(first, &who, Grant::sole(1_000), 6).await.unwrap();
     let expired = LeaseOutcome { end: LeaseEnd::Expired, note: None, standing: None };
     store.end_lease(first, lease.token, &expired, 7).await.unwrap();
-    store.grant_lease(second, &who, false, 1_000, 8).await.unwrap();
+    store.grant_lease(second, &who, Grant::sole(1_000), 8).await.unwrap();
     let late = NewResult {
         job: first,
         token: lease.token,

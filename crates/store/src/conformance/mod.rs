@@ -29,13 +29,13 @@ pub use receipts::*;
 pub use tasks::*;
 
 use crate::{
-    Advance, Ask, End, Fact, InputRecord, Measured, NewResult, NewTask, Owner, Plan, Price, ProgramRecord,
+    Advance, Ask, End, Fact, Grant, InputRecord, Measured, NewResult, NewTask, Owner, Plan, Price, ProgramRecord,
     ProverDescription, ProverId, Role, Said, Standing, Store, TaskRecord,
 };
 use std::sync::Arc;
 use zkpool_protocol::{
-    Address, B256, BlobId, Call, Domain, Job, JobGraph, JobId, Operation, ProgramManifest, ProofKind, Quote, Task,
-    TaskId, TaskState, Terms, U256, WorkUnits,
+    Address, B256, BlobId, Call, Domain, Job, JobGraph, JobId, Operation, ProgramManifest, ProofKind, Quote, Strategy,
+    Task, TaskId, TaskState, Terms, U256, WorkUnits,
 };
 
 /// A store under test.
@@ -117,7 +117,9 @@ macro_rules! store_conformance {
             jobs_become_ready_when_what_they_need_is_done
             fencing_tokens_grow_and_old_ones_are_worthless
             an_expired_lease_delivers_while_nobody_else_has_the_job
-            of_two_holders_the_first_wins
+            an_expired_lease_delivers_while_others_have_the_job_that_had_it_before
+            of_several_holders_the_first_wins
+            a_result_earns_what_its_lease_says
             the_same_result_again_changes_nothing
             a_wrong_result_bars_the_prover_from_the_job
             a_lease_is_needed_to_see_an_input
@@ -170,6 +172,7 @@ pub(super) fn ask() -> Ask {
         liability: u128::MAX - 1,
         bond: 30,
         burn: 2,
+        strategy: Some(Strategy::Race { provers: 3 }),
     }
 }
 
@@ -178,7 +181,14 @@ pub(super) fn new_task(name: u8) -> NewTask {
 }
 
 pub(super) fn price() -> Price {
-    Price { work: 7, gas: u128::MAX / 2, premium: 1, units: WorkUnits(1_000), expected_ms: 900 }
+    Price {
+        work: 7,
+        gas: u128::MAX / 2,
+        premium: 1,
+        units: WorkUnits(1_000),
+        strategy: Strategy::Compete,
+        expected_ms: 900,
+    }
 }
 
 /// The quote that answers [`ask`] on a slot.
@@ -292,6 +302,7 @@ pub(super) async fn joined(store: &Subject, byte: u8) -> ProverId {
         memory: 1 << 33,
         concurrency: 2,
         speeds: [(ProofKind::Groth16Bn254, 12_345.5)].into(),
+        asks: [(ProofKind::Groth16Bn254, u128::MAX - 7)].into(),
         enclaves: vec![B256::repeat_byte(0xe1)],
         unpaid: false,
     };

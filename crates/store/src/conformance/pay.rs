@@ -31,7 +31,7 @@ async fn opened(store: &Subject, index: u64, caps: &[(u8, u128)]) {
 /// Has prover `byte` do a ready job for a reward of which a half is the job's.
 async fn earn(store: &Subject, job: JobId, byte: u8, reward: u128) -> Option<Earning> {
     let prover = joined(store, byte).await;
-    let lease = store.grant_lease(job, &prover, false, 1_000, 5).await.unwrap();
+    let lease = store.grant_lease(job, &prover, Grant::sole(1_000), 5).await.unwrap();
     let result = NewResult { pay: paid(reward), ..super::leases::result(&lease) };
     let done = store.complete_job(&result, 6).await.unwrap();
     let again = store.complete_job(&NewResult { pay: paid(reward + 10), ..result }, 9).await.unwrap();
@@ -96,7 +96,7 @@ pub async fn receipts_make_a_chain_for_each_prover_and_tranche(store: Subject) {
     let mark = store.earmarks_of(address(1)).await.unwrap()[0];
     assert_eq!((mark.voucher, mark.left()), (second.voucher, 75));
 
-    let lost = store.grant_lease(jobs[3], &joined(&store, 1).await, false, 100, 10).await.unwrap();
+    let lost = store.grant_lease(jobs[3], &joined(&store, 1).await, Grant::sole(100), 10).await.unwrap();
     let stolen = NewResult { prover: prover(2), pay: paid(50), ..super::leases::result(&lost) };
     assert!(matches!(store.complete_job(&stolen, 11).await, Err(StoreError::LeaseLost)));
     assert_eq!(store.earnings_of(0, address(2), 0, 10).await.unwrap().len(), 1, "no result, no receipt");
@@ -126,4 +126,18 @@ pub async fn a_result_is_paid_in_its_token(store: Subject) {
     store.plan_tranche(&other, 5).await.unwrap();
     store.note_tranche(0, TrancheStatus::Open, None).await.unwrap();
     assert_eq!(earn(&store, jobs[0], 1, 20).await, None);
+}
+
+/// What was bid for it, where provers compete: not what the task says.
+pub async fn a_result_earns_what_its_lease_says(store: Subject) {
+    let (_, jobs) = proving(&store, 1, &[&[], &[]]).await;
+    opened(&store, 0, &[(1, 100)]).await;
+    let prover = joined(&store, 1).await;
+    for (job, pay, earned) in [(jobs[0], 3, (3, 3)), (jobs[1], 98, (97, 100))] {
+        let lease = store.grant_lease(job, &prover, Grant { pay: Some(pay), ..Grant::sole(1_000) }, 5).await.unwrap();
+        assert_eq!(store.lease(job, lease.token).await.unwrap().unwrap().pay, Some(pay));
+        let result = NewResult { pay: paid(1_000), ..super::leases::result(&lease) };
+        let earning = store.complete_job(&result, 6).await.unwrap().earning.unwrap();
+        assert_eq!((earning.receipt.amount, earning.voucher.amount), earned, "as far as the cap goes");
+    }
 }

@@ -125,7 +125,7 @@ pub async fn failed_submissions_are_counted(store: Subject) {
 }
 
 pub(super) fn watch(slot: u32) -> NewWatch {
-    let ask = Ask { max_reward: None, ..ask() };
+    let ask = Ask { max_reward: None, strategy: None, ..ask() };
     let mut quote = quote(&ask, slot, 0xee);
     quote.terms.operator = address(0xbb);
     NewWatch {

@@ -6,8 +6,8 @@ use super::{
     work,
 };
 use crate::{
-    Completion, JobRecord, LeaseEnd, LeaseOutcome, LeaseRecord, Millis, NewResult, ProverId, Renewal, StoreError,
-    StoreResult, TaskKey,
+    Completion, Grant, JobRecord, LeaseEnd, LeaseOutcome, LeaseRecord, Millis, NewResult, ProverId, Renewal,
+    StoreError, StoreResult, TaskKey,
 };
 use std::ops::Range;
 use zkpool_protocol::{Address, BlobId, JobId, JobState, TaskState};
@@ -16,8 +16,7 @@ pub(super) async fn grant(
     store: &SqliteStore,
     id: JobId,
     prover: &ProverId,
-    second: bool,
-    expires_at: Millis,
+    grant: Grant,
     now: Millis,
 ) -> StoreResult<LeaseRecord> {
     let mut write = store.write("give a job to a prover").await?;
@@ -36,11 +35,14 @@ pub(super) async fn grant(
     if write.is_barred_from_leg(task, prover.address).await? {
         return Err(StoreError::Moved { thing: "leg", expected: "another prover's", found: "not independent" });
     }
-    if second {
-        if job.state != JobState::Leased {
-            return Err(StoreError::Moved { thing: "job", expected: "leased", found: job.state.as_str() });
-        }
-    } else {
+    let owners = write.owners(task, id.index).await?;
+    if owners.contains(&prover.address) {
+        return Err(StoreError::Moved { thing: "job", expected: "another owner's", found: "held by this one" });
+    }
+    if owners.len() >= grant.most as usize {
+        return Err(StoreError::Moved { thing: "job", expected: "short of holders", found: job.state.as_str() });
+    }
+    if job.state != JobState::Leased {
         write.job_step(task, id.index, JobState::Ready, JobState::Leased, now).await?;
     }
     let token = job.last_token + 1;
@@ -52,8 +54,8 @@ pub(super) async fn grant(
         .await
         .map_err(write.fault())?;
     sqlx::query(
-        "INSERT INTO leases (task, idx, token, prover, device, granted_at, expires_at, seen_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO leases (task, idx, token, prover, device, granted_at, expires_at, pay, seen_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(task)
     .bind(i64::from(id.index))
@@ -61,7 +63,8 @@ pub(super) async fn grant(
     .bind(prover.address.as_slice())
     .bind(prover.device.as_str())
     .bind(int(now)?)
-    .bind(int(expires_at)?)
+    .bind(int(grant.expires_at)?)
+    .bind(grant.pay.map(|amount| amount.to_string()))
     .bind(int(now)?)
     .execute(&mut *write.tx)
     .await
@@ -215,8 +218,9 @@ pub(super) async fn complete(store: &SqliteStore, result: &NewResult, now: Milli
         let earning = write.earned(id, result.token, store.owner.operator).await?;
         return Ok(Completion { job: JobState::Done, task: write.task(task).await?.state, earning });
     }
-    // An expired lease will do while nobody else was given the job.
-    let holds = lease.ended.is_none() || (lease.ended == Some(LeaseEnd::Expired) && job.last_token == result.token);
+    // An expired lease will do while nobody else was given the job since: who had it at the same time loses nothing by it.
+    let late = lease.ended == Some(LeaseEnd::Expired) && !write.is_given_since(task, id.index, result.token).await?;
+    let holds = lease.ended.is_none() || late;
     if !holds || !job.state.may_become(JobState::Done) {
         return Err(StoreError::LeaseLost);
     }
@@ -250,7 +254,7 @@ pub(super) async fn complete(store: &SqliteStore, result: &NewResult, now: Milli
         write.set_speed(&result.prover, job.job.kind, speed).await?;
     }
     let earning = match &result.pay {
-        Some(paid) => write.earn((task, &job), result, paid, store.owner.operator, now).await?,
+        Some(paid) => write.earn((task, &job, &lease), result, paid, store.owner.operator, now).await?,
         None => None,
     };
     let state = write.follow_up(task, id.index, now).await?;
@@ -293,6 +297,7 @@ pub(super) fn read(row: &Fields) -> StoreResult<LeaseRecord> {
         prover: ProverId { address: row.address("prover")?, device: row.text("device")? },
         granted_at: row.u64("granted_at")?,
         expires_at: row.u64("expires_at")?,
+        pay: row.optional("pay", Fields::amount)?,
         seen_at: row.u64("seen_at")?,
         progress: row.f64("progress")?,
         stage: row.text("stage")?,
@@ -355,6 +360,32 @@ impl Write {
             .await
             .map_err(self.fault())?;
         Ok(())
+    }
+
+    /// Who holds a job.
+    async fn owners(&mut self, task: TaskKey, index: u32) -> StoreResult<Vec<Address>> {
+        let rows = sqlx::query("SELECT prover FROM leases WHERE task = ? AND idx = ? AND ended IS NULL")
+            .bind(task)
+            .bind(i64::from(index))
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(self.fault())?;
+        rows.into_iter().map(|row| Fields::of(row).address("prover")).collect()
+    }
+
+    /// Whether a job was given out again after this lease of it had ended.
+    async fn is_given_since(&mut self, task: TaskKey, index: u32, token: u64) -> StoreResult<bool> {
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM leases AS mine JOIN leases AS later USING (task, idx)
+             WHERE mine.task = ? AND mine.idx = ? AND mine.token = ? AND later.token > mine.token
+                AND later.granted_at >= mine.ended_at)",
+        )
+        .bind(task)
+        .bind(i64::from(index))
+        .bind(int(token)?)
+        .fetch_one(&mut *self.tx)
+        .await
+        .map_err(self.fault())
     }
 
     pub(super) async fn is_held(&mut self, task: TaskKey, index: u32) -> StoreResult<bool> {

@@ -17,7 +17,7 @@ mod tasks;
 mod work;
 
 use crate::{
-    Advance, Advanced, AttestationRecord, Completion, Earmark, Earning, InputRecord, JobCensus, JobRecord,
+    Advance, Advanced, AttestationRecord, Completion, Earmark, Earning, Grant, InputRecord, JobCensus, JobRecord,
     LeaseOutcome, LeaseRecord, LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewTranche, NewWatch, Noted, Plan,
     Price, ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal, RequestId, Store, StoreError,
     StoreResult, TaskKey, TaskRecord, TrancheRecord, TrancheStatus, Workload, lock::DatabaseLock,
@@ -511,15 +511,8 @@ impl Store for SqliteStore {
         work::workload(self).await
     }
 
-    async fn grant_lease(
-        &self,
-        job: JobId,
-        prover: &ProverId,
-        second: bool,
-        expires_at: Millis,
-        now: Millis,
-    ) -> StoreResult<LeaseRecord> {
-        leases::grant(self, job, prover, second, expires_at, now).await
+    async fn grant_lease(&self, job: JobId, prover: &ProverId, grant: Grant, now: Millis) -> StoreResult<LeaseRecord> {
+        leases::grant(self, job, prover, grant, now).await
     }
 
     async fn lease(&self, job: JobId, token: u64) -> StoreResult<Option<LeaseRecord>> {

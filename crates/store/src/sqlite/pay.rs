@@ -5,8 +5,8 @@ use super::{
     row::{Fields, int},
 };
 use crate::{
-    Earmark, Earning, JobRecord, Millis, NewResult, NewTranche, ResultPay, StoreError, StoreResult, TaskKey,
-    TrancheRecord, TrancheStatus,
+    Earmark, Earning, JobRecord, LeaseRecord, Millis, NewResult, NewTranche, ResultPay, StoreError, StoreResult,
+    TaskKey, TrancheRecord, TrancheStatus,
 };
 use sqlx::{QueryBuilder, Sqlite};
 use zkpool_protocol::{
@@ -251,7 +251,7 @@ impl Write {
     /// else as much as the one gives that has most. `None` if the prover is in none.
     pub(super) async fn earn(
         &mut self,
-        (task, job): (TaskKey, &JobRecord),
+        (task, job, lease): (TaskKey, &JobRecord, &LeaseRecord),
         result: &NewResult,
         paid: &ResultPay,
         operator: Address,
@@ -266,7 +266,7 @@ impl Write {
         let rows = rows.map_err(self.fault())?;
         let found: Vec<Earmark> =
             rows.into_iter().map(|row| read_earmark(&Fields::of(row), operator)).collect::<StoreResult<_>>()?;
-        let amount = paid.pay.amount(job.job.units);
+        let amount = lease.pay.unwrap_or_else(|| paid.pay.amount(job.job.units));
         let enough = found.iter().find(|earmark| earmark.left() >= amount);
         // Of several that have as much left the oldest.
         let Some(earmark) = enough.or_else(|| found.iter().rev().max_by_key(|earmark| earmark.left())) else {
@@ -279,7 +279,7 @@ impl Write {
             prover,
             output: result.result.into(),
             units: job.job.units.0,
-            amount: paid.pay.owed(job.job.units, earmark.left()),
+            amount: amount.min(earmark.left()),
             previous: earmark.voucher.head,
         };
         let voucher = earmark.voucher.after(&receipt);

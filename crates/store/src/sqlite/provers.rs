@@ -40,6 +40,9 @@ pub(super) async fn join(
     for (kind, speed) in &description.speeds {
         write.set_speed(id, *kind, *speed).await?;
     }
+    for (kind, ask) in &description.asks {
+        write.set_ask(id, *kind, *ask).await?;
+    }
     write.set_enclaves(id, &description.enclaves).await?;
     let mut prover = read_all(&mut write.tx, Some(id)).await?.pop().ok_or(StoreError::Missing("prover"))?;
     prover.standing = prover.standing.after_join();
@@ -116,7 +119,11 @@ async fn read_all(tx: &mut Transaction<'_, Sqlite>, only: Option<&ProverId>) -> 
         let id = read_id(&row)?;
         if let Ok(place) = provers.binary_search_by(|prover| prover.id.cmp(&id)) {
             let kind = row.name("kind", ProofKind::from_name)?;
-            provers[place].description.speeds.insert(kind, row.f64("units_per_second")?);
+            let known = &mut provers[place].description;
+            known.speeds.insert(kind, row.f64("units_per_second")?);
+            if let Some(ask) = row.optional("ask", Fields::amount)? {
+                known.asks.insert(kind, ask);
+            }
         }
     }
     let rows = sqlx::query("SELECT * FROM prover_enclaves WHERE ?1 IS NULL OR (address = ?1 AND device = ?2)")
@@ -147,6 +154,7 @@ fn read(row: &Fields) -> StoreResult<ProverRecord> {
             memory: row.u64("memory")?,
             concurrency: row.u32("concurrency")?,
             speeds: [].into(),
+            asks: [].into(),
             enclaves: vec![],
             unpaid: row.bool("unpaid")?,
         },
@@ -195,6 +203,19 @@ impl Write {
                 .await
                 .map_err(self.fault())?;
         }
+        Ok(())
+    }
+
+    /// Of a kind that it does.
+    async fn set_ask(&mut self, id: &ProverId, kind: ProofKind, ask: u128) -> StoreResult<()> {
+        sqlx::query("UPDATE prover_speeds SET ask = ? WHERE address = ? AND device = ? AND kind = ?")
+            .bind(ask.to_string())
+            .bind(id.address.as_slice())
+            .bind(id.device.as_str())
+            .bind(kind.as_str())
+            .execute(&mut *self.tx)
+            .await
+            .map_err(self.fault())?;
         Ok(())
     }
 

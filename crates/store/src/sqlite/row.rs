@@ -95,6 +95,10 @@ impl Fields {
         let text: &str = self.get(column)?;
         from_name(text).ok_or_else(|| damaged(column, text))
     }
+
+    pub(super) fn parsed<T: std::str::FromStr>(&self, column: &'static str) -> StoreResult<T> {
+        self.name(column, |text| text.parse().ok())
+    }
 }
 
 pub(super) fn damaged(column: &'static str, found: impl std::fmt::Display) -> StoreError {

@@ -58,6 +58,8 @@ pub(super) async fn workload(store: &SqliteStore) -> StoreResult<Workload> {
             job: read(&row)?,
             proof_deadline: row.u64("proof_deadline")?,
             liability_deadline: row.u64("liability_deadline")?,
+            strategy: row.optional("strategy", Fields::parsed)?.unwrap_or_default(),
+            reward_token: row.address("reward_token")?,
             excluded: Vec::new(),
             leg: row.optional("bundle_id", Fields::word)?.map(|bundle| leg_ref(&row, bundle)).transpose()?,
             suppliers: Vec::new(),

@@ -4,7 +4,7 @@ use super::{Earning, Millis, NewLeg, ResultPay};
 pub use zkpool_scheduler::Standing;
 
 use std::{collections::BTreeMap, fmt};
-use zkpool_protocol::{Address, B256, BlobId, Job, JobGraph, JobId, JobState, ProofKind, TaskId, TaskState};
+use zkpool_protocol::{Address, B256, BlobId, Job, JobGraph, JobId, JobState, ProofKind, Strategy, TaskId, TaskState};
 
 /// The graph of a task, as it is known when its work starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +105,25 @@ impl fmt::Display for ProverId {
     }
 }
 
+/// On which terms a job is given to a prover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The most holders that the job may have with this one.
+    pub most: u32,
+    /// What a result under this lease earns, in the smallest unit of the task's reward token; `None`: what the task says, or
+    /// what was agreed outside.
+    pub pay: Option<u128>,
+    /// When the lease ends unless renewed.
+    pub expires_at: Millis,
+}
+
+impl Grant {
+    /// To its only holder, for what the task says.
+    pub const fn sole(expires_at: Millis) -> Self {
+        Self { most: 1, pay: None, expires_at }
+    }
+}
+
 /// A lease: a prover's right to a job until it ends. The token grows with every lease of the job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LeaseRecord {
@@ -118,6 +137,8 @@ pub struct LeaseRecord {
     pub granted_at: Millis,
     /// When it ends unless renewed.
     pub expires_at: Millis,
+    /// What a result under it earns ([`Grant::pay`]).
+    pub pay: Option<u128>,
     /// Last heartbeat.
     pub seen_at: Millis,
     /// How far it is, 0 to 1, as the prover says.
@@ -190,6 +211,8 @@ pub struct ProverDescription {
     pub concurrency: u32,
     /// What it can prove, with work units per second.
     pub speeds: BTreeMap<ProofKind, f64>,
+    /// What it asks for a million work units, in wei, of the kinds for which it asks something in particular.
+    pub asks: BTreeMap<ProofKind, u128>,
     /// The SGX programs that it has an enclave of.
     pub enclaves: Vec<B256>,
     /// It works whether or not anything is set apart for it.
@@ -231,6 +254,10 @@ pub struct WorkItem {
     pub proof_deadline: u64,
     /// Last second at which its task can be proven.
     pub liability_deadline: u64,
+    /// How its task's jobs are handed out.
+    pub strategy: Strategy,
+    /// What its task is paid in.
+    pub reward_token: Address,
     /// Who does not get it: who failed at it, and, if it is a leg's, whose word would not be independent.
     pub excluded: Vec<Address>,
     /// Of which leg it is, if its task is one.

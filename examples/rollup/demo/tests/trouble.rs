@@ -64,7 +64,16 @@ impl Liar {
         let enclaves = if self.kind == ProofKind::Sgx { vec![enclave] } else { vec![] };
         let (device, memory) = (self.device.clone(), 16 << 30);
         self.client
-            .join(&JoinRequest { device, cpus: 1, memory, kinds, concurrency: 1, enclaves, unpaid: false })
+            .join(&JoinRequest {
+                device,
+                cpus: 1,
+                memory,
+                kinds,
+                asks: vec![],
+                concurrency: 1,
+                enclaves,
+                unpaid: false,
+            })
             .await
             .unwrap();
     }

@@ -160,6 +160,7 @@ impl Programs {
             burn: 0,
             max_reward: terms.max_reward,
             statement: None,
+            strategy: None,
             reference: if attempt == 0 { String::new() } else { format!("attempt {attempt}") },
         };
         // The node has applied the batch itself, so it knows what must be proven, before anybody proves anything.

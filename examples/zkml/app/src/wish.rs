@@ -96,6 +96,7 @@ impl Guest {
             burn: 0,
             max_reward: terms.max_reward,
             statement: None,
+            strategy: None,
             reference: String::new(),
         };
         // The application can run the model itself, so it knows what must be proven. The contract does not, and need not.

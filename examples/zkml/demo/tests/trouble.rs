@@ -65,6 +65,7 @@ impl Stranger {
                 cpus: 1,
                 memory: MEMORY,
                 kinds,
+                asks: vec![],
                 concurrency: 1,
                 enclaves: vec![],
                 unpaid: false,

@@ -41,7 +41,9 @@ Says what does not fit first, going along the road of the money. Exit status 0: 
 Receipts of tasks that have not ended are not published yet, and are counted.
 
 What it cannot see: an accepted result that was never vouched for, known to its prover alone (which stops working and has
-proof of neither); and work that the operator pays itself under another name, out of its own provers' fund.";
+proof of neither); work that the operator pays itself under another name, out of its own provers' fund; and, where provers
+competed, the bids: that a task was competed for is the operator's word, and of its receipts only that none earns nothing, or
+more than the task pays. What they stay below that is summed up.";
 
 /// Carries the command out.
 pub async fn run(args: AuditArgs, context: &Context) -> CliResult {
@@ -76,6 +78,7 @@ fn shown(verdict: &Verdict) -> String {
     );
     text += &sums("kept apart", &figures.kept_apart);
     text += &sums("vouched", &figures.vouched);
+    text += &sums("bid below", &figures.bid_below);
     text += &sums("claimed", &figures.claimed);
     if !figures.partly_paid.is_empty() {
         text += &format!("\npartly paid {} delivered tasks: less work was paid than quoted", figures.partly_paid.len());

@@ -4,7 +4,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use zkpool_api::{ReceiptView, TaskPayReply};
 use zkpool_protocol::{
-    Address, B256, TaskId, U256, WorkUnits, bundle,
+    Address, B256, Strategy, TaskId, U256, WorkUnits, bundle,
     pay::{Cap, CapTree, Ledger, SignedResult, Voucher},
 };
 
@@ -119,6 +119,9 @@ pub(super) struct Figures {
     pub vouched: BTreeMap<Address, String>,
     /// Kept apart by deliveries, by token.
     pub kept_apart: BTreeMap<Address, String>,
+    /// What receipts of tasks that were competed for stay below what these pay at most, by token: the bids are known to the
+    /// operator alone.
+    pub bid_below: BTreeMap<Address, String>,
     /// Claimed, by token.
     pub claimed: BTreeMap<Address, String>,
     /// Delivered tasks of which less work was paid than they were quoted for: work that the operator did itself, that was done
@@ -300,7 +303,13 @@ impl Audit<'_> {
                     }
                     Some(pay) => {
                         let should = pay.owed(WorkUnits(receipt.units), cap.saturating_sub(voucher.amount));
-                        if receipt.amount != should || pay.token != token {
+                        let strategy = task.and_then(|task| Some(task.published.as_ref()?.strategy));
+                        // What was bid is not public. Nobody bids nothing, and no bid is for more than there is.
+                        let is_bid = strategy == Some(Strategy::Compete) && (1..should).contains(&receipt.amount);
+                        if is_bid && pay.token == token {
+                            let sum = self.figures.bid_below.entry(token).or_insert_with(|| "0".into());
+                            *sum = add(sum, U256::from(should - receipt.amount));
+                        } else if receipt.amount != should || pay.token != token {
                             let message =
                                 format!("it earns {}, and should earn {should} of {}", receipt.amount, pay.token);
                             self.find("amount_differs", at, message);

@@ -4,7 +4,7 @@ use super::recompute::*;
 use zkpool_api::{PartPay, ReceiptView, TaskPayReply};
 use zkpool_chain::Key;
 use zkpool_protocol::{
-    Address, B256, Bytes, U256, WorkUnits,
+    Address, B256, Bytes, Strategy, U256, WorkUnits,
     pay::{Cap, CapTree, LeasedJob, Ledger, Receipt, SignedResult, TaskPay, Voucher},
 };
 
@@ -55,7 +55,8 @@ fn honest() -> Evidence {
     let pay = TaskPay { token: TOKEN, reward: 1_000, share: 5_000, units: WorkUnits(100) };
     let published = |n: u8| {
         let receipts = chain.iter().filter(|view| view.receipt.task == task(n)).cloned().collect();
-        TaskPayReply { pay: Some(pay), parts: vec![PartPay { task: task(n), leg: None, round: 0, receipts }] }
+        let parts = vec![PartPay { task: task(n), leg: None, round: 0, receipts }];
+        TaskPayReply { pay: Some(pay), strategy: Strategy::Assign, parts }
     };
     let known = |n: u8| Task {
         id: task(n),
@@ -144,6 +145,37 @@ fn a_chain_that_was_rewritten_as_a_whole_is_found_by_what_was_claimed() {
     }
     chain(&mut evidence).receipts = made;
     assert_eq!(first(&evidence), "claim_differs");
+}
+
+/// The chain's receipts earn this, one after the other, each signed anew; nothing was claimed.
+fn earning(evidence: &mut Evidence, amounts: [u128; 4]) {
+    let mut previous = B256::ZERO;
+    for (view, amount) in chain(evidence).receipts.iter_mut().zip(amounts) {
+        *view = signed(Receipt { amount, previous, ..view.receipt });
+        previous = view.receipt.hash();
+    }
+    let made = chain(evidence).receipts.clone();
+    for (task, n) in evidence.tasks.iter_mut().zip(1..) {
+        let receipts = made.iter().filter(|view| view.receipt.task == self::task(n)).cloned().collect();
+        task.published.as_mut().unwrap().parts[0].receipts = receipts;
+    }
+    evidence.claims.clear();
+}
+
+#[test]
+fn what_was_competed_for_may_earn_less_but_not_nothing_and_never_more() {
+    let compete = |amounts| {
+        let mut evidence = honest();
+        evidence.tasks[0].published.as_mut().unwrap().strategy = Strategy::Compete;
+        earning(&mut evidence, amounts);
+        evidence
+    };
+    let fine = compete([1, 250, 250, 250]);
+    let verdict = audit(ledger(), OPERATOR, &fine);
+    assert_eq!((verdict.first, verdict.figures.bid_below[&TOKEN].as_str()), (None, "249"));
+    assert_eq!(first(&compete([0, 250, 250, 250])), "amount_differs", "nobody bids nothing");
+    assert_eq!(first(&compete([251, 250, 250, 250])), "amount_differs", "more than there is");
+    assert_eq!(first(&compete([250, 249, 250, 250])), "amount_differs", "the other task was not competed for");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use zkpool_api::Reach;
-use zkpool_protocol::{Address, B256, Bytes, ProgramId, ProofKind, TaskId};
+use zkpool_protocol::{Address, B256, Bytes, ProgramId, ProofKind, Strategy, TaskId};
 use zkpool_requester::{Discovery, Ranking};
 
 /// `zkpool request …`
@@ -285,6 +285,11 @@ pub struct Wish {
     #[arg(long, value_name = "AMOUNT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_honour: Option<Amount>,
+    /// How the work is handed out, and priced: assign (each job to one prover), compete (to the best bid) or race:N (each to
+    /// N at once, 2 to 8, all of whom are paid for) [default: as the operator thinks best]
+    #[arg(long, value_name = "STRATEGY")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
     /// On time means within this time from publication [default: 10m]
     #[arg(long, value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]

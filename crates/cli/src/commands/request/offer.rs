@@ -77,10 +77,9 @@ pub(super) async fn line(requester: &Requester, offer: &FirmOffer) -> CliResult<
     let view = requester.view();
     let reward = view.token(terms.reward_token).await.map_err(|e| chain_error("read the reward token", e))?;
     let liability = view.token(terms.liability_token).await.map_err(|e| chain_error("read the liability token", e))?;
-    let expected = offer
-        .price
-        .as_ref()
-        .map_or(String::new(), |price| format!(", expected in {:.1} s", price.expected_ms as f64 / 1000.0));
+    let expected = offer.price.as_ref().map_or(String::new(), |price| {
+        format!(", {}, expected in {:.1} s", price.strategy, price.expected_ms as f64 / 1000.0)
+    });
     Ok(format!(
         "taking the quote of {}: {} for the proof, {} if it never comes{expected}",
         terms.operator,

@@ -80,6 +80,7 @@ pub(super) fn build(wish: &Wish, payer: Address, output: Output) -> CliResult<Pr
         burn: wish.burn.map_or(0, |amount| amount.0),
         max_reward: wish.max_reward.map(|amount| amount.0),
         statement: None,
+        strategy: wish.strategy,
         reference: wish.reference.clone().unwrap_or_default(),
     };
     let envelope = TaskInput { program: id, source };
@@ -232,6 +233,7 @@ fn missing(what: &str, how: &str) -> CliError {
 mod tests {
     use super::*;
     use std::fs;
+    use zkpool_protocol::Strategy;
 
     fn whole(dir: &Path) -> Wish {
         let inputs = dir.join("inputs.json");
@@ -261,6 +263,9 @@ mod tests {
         assert_eq!((request.quote.proof_window, request.quote.liability_window), (600, 1200));
         assert_eq!((request.quote.call_gas, request.quote.liability_token), (500_000, Address::repeat_byte(3)));
         assert_eq!(request.statement(), Some(B256::repeat_byte(4)));
+        assert_eq!(request.quote.strategy, None, "the operator chooses");
+        let raced = build_with(|wish| wish.strategy = Some(Strategy::Race { provers: 3 })).unwrap();
+        assert_eq!(raced.quote.strategy, Some(Strategy::Race { provers: 3 }));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Context, KeyRole, OpError, OpResult,
-    capacity::{Capacity, delivery_seconds},
+    capacity::{Capacity, delivery_seconds, rules},
     committee,
     ops::info::paused,
     parts::Parts,
@@ -17,15 +17,16 @@ use crate::{
 };
 use rand::RngCore;
 use zkpool_chain::{Head, Simulated};
-use zkpool_protocol::{Address, B256, ErrorCode, ProofKind, Quote, Task, Terms, U256, WorkUnits};
-use zkpool_scheduler::{PriceInput, Strategy, each_has_one_of_its_own, price};
+use zkpool_protocol::{
+    Address, B256, ErrorCode, MOST_RACERS, ProofKind, Quote, Strategy, Task, Terms, U256, WorkUnits, pay::ETHER,
+};
+use zkpool_scheduler::{PriceInput, each_has_one_of_its_own, price, suited};
 use zkpool_store::{Ask, InputRecord, Measured, Price, StoreError, TaskRecord};
 
 /// Gas of the transaction that delivers, without the target's call: base, settling, ordinary calldata, a pairing check.
 const DELIVERY_GAS: u64 = 450_000;
 /// What each leg of a bundle beyond the first adds: a pairing check, or a committee's signatures.
 const LEG_GAS: u64 = 300_000;
-const ETHER: u128 = 1_000_000_000_000_000_000;
 
 /// Makes and signs the quote that answers a request, or says why not.
 pub(super) async fn offer(ctx: &Context, task: &TaskRecord) -> Result<(), Declined> {
@@ -39,6 +40,7 @@ pub(super) async fn offer(ctx: &Context, task: &TaskRecord) -> Result<(), Declin
     let early = calldata::early_legs(ctx, &task.ask, &parts).await?;
     let gas = calldata::gas(delivery_gas(&task.ask, &parts), calldata).saturating_add(early);
     let price = quote_price(ctx, &task.ask, &work, gas, &capacity, &head);
+    let strategy = price.strategy;
     // From here on a refusal comes with the price.
     let priced = Declined::priced(price);
     if let Some(limit) = task.ask.max_reward.filter(|limit| *limit < price.reward()) {
@@ -48,7 +50,8 @@ pub(super) async fn offer(ctx: &Context, task: &TaskRecord) -> Result<(), Declin
     if let Some(why) = paused(ctx).await? {
         return Err(priced(why));
     }
-    in_time(ctx, task, &work, &capacity).map_err(&priced)?;
+    in_time(ctx, task, &work, strategy, &capacity).map_err(&priced)?;
+    racers(&work, strategy).map_err(&priced)?;
     committee::would_sign(ctx, &parts).await.map_err(&priced)?;
     target(ctx, &task.ask, judge).await.map_err(&priced)?;
     signer(ctx, &head).await.map_err(&priced)?;
@@ -64,46 +67,95 @@ pub(super) async fn offer(ctx: &Context, task: &TaskRecord) -> Result<(), Declin
 struct Work {
     units: WorkUnits,
     memory: u64,
-    /// `None` if nobody who is present could do it.
-    proving_ms: Option<u64>,
-    /// What nobody could do, in that case.
+    parts: Vec<PartWork>,
+    /// No two parts have an owner in common.
+    independent: bool,
+    /// What nobody could do, if there is such a thing.
     kind: ProofKind,
+}
+
+/// One of its parts: itself, or a leg.
+struct PartWork {
+    /// With one prover for each job; `None` if nobody who is present could do it.
+    proving_ms: Option<u64>,
+    /// All machines have a share in it: what is done more than once takes as much longer.
+    shared: bool,
+    /// How many jobs are done one after the other.
+    steps: u32,
+    owners: Vec<Address>,
+}
+
+impl Work {
+    /// How long it takes; `None` if nobody who is present could do it.
+    fn proving_ms(&self, strategy: Strategy, bidding: u64) -> Option<u64> {
+        let holders = u64::from(strategy.holders());
+        let waits = if strategy == Strategy::Compete { bidding } else { 0 };
+        let alone = |part: &PartWork| {
+            let makes = part.proving_ms?.saturating_mul(if part.shared { holders } else { 1 });
+            Some(makes.saturating_add(waits.saturating_mul(part.steps.into())))
+        };
+        let mut all: u64 = 0;
+        for part in &self.parts {
+            // The same machines may make them one after the other.
+            all = if self.independent { all.max(alone(part)?) } else { all.saturating_add(alone(part)?) };
+        }
+        Some(all)
+    }
+
+    /// How many owners could be at work on each job at once, as far as it matters.
+    fn racers(&self) -> u32 {
+        // More than all of them together take never decide.
+        let enough = self.parts.len() * MOST_RACERS as usize;
+        let owners: Vec<&[Address]> =
+            self.parts.iter().map(|part| &part.owners[..part.owners.len().min(enough)]).collect();
+        let fits = |racers: &u32| {
+            let racers = *racers as usize;
+            let all: Vec<&[Address]> = owners.iter().flat_map(|owners| std::iter::repeat_n(*owners, racers)).collect();
+            match self.independent {
+                true => each_has_one_of_its_own(&all, None),
+                false => owners.iter().all(|owners| owners.len() >= racers),
+            }
+        };
+        (1..=MOST_RACERS).rev().find(fits).unwrap_or(0)
+    }
 }
 
 /// A circuit's proof is as large as the circuit; a zkVM execution depends on how it is cut; the legs of a bundle are made
 /// side by side, by different owners unless they may share. Fails with `NoProver`, `TooLarge`.
 fn work(ctx: &Context, task: &TaskRecord, parts: &Parts, capacity: &Capacity) -> OpResult<Work> {
     let window = u64::from(task.ask.proof_window).saturating_sub(delivery_seconds(ctx)) * 1_000;
-    let mut all = Work { units: WorkUnits(0), memory: 0, proving_ms: Some(0), kind: task.ask.kind };
-    let mut owners = Vec::with_capacity(parts.all.len());
+    let mut all = Work {
+        units: WorkUnits(0),
+        memory: 0,
+        parts: Vec::with_capacity(parts.all.len()),
+        independent: parts.independent,
+        kind: task.ask.kind,
+    };
     for part in &parts.all {
         let kind = part.ask.kind;
-        let (size, proving_ms) = match kind.is_risc0() {
+        let (size, proving_ms, steps) = match kind.is_risc0() {
             true => {
                 let plan = segments::choose(kind, &part.input, capacity, window)?;
-                (Measured { units: plan.units, memory: plan.memory }, Some(plan.makespan))
+                // A segment's proof, its lift, the joins above it, and the receipt's wrap.
+                let steps = 3 + plan.segments.max(1).next_power_of_two().ilog2();
+                (Measured { units: plan.units, memory: plan.memory }, Some(plan.makespan), steps)
             }
             false => {
                 let size = part.input.measured;
-                (size, capacity.estimate(kind, size, part.enclave()))
+                (size, capacity.estimate(kind, size, part.enclave()), 1)
             }
         };
-        owners.push(capacity.owners(kind, size.memory, part.enclave()));
+        let owners = capacity.owners(kind, size.memory, part.enclave());
         all.units = all.units + size.units;
         all.memory = all.memory.max(size.memory);
-        all.proving_ms = match (all.proving_ms, proving_ms, parts.independent || parts.all.len() == 1) {
-            (Some(others), Some(this), true) => Some(others.max(this)),
-            // The same machines may make them one after the other.
-            (Some(others), Some(this), false) => Some(others.saturating_add(this)),
-            (None, ..) => None,
-            (_, None, _) => {
-                all.kind = kind;
-                None
-            }
-        };
+        if proving_ms.is_none() {
+            all.kind = kind;
+        }
+        all.parts.push(PartWork { proving_ms, shared: kind.is_risc0(), steps, owners });
     }
-    let owners: Vec<&[Address]> = owners.iter().map(Vec::as_slice).collect();
-    if parts.independent && all.proving_ms.is_some() && !each_has_one_of_its_own(&owners, None) {
+    let owners: Vec<&[Address]> = all.parts.iter().map(|part| part.owners.as_slice()).collect();
+    let able = all.parts.iter().all(|part| part.proving_ms.is_some());
+    if parts.independent && able && !each_has_one_of_its_own(&owners, None) {
         let message = format!(
             "the {} legs are to be made by different owners, and of the provers present no {} of different owners can: try \
              again later, or allow shared provers",
@@ -120,12 +172,14 @@ fn delivery_gas(ask: &Ask, parts: &Parts) -> u64 {
     DELIVERY_GAS + u64::from(ask.call_gas) + LEG_GAS * (parts.all.len() as u64).saturating_sub(1)
 }
 
+/// The price by the strategy that the requester has chosen, or else by the one that suits what is at stake: a race only
+/// where there are the provers, the time and the money for it.
 fn quote_price(ctx: &Context, ask: &Ask, work: &Work, gas: u64, capacity: &Capacity, head: &Head) -> Price {
     let pricing = &ctx.config.pricing;
     let per_ether = |token| ctx.config.token(token).map_or(ETHER, |token| token.per_ether);
     let at_stake = U256::from(ask.liability) + U256::from(ask.bond) + U256::from(ask.burn);
     let at_stake = at_stake * U256::from(ETHER) / U256::from(per_ether(ask.liability_token));
-    let parts = price(&PriceInput {
+    let alone = PriceInput {
         units: work.units,
         wei_per_million_units: pricing.wei_per_million_units,
         load_bps: pricing.load_bps,
@@ -136,15 +190,31 @@ fn quote_price(ctx: &Context, ask: &Ask, work: &Work, gas: u64, capacity: &Capac
         at_stake: at_stake.try_into().unwrap_or(u128::MAX),
         premium_bps: pricing.premium_bps,
         strategy: Strategy::Assign,
-    });
-    let parts = parts.in_token(per_ether(ask.reward_token));
-    let expected_ms = work.proving_ms.unwrap_or_default().saturating_add(delivery_seconds(ctx) * 1_000);
-    Price { work: parts.work, gas: parts.gas, premium: parts.premium, units: work.units, expected_ms }
+    };
+    let with = |strategy| {
+        let parts = price(&PriceInput { strategy, ..alone }).in_token(per_ether(ask.reward_token));
+        let proving_ms = work.proving_ms(strategy, rules(ctx).bidding).unwrap_or_default();
+        let expected_ms = proving_ms.saturating_add(delivery_seconds(ctx) * 1_000);
+        Price { work: parts.work, gas: parts.gas, premium: parts.premium, units: work.units, strategy, expected_ms }
+    };
+    if let Some(strategy) = ask.strategy {
+        return with(strategy);
+    }
+    if let Strategy::Race { provers } = suited(price(&alone).work, alone.at_stake, pricing.miss_bps)
+        && let racers @ 2.. = provers.min(work.racers())
+    {
+        let raced = with(Strategy::Race { provers: racers });
+        let in_time = raced.expected_ms.div_ceil(1_000) <= u64::from(ask.proof_window);
+        if in_time && ask.max_reward.is_none_or(|limit| raced.reward() <= limit) {
+            return raced;
+        }
+    }
+    with(Strategy::Assign)
 }
 
 /// Whether the provers that are present have the time, after all that is promised already.
-fn in_time(ctx: &Context, task: &TaskRecord, work: &Work, capacity: &Capacity) -> OpResult<()> {
-    let Some(proving_ms) = work.proving_ms else {
+fn in_time(ctx: &Context, task: &TaskRecord, work: &Work, strategy: Strategy, capacity: &Capacity) -> OpResult<()> {
+    let Some(proving_ms) = work.proving_ms(strategy, rules(ctx).bidding) else {
         let message = format!(
             "none of the {} provers present proves {} with {} MiB of memory",
             capacity.provers(),
@@ -160,6 +230,21 @@ fn in_time(ctx: &Context, task: &TaskRecord, work: &Work, capacity: &Capacity) -
         return Err(OpError::new(ErrorCode::DeadlineTooShort, message));
     }
     Ok(())
+}
+
+/// Whether as many owners as are to race could be at work on each job, on each leg others if legs are independent.
+fn racers(work: &Work, strategy: Strategy) -> OpResult<()> {
+    let Strategy::Race { provers } = strategy else { return Ok(()) };
+    let present = work.racers();
+    if present >= provers {
+        return Ok(());
+    }
+    let each = if work.parts.len() > 1 { " for each leg" } else { "" };
+    let message = format!(
+        "a race of {provers} takes provers of {provers} different owners{each}, and of those present {present} could: try \
+         again later, or ask for another strategy"
+    );
+    Err(OpError::new(ErrorCode::NoProver, message))
 }
 
 /// The target must be there; in target mode it must not be satisfied already. With a proof it was called before, if a

@@ -70,7 +70,8 @@ impl Write {
         let of = LegOf { bundle, leg: leg.leg, round: leg.round, independent, dissent };
         let key = record::insert_ask(self, &task, Role::Leg, Some(of), TaskState::Published, now).await?;
         record::set_quote(self, key, leg.id, &leg.quote).await?;
-        self.set_price(key, &Price { work: 0, gas: 0, premium: 0, units: leg.units, expected_ms: 0 }).await?;
+        let (units, strategy) = (leg.units, leg.strategy);
+        self.set_price(key, &Price { work: 0, gas: 0, premium: 0, units, strategy, expected_ms: 0 }).await?;
         self.legs_follow(bundle).await
     }
 

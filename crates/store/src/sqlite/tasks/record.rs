@@ -22,9 +22,9 @@ pub(super) async fn insert_ask(
     let inserted = sqlx::query(
         "INSERT INTO tasks (role, state, request, attempt, payer, program, kind, requester, target, encoder, verifier,
             call_prefix, call_suffix, call_done_check, call_gas, wanted_statement, input, proof_window,
-            liability_window, reward_token, max_reward, liability_token, liability, bond, burn, created_at, changed_at,
-            bundle, leg, round, independent, dissent)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            liability_window, reward_token, max_reward, liability_token, liability, bond, burn, wanted_strategy, created_at,
+            changed_at, bundle, leg, round, independent, dissent)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(role.as_str())
     .bind(state.as_str())
@@ -51,6 +51,7 @@ pub(super) async fn insert_ask(
     .bind(ask.liability.to_string())
     .bind(ask.bond.to_string())
     .bind(ask.burn.to_string())
+    .bind(ask.strategy.map(|strategy| strategy.to_string()))
     .bind(int(now)?)
     .bind(int(now)?)
     .bind(leg.map(|leg| leg.bundle))
@@ -89,6 +90,7 @@ pub(super) fn ask_of(quote: &Quote, call: &Call, program: ProgramId, kind: Proof
         liability: terms.liability,
         bond: terms.bond,
         burn: terms.burn,
+        strategy: None,
     }
 }
 
@@ -178,6 +180,7 @@ fn read_ask(row: &Fields) -> StoreResult<Ask> {
         liability: row.amount("liability")?,
         bond: row.amount("bond")?,
         burn: row.amount("burn")?,
+        strategy: row.optional("wanted_strategy", Fields::parsed)?,
     })
 }
 
@@ -228,6 +231,7 @@ fn read_price(row: &Fields, work: u128) -> StoreResult<Price> {
         gas: row.amount("price_gas")?,
         premium: row.amount("price_premium")?,
         units: WorkUnits(row.u64("price_units")?),
+        strategy: row.parsed("strategy")?,
         expected_ms: row.u64("expected_ms")?,
     })
 }

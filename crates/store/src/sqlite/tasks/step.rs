@@ -99,13 +99,14 @@ impl Write {
 
     pub(super) async fn set_price(&mut self, key: TaskKey, price: &Price) -> StoreResult<()> {
         sqlx::query(
-            "UPDATE tasks SET price_work = ?, price_gas = ?, price_premium = ?, price_units = ?, expected_ms = ?
-             WHERE key = ?",
+            "UPDATE tasks SET price_work = ?, price_gas = ?, price_premium = ?, price_units = ?, strategy = ?,
+                expected_ms = ? WHERE key = ?",
         )
         .bind(price.work.to_string())
         .bind(price.gas.to_string())
         .bind(price.premium.to_string())
         .bind(int(price.units.0)?)
+        .bind(price.strategy.to_string())
         .bind(int(price.expected_ms)?)
         .bind(key)
         .execute(&mut *self.tx)
