@@ -37,6 +37,16 @@ impl Service {
         service
     }
 
+    /// That has announced its share, and has money for its provers.
+    async fn rich() -> Self {
+        let service = Self::paying(false).await;
+        {
+            let mut books = service.ledger.books();
+            (books.share, books.fund) = (5_000, 10_000);
+        }
+        service
+    }
+
     async fn join(&self, prover: &PrivateKeySigner, unpaid: bool) {
         let token = self.token(prover).await;
         let kinds = json!([{ "kind": "groth16-bn254", "units_per_second": 100.0 }]);
@@ -212,8 +222,7 @@ async fn an_accepted_result_is_vouched_for_and_a_retry_gets_the_same_voucher() {
 
 #[tokio::test]
 async fn the_best_bid_has_the_job_and_is_paid_what_the_next_would_have_cost() {
-    let service = Service::paying(false).await;
-    (service.ledger.books().share, service.ledger.books().fund) = (5_000, 10_000);
+    let service = Service::rich().await;
     let (dear, cheap, dearest) = (key(1), key(2), key(3));
     service.join_asking(&dear, 700_000).await;
     service.join_asking(&cheap, 400_000).await;
@@ -245,8 +254,7 @@ async fn the_best_bid_has_the_job_and_is_paid_what_the_next_would_have_cost() {
 
 #[tokio::test]
 async fn whoever_asks_for_more_than_a_job_pays_does_not_get_it() {
-    let service = Service::paying(false).await;
-    (service.ledger.books().share, service.ledger.books().fund) = (5_000, 10_000);
+    let service = Service::rich().await;
     let (dear, cheap) = (key(1), key(2));
     service.join_asking(&dear, 1_000_001).await;
     let work = service.work_by(Strategy::Assign, 2_000).await;
@@ -271,8 +279,7 @@ async fn whoever_asks_for_more_than_a_job_pays_does_not_get_it() {
 
 #[tokio::test]
 async fn of_a_race_the_first_is_paid_for_all_and_nothing_counts_against_the_others() {
-    let service = Service::paying(false).await;
-    (service.ledger.books().share, service.ledger.books().fund) = (5_000, 10_000);
+    let service = Service::rich().await;
     let (slow, quick, third) = (key(1), key(2), key(3));
     for prover in [&slow, &quick, &third] {
         service.join(prover, false).await;
