@@ -1,13 +1,17 @@
 //! What provers are paid: promised with each job, kept with each result, published for everybody.
 
-use crate::{Context, OpError, OpResult};
+use crate::{
+    Context, OpError, OpResult,
+    parts::{self, Part},
+    reconcile::segments,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use zkpool_api::{
     EarmarkView, EarmarksReply, MAX_RECEIPTS, Paid, PartPay, ReceiptView, ReceiptsQuery, ReceiptsReply, TaskPayReply,
     TrancheReply, TrancheView, TranchesReply,
 };
 use zkpool_protocol::{
-    Address, B256, BlobId, Bytes, ErrorCode, JobState, TaskId,
+    Address, B256, BlobId, Bytes, ErrorCode, JobState, TaskId, WorkUnits,
     pay::{CapTree, LeasedJob, Ledger, SignedResult, SignedVoucher, TaskPay, Voucher},
 };
 use zkpool_store::{Earmark, Earning, JobRecord, ResultPay, Role, TaskRecord, TrancheRecord, TrancheStatus, Workload};
@@ -38,11 +42,23 @@ pub(crate) async fn task_pay(ctx: &Context, task: &TaskRecord) -> OpResult<Optio
             let ((_, quote), price) = whole.quote.as_ref().zip(whole.price).ok_or_else(gone)?;
             let (terms, slot) = (&quote.terms, whole.own_slot.ok_or_else(gone)?);
             let share = ctx.ledger()?.share_of(slot, terms.liability_token).await?;
-            let pay = TaskPay { token: terms.reward_token, reward: terms.reward, share, units: price.units };
+            let units = if price.units.0 > 0 { price.units } else { size(ctx, &whole).await? };
+            let pay = TaskPay { token: terms.reward_token, reward: terms.reward, share, units };
             ctx.store.fix_pay(whole.key, &pay).await?
         }
     };
     Ok(Some(ctx.store.fix_pay(task.key, &pay).await?))
+}
+
+/// How large a task is that another operator had quoted, and that is proven here: as it is cut here.
+async fn size(ctx: &Context, task: &TaskRecord) -> OpResult<WorkUnits> {
+    let parts = parts::stored(ctx, &task.ask).await?;
+    let cut = |part: &Part| match part.ask.kind.is_risc0() {
+        true => task.segment_limit.and_then(|limit| segments::units(part.ask.kind, &part.input, limit)),
+        false => None,
+    };
+    let units = parts.all.iter().map(|part| cut(part).unwrap_or(part.input.measured.units));
+    Ok(units.fold(WorkUnits(0), |sum, units| sum + units))
 }
 
 /// What a result is to be paid from, with its prover's signature, which is looked at. Fails with `BadRequest`.
