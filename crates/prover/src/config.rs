@@ -1,7 +1,7 @@
 //! What the owner can set.
 
 use crate::{Backoff, Capacity, PayConfig};
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use zkpool_protocol::{Address, B256, ProofKind};
 
 /// The agent's settings.
@@ -34,6 +34,8 @@ pub struct ProverConfig {
     /// How the owner wants to be paid by operators that pay out of the revenue ledger; without it, the agent does not work
     /// for them.
     pub pay: Option<PayConfig>,
+    /// Where the owner's Prometheus finds the agent's metrics; without it, nowhere.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl ProverConfig {
@@ -60,6 +62,7 @@ impl ProverConfig {
             grace: Self::GRACE,
             backoff: Backoff::default(),
             pay: None,
+            metrics: None,
         }
     }
 

@@ -237,6 +237,8 @@ impl Operator {
             let kept = (Arc::clone(&self.shared.book), Arc::clone(&self.shared.signed));
             let till = Till::new(config, ledger, info.operator, self.client.clone(), kept).ok_or_else(cannot)?;
             self.shared.set_till(&self.url, Some(Arc::new(till)));
+            // What is due from before is looked at now.
+            self.shared.earned.notify_one();
         }
         Ok(())
     }
