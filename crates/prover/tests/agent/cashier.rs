@@ -54,7 +54,7 @@ impl Cashier {
     }
 
     pub(crate) fn info(&self) -> PayInfo {
-        PayInfo { ledger: LEDGER, share: 5_000 }
+        PayInfo { ledger: LEDGER, share: 5_000, bond: None }
     }
 
     pub(crate) fn job_pay(&self) -> JobPay {

@@ -4,7 +4,7 @@ use crate::{
     Change, Context, OpResult,
     capacity::{presence, rules},
     metrics,
-    ops::{pay, programs},
+    ops::{bonds, pay, programs},
 };
 use std::collections::BTreeMap;
 use zkpool_protocol::{B256, JobId, JobState, Operation, ProgramId, ProgramManifest};
@@ -45,7 +45,7 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     Ok(false)
 }
 
-/// What the decision is made from. A prover that is not present waits for nothing.
+/// What the decision is made from. A prover that is not present, or may not work, waits for nothing.
 fn snapshot(ctx: &Context, workload: &Workload, enclaves: &BTreeMap<ProgramId, B256>) -> Snapshot {
     let since = presence(ctx, ctx.clock.now());
     let places: BTreeMap<&ProverId, usize> =
@@ -61,13 +61,11 @@ fn snapshot(ctx: &Context, workload: &Workload, enclaves: &BTreeMap<ProgramId, B
     let provers: Vec<Candidate> = workload
         .provers
         .iter()
-        .map(|prover| Candidate {
+        .map(|prover| (prover, ctx.status.is_present(&prover.id, since) && !bonds::bars(ctx, prover)))
+        .map(|(prover, present)| Candidate {
             address: prover.id.address,
-            present: ctx.status.is_present(&prover.id, since),
-            waiting: match ctx.status.is_present(&prover.id, since) {
-                true => ctx.status.waiting(&prover.id),
-                false => 0,
-            },
+            present,
+            waiting: if present { ctx.status.waiting(&prover.id) } else { 0 },
             concurrency: prover.description.concurrency,
             memory: prover.description.memory,
             speeds: prover.description.speeds.clone(),
@@ -134,6 +132,9 @@ async fn expire(ctx: &Context, job: JobId, token: u64, prover: Option<(&ProverId
         Err(error) => return Err(error.into()),
     }
     metrics::miss(LeaseEnd::Expired.as_str());
+    if let Some((id, standing)) = &prover {
+        bonds::missed(ctx, id, standing);
+    }
     let prover = prover.map(|(id, _)| id.to_string());
     tracing::warn!(task.id = %job.task, prover, "a lease has expired: the job goes to somebody else");
     announce(ctx, job).await
