@@ -88,7 +88,8 @@ fn a_prover_that_has_no_bond_is_told_what_to_do_and_works_when_it_has_one() {
     assert_eq!(info["pay"]["bond"]["amount"], "1000000000000000000");
     let metrics = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let prover = Process::start(&stage, &["prover", "run", "--metrics", &metrics]);
-    prover.says(&format!("`zkpool prover bond 1000000000000000000 --token {}`", stage.token));
+    let token: zkpool_chain::alloy::primitives::Address = stage.token.parse().unwrap();
+    prover.says(&format!("`zkpool prover bond 1000000000000000000 --token {token}`"));
     stage.fund(&stage.address(PROVER), 3);
     stage.run(&["prover", "bond", "1ether", "--token", &stage.token]).succeeds();
     // The agent comes in by itself.
