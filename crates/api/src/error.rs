@@ -52,7 +52,7 @@ const fn status(code: ErrorCode) -> u16 {
         ErrorCode::BadRequest => 400,
         ErrorCode::Unauthorized => 401,
         ErrorCode::Unfunded | ErrorCode::Unpaid => 402,
-        ErrorCode::Forbidden | ErrorCode::Excluded => 403,
+        ErrorCode::Forbidden | ErrorCode::Excluded | ErrorCode::Unbonded => 403,
         ErrorCode::NotFound | ErrorCode::UnknownProgram | ErrorCode::UnknownInput => 404,
         ErrorCode::LeaseLost => 409,
         ErrorCode::QuoteExpired => 410,

@@ -33,7 +33,7 @@ pub use job::{
     JoinReply, JoinRequest, KindAsk, KindSpeed, Lease, LeaveRequest, ResultReply, ResultRequest,
 };
 pub use pay::{
-    EarmarkView, EarmarksReply, JobPay, Paid, PartPay, PayInfo, ReceiptView, ReceiptsQuery, ReceiptsReply,
+    BondInfo, EarmarkView, EarmarksReply, JobPay, Paid, PartPay, PayInfo, ReceiptView, ReceiptsQuery, ReceiptsReply,
     TaskPayReply, TrancheReply, TrancheView, TranchesReply,
 };
 pub use program::ProgramView;

@@ -18,6 +18,21 @@ pub struct PayInfo {
     pub ledger: Address,
     /// The provers' part of rewards that the operator means to have on chain, in basis points.
     pub share: u16,
+    /// The bond in the ledger that a prover must have to be given work, if one is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bond: Option<BondInfo>,
+}
+
+/// A bond that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BondInfo {
+    /// In which token.
+    #[schema(value_type = schema::Address)]
+    pub token: Address,
+    /// How much at least, in the token's smallest unit. More of who was put out.
+    #[serde(with = "decimal")]
+    #[schema(value_type = schema::Amount)]
+    pub amount: u128,
 }
 
 /// What a job earns when its result is accepted, as far as the prover's cap goes.

@@ -64,6 +64,7 @@ impl PayDesk for Desk {
         Ok(found.map(|found| TrancheOnChain {
             token: found.token,
             open: found.state == TrancheState::Open,
+            reclaimed: found.state == TrancheState::Reclaimed,
             signer: found.signer,
             total: found.total,
             root: found.root,

@@ -137,6 +137,11 @@ impl Observer for JobBars {
                 self.close(*job);
                 self.line(&format!("{} NOT PAID by {operator}: {reason}", short(*job)));
             }
+            Event::Forfeited { operator, tranche, token, amount } => {
+                self.line(&format!(
+                    "lost: {amount} of {token}, as {operator} has taken tranche {tranche} back before it was claimed"
+                ));
+            }
             Event::Lost { job, reason } => {
                 self.close(*job);
                 self.line(&format!("{} lost: {reason}", short(*job)));

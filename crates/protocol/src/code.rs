@@ -106,6 +106,8 @@ codes! {
     ProofInvalid = "proof_invalid",
     /// The prover is excluded for a while after misses or a wrong result.
     Excluded = "excluded",
+    /// The prover has not the bond in the revenue ledger that the operator asks for.
+    Unbonded = "unbonded",
     /// What a prover earns is not set apart for it, or not vouched for.
     Unpaid = "unpaid",
     /// Another service works on this database.

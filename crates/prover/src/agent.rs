@@ -6,6 +6,7 @@ use crate::{
     disk,
     engine::Engine,
     journal::{Journal, Record},
+    metrics::{self, Metrics},
     operator::Operator,
     pay::{self, Book, Signed, Till},
     report::Observer,
@@ -93,6 +94,7 @@ pub struct Agent {
     operators: Vec<Arc<Operator>>,
     left: Vec<Record>,
     fingerprint: String,
+    metrics: Arc<Metrics>,
     /// Held until the agent is gone: two agents in one directory would return each other's jobs.
     _lock: File,
 }
@@ -130,13 +132,14 @@ impl Agent {
         disk::private_dir(&inputs).map_err(state)?;
         disk::sweep(&inputs).map_err(state)?;
 
+        let metrics = Arc::new(Metrics::new(observer));
         let fingerprint = Machine::detect().fingerprint(&config.capacity);
         let shared = Arc::new(Shared {
             engine,
             slots: Arc::new(Semaphore::new(config.capacity.jobs.max(1))),
             journal,
             cache,
-            observer,
+            observer: Arc::clone(&metrics) as Arc<dyn Observer>,
             stop,
             book,
             signed,
@@ -154,7 +157,7 @@ impl Agent {
                 operators.push(operator);
             }
         }
-        Ok(Self { shared, operators, left, fingerprint, _lock: lock })
+        Ok(Self { shared, operators, left, fingerprint, metrics, _lock: lock })
     }
 
     /// Works until told to stop.
@@ -162,7 +165,11 @@ impl Agent {
     /// # Errors
     /// Only if no operator can be worked for at all, or the machine cannot prove.
     pub async fn run(self) -> Result<(), ProverError> {
-        let Self { shared, operators, left, fingerprint, _lock } = self;
+        let Self { shared, operators, left, fingerprint, metrics, _lock } = self;
+        let _serving = match shared.config.metrics {
+            Some(address) => Some(metrics::serve(address, metrics, Arc::clone(&shared)).await?),
+            None => None,
+        };
         let file = shared.config.state_dir.join("benchmark.json");
         let benchmark = bench::speeds(&shared.engine, &fingerprint, &file, &*shared.observer);
         let speeds = tokio::select! {

@@ -1,7 +1,7 @@
 //! What the owner can set.
 
 use crate::{Backoff, Capacity, PayConfig};
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use zkpool_protocol::{Address, B256, ProofKind};
 
 /// The agent's settings.
@@ -37,6 +37,8 @@ pub struct ProverConfig {
     /// How the owner wants to be paid by operators that pay out of the revenue ledger; without it, the agent does not work
     /// for them.
     pub pay: Option<PayConfig>,
+    /// Where the owner's Prometheus finds the agent's metrics; without it, nowhere.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl ProverConfig {
@@ -64,6 +66,7 @@ impl ProverConfig {
             grace: Self::GRACE,
             backoff: Backoff::default(),
             pay: None,
+            metrics: None,
         }
     }
 

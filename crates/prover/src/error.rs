@@ -103,6 +103,15 @@ pub enum ProverError {
          wrap a running Docker daemon"
     )]
     NotHere(zkpool_protocol::ProofKind),
+    /// The address for metrics cannot be used.
+    #[error("cannot serve metrics on {address}: {source}")]
+    Metrics {
+        /// Which.
+        address: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The machine failed its own benchmark.
     #[error("the benchmark failed: {0}")]
     Benchmark(String),
@@ -112,9 +121,12 @@ impl ProverError {
     /// The stable code of this fault.
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::NoOperator | Self::DeviceName(_) | Self::Url(_) | Self::NoCommonKind { .. } | Self::NotHere(_) => {
-                ErrorCode::BadRequest
-            }
+            Self::NoOperator
+            | Self::DeviceName(_)
+            | Self::Url(_)
+            | Self::NoCommonKind { .. }
+            | Self::NotHere(_)
+            | Self::Metrics { .. } => ErrorCode::BadRequest,
             Self::State { .. } | Self::StateInUse(_) => ErrorCode::Storage,
             Self::Refused { source, .. } => source.code(),
             Self::WrongPool { .. } | Self::WrongLedger { .. } => ErrorCode::WrongChain,

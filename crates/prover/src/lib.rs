@@ -14,7 +14,8 @@
 //! - Told to stop, it takes no more jobs, finishes what it can within a bound and hands the rest back.
 //!
 //! [`Agent`] is the whole of it; [`Event`]s tell what it does. `operator` works for one operator, `work` is the life of
-//! one job, `pay` what comes of it, `lease` its heartbeat, `journal` its memory, `cache` the programs, `engine` the threads that compute.
+//! one job, `pay` what comes of it, `lease` its heartbeat, `journal` its memory, `cache` the programs, `engine` the threads that compute,
+//! `metrics` what can be graphed of it.
 
 mod agent;
 mod backoff;
@@ -27,6 +28,7 @@ mod error;
 mod journal;
 mod lease;
 mod machine;
+mod metrics;
 mod operator;
 mod pay;
 mod report;

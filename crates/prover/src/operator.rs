@@ -243,6 +243,8 @@ impl Operator {
             let till = Till::new(config, ledger, info.operator, self.client.clone(), kept).ok_or_else(cannot)?;
             till.price_by(rates);
             self.shared.set_till(&self.url, Some(Arc::new(till)));
+            // What is due from before is looked at now.
+            self.shared.earned.notify_one();
         }
         Ok(())
     }

@@ -13,7 +13,10 @@ pub(crate) use check::{Expected, Withheld};
 pub(crate) use collect::collect;
 pub(crate) use signed::Signed;
 
-use crate::disk;
+use crate::{
+    disk,
+    report::{Event, Observer},
+};
 use async_trait::async_trait;
 use std::{
     collections::BTreeMap,
@@ -38,6 +41,8 @@ pub struct TrancheOnChain {
     pub token: Address,
     /// Whether it pays, and is not about to be closed.
     pub open: bool,
+    /// Whether what was left of it is back with its operator: it pays nobody any more.
+    pub reclaimed: bool,
     /// Signs its vouchers.
     pub signer: Address,
     /// The sum of its caps, in the token's smallest unit.
@@ -107,6 +112,8 @@ pub(crate) struct Till {
     promised: Mutex<BTreeMap<JobId, (Address, u128)>>,
     /// What the operator takes one ether to be worth, by token.
     rates: Mutex<BTreeMap<Address, u128>>,
+    /// What was paid of each tranche when the chain was last asked.
+    paid: Mutex<BTreeMap<u64, u128>>,
     /// One voucher after the other.
     turn: tokio::sync::Mutex<()>,
 }
@@ -131,6 +138,7 @@ impl Till {
             looked: Mutex::default(),
             promised: Mutex::default(),
             rates: Mutex::default(),
+            paid: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
         })
     }
@@ -154,6 +162,16 @@ impl Till {
     /// Whether pay is looked at at all.
     pub(crate) fn is_checked(&self) -> bool {
         !self.config.unpaid
+    }
+
+    /// The operator's URL.
+    pub(crate) fn url(&self) -> &str {
+        self.client.url()
+    }
+
+    /// Whether a holding is this prover's with this operator.
+    pub(crate) fn has(&self, holding: &Holding) -> bool {
+        (holding.ledger, holding.operator, holding.prover) == (self.ledger, self.operator, self.prover)
     }
 
     /// What this prover has from this operator, by tranche.
@@ -192,8 +210,14 @@ impl Till {
     async fn look(&self) -> Result<(), Withheld> {
         let _turn = self.turn.lock().await;
         let found = self.client.earmarks(self.prover).await?;
+        let named: Vec<u64> = found.earmarks.iter().map(|earmark| earmark.tranche.index).collect();
         for earmark in found.earmarks {
             self.look_at(earmark).await?;
+        }
+        // What the operator does not speak of any more may have been closed while nobody looked.
+        for holding in self.holdings().into_iter().filter(|held| held.open && !named.contains(&held.tranche)) {
+            let found = self.config.desk.tranche(&self.ledger, self.operator, holding.tranche).await?;
+            self.keep(Holding { open: found.is_some_and(|found| found.open), ..holding }).await?;
         }
         *locked(&self.looked) = Some(Instant::now());
         Ok(())
@@ -230,6 +254,8 @@ impl Till {
                     cap: earmark.cap,
                     proof,
                     voucher: None,
+                    vouched_at: None,
+                    reclaimed: false,
                 }
             }
         };
@@ -277,29 +303,68 @@ impl Till {
         locked(&self.promised).remove(&job);
     }
 
-    /// Has what is due paid, where it is worth it.
-    async fn claim_due(&self, above: u128) {
+    /// What was paid of a tranche, if that is known.
+    pub(crate) fn paid_of(&self, tranche: u64) -> Option<u128> {
+        locked(&self.paid).get(&tranche).copied()
+    }
+
+    /// Finds out what was paid, and has what is due paid where it is worth it; `None`: only finds out.
+    async fn claim_due(&self, above: Option<u128>, observer: &dyn Observer) {
         for holding in self.holdings() {
+            let index = holding.tranche;
             let Some(SignedVoucher { voucher, .. }) = &holding.voucher else { continue };
             let earned = voucher.amount.min(holding.cap);
+            let known = self.paid_of(index);
+            if known == Some(earned) || (holding.reclaimed && known.is_some()) {
+                continue;
+            }
             let desk = &self.config.desk;
-            let due = match desk.paid(&self.ledger, self.operator, holding.tranche, self.prover).await {
-                Ok(paid) => earned.saturating_sub(paid),
+            let due = match desk.paid(&self.ledger, self.operator, index, self.prover).await {
+                Ok(paid) => {
+                    locked(&self.paid).insert(index, paid);
+                    earned.saturating_sub(paid)
+                }
                 Err(error) => {
                     tracing::warn!(%error, "cannot ask the chain what was paid; trying again");
                     continue;
                 }
             };
             // What is about to be closed is not waited for.
-            if due == 0 || (due < above && holding.open) {
+            let is_worth_it = above.is_some_and(|above| due >= above) || !holding.open;
+            if due == 0 || !is_worth_it || holding.reclaimed {
+                continue;
+            }
+            match desk.tranche(&self.ledger, self.operator, index).await {
+                Ok(Some(found)) if found.reclaimed => {
+                    self.forfeit(holding, due, observer).await;
+                    continue;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(tranche = index, %error, "cannot ask the chain about a tranche; trying again");
+                    continue;
+                }
+            }
+            if above.is_none() {
                 continue;
             }
             match desk.claim(&holding).await {
                 Ok(transaction) => {
-                    tracing::info!(tranche = holding.tranche, amount = due, token = %holding.token, %transaction, "pay was claimed");
+                    locked(&self.paid).insert(index, earned);
+                    tracing::info!(tranche = index, amount = due, token = %holding.token, %transaction, "pay was claimed");
                 }
-                Err(error) => tracing::warn!(tranche = holding.tranche, %error, "cannot claim; trying again"),
+                Err(error) => tracing::warn!(tranche = index, %error, "cannot claim; trying again"),
             }
+        }
+    }
+
+    /// Nothing more is to be had of a tranche: says so once, and notes it.
+    async fn forfeit(&self, holding: Holding, amount: u128, observer: &dyn Observer) {
+        let event =
+            Event::Forfeited { operator: self.operator, tranche: holding.tranche, token: holding.token, amount };
+        match self.keep(Holding { open: false, reclaimed: true, ..holding }).await {
+            Ok(()) => observer.on(&event),
+            Err(error) => tracing::warn!(%error, "cannot note that a tranche was taken back; trying again"),
         }
     }
 }

@@ -95,6 +95,17 @@ pub enum Event {
         /// What is missing or wrong.
         reason: String,
     },
+    /// An operator has taken a tranche back before all of it was claimed: that cannot be had any more.
+    Forfeited {
+        /// The operator.
+        operator: Address,
+        /// Its tranche.
+        tranche: u64,
+        /// In which token.
+        token: Address,
+        /// What was vouched for and not claimed, in the token's smallest unit.
+        amount: u128,
+    },
     /// The job is not this machine's any more.
     Lost {
         /// Which.
@@ -165,6 +176,12 @@ impl Observer for LogObserver {
             }
             Event::Withheld { job, operator, reason } => {
                 tracing::error!(job.id = %job, operator, "not paid: {reason}");
+            }
+            Event::Forfeited { operator, tranche, token, amount } => {
+                tracing::error!(
+                    %operator, tranche, amount, %token,
+                    "the operator has taken the tranche back: what was not claimed of it is lost"
+                );
             }
             Event::Lost { job, reason } => tracing::warn!(job.id = %job, reason, "job lost"),
             Event::Failed { job, code, message } => tracing::warn!(job.id = %job, %code, "job given up: {message}"),

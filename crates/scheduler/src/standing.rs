@@ -12,7 +12,7 @@ pub struct Standing {
     pub excluded_until: Millis,
     /// How long the last exclusion was; the next one is twice as long.
     pub window: Millis,
-    /// Too many misses in a row: gets no job until it bonds anew, or joins again where nobody bonds.
+    /// Too many misses in a row: gets no job until it bonds anew, or its operator lets it in.
     pub out: bool,
 }
 
@@ -22,13 +22,14 @@ impl Standing {
     pub fn after_miss(self, now: Millis, rules: &Rules) -> Self {
         let misses = self.misses.saturating_add(1);
         let window = if self.window == 0 { rules.exclusion } else { self.window.saturating_mul(2) };
-        Self { misses, window, excluded_until: now.saturating_add(window), out: misses >= rules.strikes }
+        Self { misses, window, excluded_until: now.saturating_add(window), out: self.out || misses >= rules.strikes }
     }
 
-    /// After an accepted result: a clean slate.
+    /// After an accepted result: a clean slate. Who is out stays out: else one of several jobs in hand, done in time, would
+    /// undo what the others have led to.
     #[must_use]
     pub fn after_hit(self) -> Self {
-        Self::default()
+        Self { out: self.out, ..Self::default() }
     }
 
     /// After a result that came when its lease had ended, and was used all the same: it is no miss in a row with others any
@@ -38,16 +39,11 @@ impl Standing {
         Self { misses: self.misses.saturating_sub(1), out: false, ..self }
     }
 
-    /// After bonding anew: it is in, but what it had to sit out stays, and so does the length of the next exclusion.
+    /// After bonding anew, or being let in: it is in, but what it had to sit out stays, and so does the length of the next
+    /// exclusion.
     #[must_use]
     pub fn after_bond(self) -> Self {
         Self { misses: 0, out: false, ..self }
-    }
-
-    /// After joining again, where nobody bonds: it is in, but what it had to sit out stays, and so does the length of the next exclusion.
-    #[must_use]
-    pub fn after_join(self) -> Self {
-        Self { misses: if self.out { 0 } else { self.misses }, out: false, ..self }
     }
 }
 
@@ -70,13 +66,14 @@ mod tests {
         assert_eq!((second.excluded_until, second.out), (220_000, false));
         let third = second.after_miss(300_000, &rules);
         assert!(third.out);
-        let back = third.after_join();
-        assert_eq!((back.out, back.misses, back.excluded_until), (false, 0, third.excluded_until));
+        assert_eq!(third.after_hit(), Standing { out: true, ..Standing::default() }, "one hit does not let it in");
+        assert!(third.after_hit().after_miss(900_000, &rules).out);
+        let back = third.after_bond();
+        assert_eq!(back, Standing { misses: 0, out: false, ..third });
         assert_eq!(back.after_miss(1_000_000, &rules).window, 480_000);
         assert_eq!(second.after_hit(), Standing::default());
         let late = third.after_late();
         assert_eq!((late.out, late.misses, late.excluded_until), (false, 2, third.excluded_until));
-        assert_eq!(third.after_bond(), Standing { misses: 0, out: false, ..third });
     }
 
     #[test]

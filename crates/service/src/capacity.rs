@@ -1,6 +1,6 @@
 //! Who could prove something, and how soon: what a promise of time rests on.
 
-use crate::{Context, OpResult, parts, reconcile::segments};
+use crate::{Context, OpResult, ops::bonds, parts, reconcile::segments};
 use std::collections::{BTreeMap, BTreeSet};
 use zkpool_protocol::{Address, B256, ProofKind, Strategy, TaskState, WorkUnits};
 use zkpool_scheduler::{Machine, Rules};
@@ -26,7 +26,7 @@ impl Capacity {
         let since = presence(ctx, now);
         let provers = workload.provers.into_iter().filter(|prover| {
             let standing = &prover.standing;
-            ctx.status.is_present(&prover.id, since) && !standing.out && standing.excluded_until <= now
+            ctx.status.is_present(&prover.id, since) && !bonds::bars(ctx, prover) && standing.excluded_until <= now
         });
         let jobs = workload.jobs.iter().map(|item| (item.job.job.kind, times(item.job.job.units, item.strategy)));
         backlog.extend(jobs);

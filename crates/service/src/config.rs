@@ -221,7 +221,7 @@ pub struct Dispatch {
     pub presence: u64,
     /// Seconds of the first exclusion after a miss; each further one doubles it.
     pub exclusion: u64,
-    /// Misses in a row that put a prover out until it joins again.
+    /// Misses in a row that put a prover out: until it bonds anew, or the operator lets it in.
     pub strikes: u32,
 }
 

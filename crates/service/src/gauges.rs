@@ -1,8 +1,8 @@
 //! How things stand, asked of the store when the metrics are read.
 
 use crate::{Context, OpResult, metrics};
-use std::time::Duration;
-use zkpool_protocol::{JobState, TaskState};
+use std::{collections::BTreeMap, time::Duration};
+use zkpool_protocol::{Address, JobState, TaskState};
 
 /// Sets the gauges. What is in a final state is not counted here: counters say how things ended.
 pub(crate) async fn refresh(ctx: &Context) -> OpResult<()> {
@@ -20,6 +20,8 @@ pub(crate) async fn refresh(ctx: &Context) -> OpResult<()> {
     }
     let since = now.saturating_sub(ctx.config.dispatch.presence * 1000);
     metrics::provers(work.provers.iter().filter(|prover| ctx.status.is_present(&prover.id, since)).count() as u64);
+    metrics::provers_out(ctx.store.outings().await?.iter().filter(|outing| outing.out).count() as u64);
+    pay(ctx).await?;
     let idle = work.provers.iter().map(|prover| u64::from(ctx.status.waiting(&prover.id))).sum();
     metrics::claims_waiting(idle);
     let window = ctx.config.quotes.breaker_window * 1000;
@@ -27,6 +29,29 @@ pub(crate) async fn refresh(ctx: &Context) -> OpResult<()> {
     metrics::circuit(misses >= ctx.config.quotes.breaker_misses);
     if let Some((head, _)) = ctx.status.head() {
         metrics::head(head.number, Duration::from_millis(now.saturating_sub(head.timestamp * 1000)));
+    }
+    Ok(())
+}
+
+/// What is set apart and vouched for, all provers together.
+async fn pay(ctx: &Context) -> OpResult<()> {
+    let Some(config) = &ctx.config.pay else { return Ok(()) };
+    // A prover can be in several tranches of a token.
+    let mut all: BTreeMap<Address, BTreeMap<Address, (u128, u128)>> = BTreeMap::new();
+    for mark in ctx.store.open_earmarks().await? {
+        let (vouched, left) = all.entry(mark.tranche.token).or_default().entry(mark.cap.prover).or_default();
+        *vouched += mark.voucher.amount;
+        *left += mark.left();
+    }
+    for token in config.tranches.iter().map(|policy| policy.token) {
+        let mut pay = metrics::Pay::default();
+        for (vouched, left) in all.remove(&token).unwrap_or_default().into_values() {
+            pay.vouched += vouched;
+            pay.left += left;
+            pay.provers += 1;
+            pay.earners += u64::from(vouched > 0);
+        }
+        metrics::pay(token, pay);
     }
     Ok(())
 }

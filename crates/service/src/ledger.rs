@@ -3,8 +3,17 @@
 //! [`LiveLedger`] is the real one; tests bring their own.
 
 use async_trait::async_trait;
-use zkpool_chain::{ChainError, LedgerView, PoolView, Rpc, ShareView, Tranche};
+use zkpool_chain::{Bond, ChainError, LedgerView, PoolView, Rpc, ShareView, Tranche};
 use zkpool_protocol::{Address, Domain, U256, pay::Ledger};
+
+/// What a prover has put up in one token, and whether it was shown to have signed two results for one job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProverBond {
+    /// What is there, and whether it is announced for withdrawal.
+    pub bond: Bond,
+    /// It can never bond again; what it has in other tokens may still be there.
+    pub slashed: bool,
+}
 
 /// Reads at the head of the chain, for one operator. Every method is bounded in time.
 #[async_trait]
@@ -25,6 +34,8 @@ pub trait RevenueLedger: Send + Sync {
     async fn may_open(&self, account: Address) -> Result<bool, ChainError>;
     /// What an account could pay the ledger out of its wallet: the smaller of its balance and its approval.
     async fn payable(&self, token: Address, account: Address) -> Result<U256, ChainError>;
+    /// What a prover has put up.
+    async fn bond(&self, prover: Address, token: Address) -> Result<ProverBond, ChainError>;
 }
 
 /// The ledger behind an RPC endpoint.
@@ -78,5 +89,10 @@ impl RevenueLedger for LiveLedger {
             return Ok(allowance);
         }
         Ok(allowance.min(self.pool.token_balance(token, account).await?))
+    }
+
+    async fn bond(&self, prover: Address, token: Address) -> Result<ProverBond, ChainError> {
+        let (bond, slashed) = tokio::try_join!(self.view.bond(prover, token), self.view.is_slashed(prover))?;
+        Ok(ProverBond { bond, slashed })
     }
 }

@@ -29,7 +29,7 @@ pub use config::{Config, ConfigError};
 pub use context::Context;
 pub use error::{OpError, OpResult};
 pub use executor::{ExecutionProcess, ExecutionWorker, Lines};
-pub use ledger::{LiveLedger, RevenueLedger};
+pub use ledger::{LiveLedger, ProverBond, RevenueLedger};
 pub use nudge::{Change, Changes, Nudge, Nudges};
 pub use run::{RECONCILERS, open, reconcile_once, reconcilers, run, run_on};
 pub use status::{Quarantine, Status, Waiting};

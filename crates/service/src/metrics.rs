@@ -7,7 +7,7 @@
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::{sync::OnceLock, time::Duration};
-use zkpool_protocol::{ErrorCode, Job, JobState, ProofKind, TaskState};
+use zkpool_protocol::{Address, ErrorCode, Job, JobState, ProofKind, TaskState};
 
 /// Upper bounds of the histograms' buckets, in seconds: from an HTTP answer to a large proof.
 const BUCKETS: &[f64] =
@@ -40,6 +40,17 @@ fn describe() {
     describe_gauge!("zkpool_tasks", "Tasks in each state");
     describe_gauge!("zkpool_jobs", "Jobs in each state");
     describe_gauge!("zkpool_provers", "Provers that are present");
+    describe_gauge!("zkpool_provers_out", "Addresses that are out after misses in a row");
+    describe_gauge!("zkpool_pay_vouched", "Vouched for in open tranches, by token, in its smallest unit");
+    describe_gauge!("zkpool_pay_left", "Set apart in open tranches and not earned yet, by token, in its smallest unit");
+    describe_gauge!("zkpool_pay_provers", "Provers for whom something is set apart in open tranches, by token");
+    describe_gauge!("zkpool_pay_earners", "Those of them that have earned something there, by token");
+    describe_counter!("zkpool_pay_receipts_total", "Results that were vouched for, by token");
+    describe_gauge!(
+        "zkpool_pay_last_voucher_timestamp_seconds",
+        Unit::Seconds,
+        "When the last voucher was given, by token, in seconds since 1970"
+    );
     describe_gauge!("zkpool_claims_waiting", "Claims of provers that wait for a job");
     describe_counter!("zkpool_results_total", "Results that provers returned, by what became of them");
     describe_counter!("zkpool_misses_total", "Leases that ended against their prover, by reason");
@@ -144,6 +155,40 @@ pub fn jobs(state: JobState, count: u64) {
 /// So many provers are present.
 pub fn provers(count: u64) {
     gauge!("zkpool_provers").set(count as f64);
+}
+
+/// So many addresses are out.
+pub fn provers_out(count: u64) {
+    gauge!("zkpool_provers_out").set(count as f64);
+}
+
+/// How the pay of all provers stands in a token. Not by prover: of those there is no end.
+pub fn pay(token: Address, pay: Pay) {
+    let label = [("token", token.to_string())];
+    gauge!("zkpool_pay_vouched", &label).set(pay.vouched as f64);
+    gauge!("zkpool_pay_left", &label).set(pay.left as f64);
+    gauge!("zkpool_pay_provers", &label).set(pay.provers as f64);
+    gauge!("zkpool_pay_earners", &label).set(pay.earners as f64);
+}
+
+/// What is in open tranches of a token.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pay {
+    /// Vouched for.
+    pub vouched: u128,
+    /// Not earned yet.
+    pub left: u128,
+    /// For how many something is set apart.
+    pub provers: u64,
+    /// How many have earned some of it.
+    pub earners: u64,
+}
+
+/// A result was vouched for, at this second.
+pub fn vouched(token: Address, at: u64) {
+    let label = [("token", token.to_string())];
+    counter!("zkpool_pay_receipts_total", &label).increment(1);
+    gauge!("zkpool_pay_last_voucher_timestamp_seconds", &label).set(at as f64);
 }
 
 /// How many claims wait for a job.

@@ -24,6 +24,8 @@ struct Inner {
     blocks: BTreeMap<u64, u64>,
     caught_up: bool,
     provers: BTreeMap<ProverId, Presence>,
+    /// What was found when the bonds of addresses were looked at last: what stands against giving them work, and when.
+    bonds: BTreeMap<Address, (Option<String>, Millis)>,
     last_claim: u64,
     /// Leases that were given to a claim, and when.
     handed: BTreeMap<(JobId, u64), Millis>,
@@ -178,6 +180,26 @@ impl Status {
     pub fn is_present(&self, prover: &ProverId, since: Millis) -> bool {
         let inner = self.lock();
         inner.provers.get(prover).is_some_and(|presence| !presence.waiting.is_empty() || presence.heard_at >= since)
+    }
+
+    /// An address's bond was looked at: what stands against giving it work.
+    pub fn saw_bond(&self, prover: Address, against: Option<String>, now: Millis) {
+        self.lock().bonds.insert(prover, (against, now));
+    }
+
+    /// What was found when an address's bond was looked at last, and when that was.
+    pub fn bond(&self, prover: Address) -> Option<(Option<String>, Millis)> {
+        self.lock().bonds.get(&prover).cloned()
+    }
+
+    /// Whether an address had its bond when it was looked at last.
+    pub fn is_bonded(&self, prover: Address) -> bool {
+        self.lock().bonds.get(&prover).is_some_and(|(against, _)| against.is_none())
+    }
+
+    /// Forgets what was found of addresses that are not asked for.
+    pub fn keep_bonds(&self, asked: impl Fn(Address) -> bool) {
+        self.lock().bonds.retain(|prover, _| asked(*prover));
     }
 
     /// Whether a claim that began at `began` may have this lease: nobody was given it yet, or whoever was has lost it.

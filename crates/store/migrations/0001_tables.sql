@@ -372,6 +372,13 @@ CREATE TABLE prover_speeds (
     FOREIGN KEY (address, device) REFERENCES provers (address, device)
 ) STRICT, WITHOUT ROWID;
 
+-- Each prover, and whether any device of its address is out.
+CREATE VIEW prover_rows AS
+SELECT mine.*, EXISTS (
+    SELECT 1 FROM provers AS other WHERE other.address = mine.address AND other.is_out
+) AS address_is_out
+FROM provers AS mine;
+
 -- The SGX programs that a prover has enclaves of.
 CREATE TABLE prover_enclaves (
     address BLOB NOT NULL,
@@ -379,6 +386,15 @@ CREATE TABLE prover_enclaves (
     enclave BLOB NOT NULL,
     PRIMARY KEY (address, device, enclave),
     FOREIGN KEY (address, device) REFERENCES provers (address, device)
+) STRICT, WITHOUT ROWID;
+
+-- What bond an address has to have since it was put out; others what the operator asks of everybody.
+CREATE TABLE bonds_asked (
+    prover BLOB PRIMARY KEY,
+    -- to be given work; null: what everybody is asked for
+    amount TEXT,
+    -- to be let in again; null: it is in, or the ledger was not asked yet
+    to_return TEXT
 ) STRICT, WITHOUT ROWID;
 
 -- Slots of this operator, as far as the chain does not say it itself: when each was opened.

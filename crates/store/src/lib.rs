@@ -22,7 +22,7 @@ pub use store::Store;
 pub use types::{
     AnnouncedRescue, Ask, AttestationRecord, Completion, Earmark, Earning, End, Grant, InputRecord, JobCensus,
     JobRecord, LeaseEnd, LeaseOutcome, LeaseRecord, LegOf, LegRef, LogEntry, Measured, Meta, Millis, NewLeg, NewResult,
-    NewTask, NewTranche, NewWatch, Noted, OnChain, Plan, Price, ProgramRecord, ProverDescription, ProverId,
+    NewTask, NewTranche, NewWatch, Noted, OnChain, Outing, Plan, Price, ProgramRecord, ProverDescription, ProverId,
     ProverRecord, Refusal, Renewal, RequestId, ResultPay, Role, Standing, TaskKey, TaskRecord, TrancheRecord,
     TrancheStatus, WorkItem, Workload,
 };

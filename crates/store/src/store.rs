@@ -5,8 +5,8 @@
 
 use crate::{
     Advance, Advanced, AttestationRecord, Completion, Earmark, Earning, Grant, InputRecord, JobCensus, JobRecord,
-    LeaseOutcome, LeaseRecord, LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewTranche, NewWatch, Plan, Price,
-    ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal, RequestId, StoreResult, TaskKey,
+    LeaseOutcome, LeaseRecord, LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewTranche, NewWatch, Outing, Plan,
+    Price, ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal, RequestId, StoreResult, TaskKey,
     TaskRecord, TrancheRecord, TrancheStatus, Workload,
 };
 use async_trait::async_trait;
@@ -254,7 +254,7 @@ pub trait Store: TxJournal + Debug {
 
     // ---- provers ----
 
-    /// A prover joins or describes itself anew. One that is out is let in again; an exclusion that runs goes on.
+    /// A prover joins or describes itself anew. How it stands does not change by that.
     async fn join_prover(
         &self,
         id: &ProverId,
@@ -263,6 +263,15 @@ pub trait Store: TxJournal + Debug {
     ) -> StoreResult<ProverRecord>;
     /// A prover leaves; its leases end as released.
     async fn leave_prover(&self, id: &ProverId, now: Millis) -> StoreResult<()>;
+    /// Every address that is out, or was.
+    async fn outings(&self) -> StoreResult<Vec<Outing>>;
+    /// The same of one address; one that never was out is in.
+    async fn outing(&self, prover: Address) -> StoreResult<Outing>;
+    /// Notes the bond that lets an address in again that is out. What was noted first for this time stays.
+    async fn ask_bond(&self, prover: Address, to_return: u128) -> StoreResult<()>;
+    /// Lets an address in again, all of its devices; what they have to sit out stays. What let it in it must have from then
+    /// on, unless that is to be forgotten. Whether it was out.
+    async fn let_in(&self, prover: Address, forget: bool) -> StoreResult<bool>;
     /// A prover, joined or not.
     async fn prover(&self, id: &ProverId) -> StoreResult<Option<ProverRecord>>;
     /// The provers that have joined.

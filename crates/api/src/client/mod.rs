@@ -211,6 +211,11 @@ impl Client {
         self.send_empty(&Call::post("/v1/provers/leave").json(request)).await
     }
 
+    /// Lets a prover in again that was put out: for the operator itself, with either of its keys.
+    pub async fn readmit(&self, prover: Address) -> Result<(), ClientError> {
+        self.send_empty(&Call::post(format!("/v1/provers/{prover}/readmit"))).await
+    }
+
     /// Waits for a job, at most `request.wait` seconds (plus the bound on a call). Not repeated: if the answer is lost,
     /// the next claim gets the job back, because it is not in `holding`.
     pub async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, ClientError> {

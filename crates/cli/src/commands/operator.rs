@@ -56,6 +56,8 @@ pub enum OperatorCommand {
     Tranches(pay::TranchesArgs),
     /// Announce that a tranche is taken back (after the contract's delay), or take back what is left of it
     CloseTranche(pay::CloseTrancheArgs),
+    /// Let a prover in again that your service has put out after misses in a row
+    Readmit(pay::ReadmitArgs),
     /// Show balances, signer and slots
     Status(StatusArgs),
 }
@@ -329,6 +331,7 @@ pub async fn run(command: OperatorCommand, context: &Context) -> CliResult {
         OperatorCommand::AuthorizeTranches(args) => pay::authorize(args, context).await,
         OperatorCommand::Tranches(args) => pay::tranches(args, context).await,
         OperatorCommand::CloseTranche(args) => pay::close_tranche(args, context).await,
+        OperatorCommand::Readmit(args) => pay::readmit(args, context).await,
         OperatorCommand::Status(args) => status(args, context).await,
     }
 }

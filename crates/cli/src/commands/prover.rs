@@ -15,7 +15,7 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 use zkpool_api::Identity;
 use zkpool_backends::{
     Backend, BackendError, Control, Limits,
@@ -135,6 +135,10 @@ pub struct Own {
     #[arg(long, value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_blob: Option<Size>,
+    /// Serve Prometheus metrics here, at /metrics [default: nowhere]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<SocketAddr>,
     /// How long to wait for jobs in hand when told to stop [default: 60s]
     #[arg(long, value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -261,6 +265,7 @@ async fn work(args: RunArgs, context: &Context) -> CliResult {
     config.cache_bytes = own.cache.map_or(ProverConfig::CACHE_BYTES, |size| size.0);
     config.max_blob_bytes = own.max_blob.map_or(ProverConfig::MAX_BLOB_BYTES, |size| size.0);
     config.pay = Some(pay_config(&own, &key)?);
+    config.metrics = own.metrics;
     config.grace = own.grace.map_or(ProverConfig::GRACE, |time| time.0);
 
     let observer: Arc<dyn Observer> = if on_terminal() { Arc::new(JobBars::default()) } else { Arc::new(LogObserver) };
@@ -364,6 +369,7 @@ fn failed(error: ProverError) -> CliError {
         }
         ProverError::NotHere(_) => return settings("correct --kinds, or `kinds` in [prover]"),
         ProverError::DeviceName(_) => return settings("set --device, or `device` in [prover]"),
+        ProverError::Metrics { .. } => return settings("set --metrics, or `metrics` in [prover], to a free address"),
         ProverError::Url(_) => return settings("correct --operator, or `operators` in [prover]"),
         ProverError::Refused { .. } | ProverError::WrongPool { .. } => {
             "check the operator's URL, --chain-id and --pool; ask the operator if it refuses your address"

@@ -10,6 +10,7 @@ mod kill;
 mod kit;
 mod offline;
 mod pay;
+mod rescue;
 mod road;
 mod sgx;
 mod stage;

@@ -73,3 +73,63 @@ fn nothing_is_done_for_an_operator_whose_pay_cannot_be_checked() {
     stage.place.run_with(&args, &env).fails(3, "unpaid", &["--rpc", "--unpaid"]);
     assert!(service.stop().success());
 }
+
+#[test]
+fn a_prover_that_has_no_bond_is_told_what_to_do_and_works_when_it_has_one() {
+    let stage = Stage::set();
+    stage.configure_pay();
+    let bond = format!("every = 0\nbond = {{ token = \"{}\", amount = \"1000000000000000000\" }}", stage.token);
+    stage.configure_more(|text| text.replace("every = 0", &bond));
+    stage.run(&["operator", "set-signer", &stage.address(SIGNER)]).succeeds();
+    stage.run(&["operator", "deposit", "9ether"]).succeeds();
+    let service = Process::start(&stage, &["service", "run"]);
+    service.says("the service runs");
+    let info = zkpool_info(&stage);
+    assert_eq!(info["pay"]["bond"]["amount"], "1000000000000000000");
+    let metrics = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let prover = Process::start(&stage, &["prover", "run", "--metrics", &metrics]);
+    let token: zkpool_chain::alloy::primitives::Address = stage.token.parse().unwrap();
+    prover.says(&format!("`zkpool prover bond 1000000000000000000 --token {token}`"));
+    stage.fund(&stage.address(PROVER), 3);
+    stage.run(&["prover", "bond", "1ether", "--token", &stage.token]).succeeds();
+    // The agent comes in by itself.
+    prover.says("joined");
+    stage.wait_for_slots();
+    service.says("a tranche is open");
+    let done = stage.json(&["request", "run", "--inputs", &stage.input(1), "--deposit"]);
+    assert_eq!(done["outcome"], "delivered");
+    prover.says("earned");
+    let page = get(&metrics, "/metrics");
+    assert!(page.contains("zkpool_prover_receipts{") && page.contains("zkpool_prover_earned{"), "{page}");
+
+    // It leaves: there is no more work for it, and what it has earned is its own.
+    stage.run(&["prover", "unbond", "--token", &stage.token]).succeeds();
+    assert!(prover.stop().success());
+    let prover = Process::start(&stage, &["prover", "run"]);
+    prover.says("is announced for withdrawal");
+    assert!(prover.stop().success());
+    assert_eq!(stage.json(&["prover", "claim"]).as_array().unwrap().len(), 1);
+
+    // Nobody was put out, and only the operator may speak of it.
+    let who = stage.address(PROVER);
+    let readmit = ["operator", "readmit", &who, "--service", &stage.url()];
+    stage.run(&readmit).fails(5, "not_found", &["is not out"]);
+    stage.run(&[&readmit[..], &["--key", SIGNER]].concat()).fails(5, "not_found", &["is not out"]);
+    stage.run(&[&readmit[..], &["--key", PROVER]].concat()).fails(5, "forbidden", &["only the operator"]);
+    assert!(service.stop().success());
+}
+
+fn zkpool_info(stage: &Stage) -> serde_json::Value {
+    let page = get(stage.url().trim_start_matches("http://"), "/v1/info");
+    serde_json::from_str(page.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+}
+
+/// A page over plain HTTP, with its head.
+fn get(address: &str, path: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n").unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    page
+}

@@ -257,8 +257,13 @@ impl Stage {
             ledger = self.deploy(&["pool"], "ledger"),
             token = self.token,
         );
+        self.configure_more(|before| before + &text);
+    }
+
+    /// Changes the configuration.
+    pub(crate) fn configure_more(&self, change: impl FnOnce(String) -> String) {
         let path = self.place.path().join("zkpool.toml");
-        fs::write(&path, fs::read_to_string(&path).unwrap() + &text).unwrap();
+        fs::write(&path, change(fs::read_to_string(&path).unwrap())).unwrap();
     }
 
     /// A fresh input.

@@ -42,6 +42,12 @@ pub struct Holding {
     /// The last voucher; none before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voucher: Option<SignedVoucher>,
+    /// When that came, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouched_at: Option<u64>,
+    /// The operator has taken the tranche back: what was not claimed is lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reclaimed: bool,
 }
 
 impl Holding {
@@ -106,6 +112,7 @@ impl Book {
         let mut kept = holding.clone();
         if let Some(known) = holdings.get(&name).filter(|known| known.vouched().count > kept.vouched().count) {
             kept.voucher.clone_from(&known.voucher);
+            kept.vouched_at = known.vouched_at;
         }
         if holdings.get(&name) != Some(&kept) {
             let bytes = serde_json::to_vec_pretty(&kept).map_err(io::Error::other)?;
@@ -136,6 +143,8 @@ mod tests {
             cap: 100,
             proof: CapProof { index: 0, siblings: vec![] },
             voucher: (count > 0).then(|| SignedVoucher { voucher, signature: Bytes::from(vec![1; 65]) }),
+            vouched_at: (count > 0).then_some(1_000 + count),
+            reclaimed: false,
         }
     }
 

@@ -107,7 +107,7 @@ impl Till {
             self.check_cut(&expected, &receipt, voucher.tranche).await?;
         }
         let (token, total) = (holding.token, voucher.amount);
-        self.keep(Holding { voucher: Some(signed), ..holding }).await?;
+        self.keep(Holding { voucher: Some(signed), vouched_at: Some(crate::unix_now()), ..holding }).await?;
         Ok(Some(Event::Earned { job: expected.job, token, amount: receipt.amount, total }))
     }
 

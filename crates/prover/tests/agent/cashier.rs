@@ -34,6 +34,8 @@ pub(crate) struct Cashier {
     pub(crate) manner: Manner,
     pub(crate) amount: u128,
     pub(crate) cap: u128,
+    /// It names nothing that is set apart.
+    pub(crate) silent: bool,
     key: Key,
     chain: Vec<(Receipt, Voucher)>,
 }
@@ -48,11 +50,11 @@ fn ledger() -> Ledger {
 
 impl Cashier {
     pub(crate) fn new(amount: u128, cap: u128) -> Self {
-        Self { manner: Manner::Honest, amount, cap, key: Key::random(), chain: Vec::new() }
+        Self { manner: Manner::Honest, amount, cap, silent: false, key: Key::random(), chain: Vec::new() }
     }
 
     pub(crate) fn info(&self) -> PayInfo {
-        PayInfo { ledger: LEDGER, share: 5_000 }
+        PayInfo { ledger: LEDGER, share: 5_000, bond: None }
     }
 
     pub(crate) fn job_pay(&self) -> JobPay {
@@ -68,10 +70,13 @@ impl Cashier {
     /// What the chain should say.
     pub(crate) fn tranche(&self) -> TrancheOnChain {
         let (root, total) = self.tree().0.root();
-        TrancheOnChain { token: TOKEN, open: true, signer: self.key.address(), total, root }
+        TrancheOnChain { token: TOKEN, open: true, reclaimed: false, signer: self.key.address(), total, root }
     }
 
     pub(crate) fn earmarks(&self) -> Vec<EarmarkView> {
+        if self.silent {
+            return vec![];
+        }
         let ((tree, _), TrancheOnChain { token, signer, total, root, .. }) = (self.tree(), self.tranche());
         let proof = tree.proof(1).unwrap();
         let tranche = TrancheView { index: 0, token, open: true, signer, root, total };
@@ -148,6 +153,8 @@ impl Cashier {
 pub(crate) struct FakeChain {
     pub(crate) tranche: Option<TrancheOnChain>,
     pub(crate) claimed: Vec<Holding>,
+    /// How often the chain was asked what was paid.
+    pub(crate) looks: u32,
 }
 
 /// The agent's end of it.
@@ -187,6 +194,7 @@ impl PayDesk for FakeDesk {
     }
 
     async fn paid(&self, _: &Ledger, _: Address, _: u64, _: Address) -> Result<u128, DeskError> {
+        self.chain().looks += 1;
         Ok(self.chain().claimed.last().map_or(0, |holding| holding.vouched().amount))
     }
 

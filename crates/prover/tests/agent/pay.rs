@@ -242,3 +242,130 @@ async fn what_is_due_is_claimed_by_itself() {
     );
     agent.stop_in_order().await;
 }
+
+#[tokio::test]
+async fn a_tranche_that_was_taken_back_is_spoken_of_once() {
+    let ((operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = paid_config(&operator, dir.path(), &desk);
+    config.pay.as_mut().unwrap().claim_above = Some(20);
+    let mut agent = Running::start(config.clone(), &conductor);
+    let work = async |conductor: &mut Conductor, agent: &mut Running| {
+        operator.give(operator.new_job());
+        conductor.began().await;
+        conductor.end(Ending::Proof(b"p"));
+        earned(agent).await
+    };
+    work(&mut conductor, &mut agent).await;
+    // While the chain already says so, the agent's last look at it was before.
+    let found = desk.chain().tranche.unwrap();
+    desk.chain().tranche = Some(zkpool_prover::TrancheOnChain { open: false, reclaimed: true, ..found });
+    work(&mut conductor, &mut agent).await;
+    let forfeited = |event: &Event| match event {
+        Event::Forfeited { tranche, token, amount, .. } => Some((*tranche, *token, *amount)),
+        _ => None,
+    };
+    assert_eq!(agent.tells(forfeited).await, (0, TOKEN, 20));
+    assert!(desk.chain().claimed.is_empty(), "nothing is sent that can only fail");
+    let kept = vouchers(dir.path());
+    assert!(kept[0].reclaimed && kept[0].vouched().amount == 20 && kept[0].vouched_at.is_some());
+    agent.stop_in_order().await;
+
+    // Nor after a restart: what was lost is looked up once, and left alone.
+    desk.chain().looks = 0;
+    let mut agent = Running::start(config, &conductor);
+    super::kit::within(async {
+        while desk.chain().looks == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    agent.stop.wind_down();
+    while let Some(event) = agent.events.recv().await {
+        assert_eq!(forfeited(&event), None);
+    }
+    assert!(desk.chain().claimed.is_empty());
+}
+
+#[tokio::test]
+async fn a_tranche_that_closed_unseen_is_not_counted_on() {
+    let ((operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+    operator.give(operator.new_job());
+    conductor.began().await;
+    conductor.end(Ending::Proof(b"p"));
+    earned(&mut agent).await;
+    agent.stop_in_order().await;
+    assert!(vouchers(dir.path())[0].open);
+
+    // The operator names nothing any more, and the chain says why.
+    operator.script().cashier.as_mut().unwrap().silent = true;
+    let found = desk.chain().tranche.unwrap();
+    desk.chain().tranche = Some(zkpool_prover::TrancheOnChain { open: false, reclaimed: true, ..found });
+    let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+    let unpaid = |event: &Event| matches!(event, Event::OperatorTrouble { code: ErrorCode::Unpaid, .. }).then_some(());
+    agent.tells(unpaid).await;
+    assert!(!vouchers(dir.path())[0].open);
+    agent.stop_in_order().await;
+}
+
+/// The page, as Prometheus asks for it.
+async fn scraped(address: std::net::SocketAddr) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    super::kit::within(async {
+        let mut stream = loop {
+            match tokio::net::TcpStream::connect(address).await {
+                Ok(stream) => break stream,
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            }
+        };
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).await.unwrap();
+        page
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_is_earned_can_be_graphed() {
+    let ((operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = paid_config(&operator, dir.path(), &desk);
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    config.metrics = Some(address);
+    config.pay.as_mut().unwrap().claim_above = Some(20);
+    let mut agent = Running::start(config.clone(), &conductor);
+    let labels = format!("{{operator=\"{}\",token=\"{TOKEN}\"}}", zkpool_protocol::Address::repeat_byte(2));
+    let value = |page: &str, name: &str| {
+        let line = page.lines().find_map(|line| line.strip_prefix(&format!("zkpool_prover_{name}")));
+        line.and_then(|line| line.rsplit_once(' ')).map(|(_, value)| value.parse::<f64>().unwrap())
+    };
+    for _ in 0..2 {
+        operator.give(operator.new_job());
+        conductor.began().await;
+        conductor.end(Ending::Proof(b"p"));
+        earned(&mut agent).await;
+    }
+    let mut page = scraped(address).await;
+    super::kit::within(async {
+        while value(&page, &format!("claimed{labels}")) != Some(20.0) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            page = scraped(address).await;
+        }
+    })
+    .await;
+    let known = ["earned", "receipts", "left"].map(|name| value(&page, &format!("{name}{labels}")));
+    assert_eq!(known, [Some(20.0), Some(2.0), Some(80.0)], "{page}");
+    assert!(value(&page, "last_voucher_timestamp_seconds").unwrap() > 1.7e9, "{page}");
+    assert_eq!((value(&page, "withheld"), value(&page, "lost")), (Some(0.0), Some(0.0)), "{page}");
+    assert_eq!(value(&page, "jobs_total{outcome=\"taken\"}"), Some(2.0), "{page}");
+    assert!(page.contains("# HELP zkpool_prover_earned"), "{page}");
+
+    // Another one cannot have the place.
+    let (other, place) = (tempfile::tempdir().unwrap(), Conductor::new());
+    let ended = Running::start(ProverConfig { state_dir: other.path().into(), ..config }, &place).ended().await;
+    assert!(matches!(ended, Err(ProverError::Metrics { .. })), "{ended:?}");
+    agent.stop_in_order().await;
+}

@@ -24,6 +24,9 @@ pub struct Pay {
     /// Seconds after which a tranche is closed, and what is left of it can go into another.
     #[serde(default = "close_after")]
     pub close_after: u64,
+    /// What a prover must have put up in the ledger to be given work; absent: nothing.
+    #[serde(default)]
+    pub bond: Option<BondPolicy>,
     /// What is set apart for each prover, by token; every token in which rewards are taken has one.
     pub tranches: Vec<TranchePolicy>,
 }
@@ -51,6 +54,17 @@ pub struct TranchePolicy {
     pub deposit: bool,
 }
 
+/// The bond that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BondPolicy {
+    /// In which token.
+    pub token: Address,
+    /// How much at least, in the token's smallest unit; and so much more each time that a prover was put out.
+    #[serde(with = "decimal")]
+    pub amount: u128,
+}
+
 impl Pay {
     /// What is set apart in a token.
     pub fn policy(&self, token: Address) -> Option<&TranchePolicy> {
@@ -72,6 +86,9 @@ impl Pay {
         }
         if self.max_provers == 0 || self.close_after == 0 {
             return wrong("pay", "max_provers and close_after must be above zero".into());
+        }
+        if self.bond.is_some_and(|bond| bond.token.is_zero() || bond.amount == 0) {
+            return wrong("pay.bond", "it must name a token and an amount above zero, or not be there".into());
         }
         for token in config.tokens.iter().filter(|token| token.reward) {
             if self.policy(token.address).is_none() {

@@ -2,7 +2,7 @@
 
 use crate::{Context, OpError, OpResult, metrics};
 use std::collections::BTreeSet;
-use zkpool_api::{ApiError, Info, Limits, PayInfo, TokenInfo, VerifierInfo};
+use zkpool_api::{ApiError, BondInfo, Info, Limits, PayInfo, TokenInfo, VerifierInfo};
 use zkpool_protocol::{ErrorCode, ProofKind};
 
 /// An endpoint that has not answered for so long is out of reach, in milliseconds.
@@ -43,7 +43,11 @@ pub async fn info(ctx: &Context) -> OpResult<Info> {
             live_quotes_per_requester: config.quotes.live_per_payer,
             max_validity: config.quotes.validity,
         },
-        pay: config.pay.as_ref().map(|pay| PayInfo { ledger: pay.ledger, share: pay.share_bps }),
+        pay: config.pay.as_ref().map(|pay| PayInfo {
+            ledger: pay.ledger,
+            share: pay.share_bps,
+            bond: pay.bond.map(|bond| BondInfo { token: bond.token, amount: bond.amount }),
+        }),
         head: ctx.store.meta().await?.head.0,
         quoting: paused.is_none(),
         not_quoting: paused.map(|error| ApiError::new(error.code, error.message)),

@@ -1,6 +1,6 @@
 //! Jobs: claimed, kept alive, returned.
 
-use super::{pay, programs, provers::device, results};
+use super::{bonds, pay, programs, provers::device, results};
 use crate::{Change, Context, OpError, OpResult, capacity::rules, metrics};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -18,7 +18,7 @@ use zkpool_store::{
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Waits up to `request.wait` (at most [`zkpool_api::MAX_CLAIM_WAIT`]) for a job. One that the device holds a lease on but
-/// does not name is given to it again, with the same token. Fails with `Forbidden` (join first), `Excluded`.
+/// does not name is given to it again, with the same token. Fails with `Forbidden` (join first), `Excluded`, `Unbonded`.
 pub async fn claim_job(ctx: &Context, who: Address, request: ClaimRequest) -> OpResult<ClaimReply> {
     let id = device(who, request.device)?;
     let began = ctx.clock.now();
@@ -31,6 +31,7 @@ pub async fn claim_job(ctx: &Context, who: Address, request: ClaimRequest) -> Op
     if let Some(job) = look(ctx, &id, &request.holding, began).await? {
         return Ok(ClaimReply { job: Some(job) });
     }
+    bonds::may_work(ctx, &prover).await?;
     may_work(&prover, began)?;
     let _waiting = ctx.status.wait(&id, began);
     ctx.nudges.dispatch.wake();
@@ -135,6 +136,7 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
     let done = ctx.store.complete_job(&result, now).await?;
     if dissents {
         metrics::miss("dissent");
+        bonds::missed(ctx, &result.prover, &result.standing);
     }
     tracing::info!(
         task.id = %id.task,
@@ -152,6 +154,9 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
     ctx.nudges.submit.wake();
     if done.earning.is_some() {
         ctx.nudges.pay.wake();
+        if let Some(paid) = &result.pay {
+            metrics::vouched(paid.pay.token, now / 1_000);
+        }
     }
     Ok(ResultReply { job: done.job, task: done.task, paid: pay::paid(ctx, done.earning)? })
 }
@@ -229,10 +234,6 @@ fn renew_every(ctx: &Context) -> Millis {
 
 fn may_work(prover: &ProverRecord, now: Millis) -> OpResult<()> {
     let standing = &prover.standing;
-    if standing.out {
-        let message = format!("out after {} misses in a row: join again", standing.misses);
-        return Err(OpError::new(ErrorCode::Excluded, message));
-    }
     if standing.excluded_until > now {
         let seconds = (standing.excluded_until - now).div_ceil(1_000);
         return Err(OpError::new(ErrorCode::Excluded, format!("excluded for another {seconds} s after a miss")));
@@ -274,6 +275,9 @@ async fn end(
     let outcome = LeaseOutcome { end, note, standing: Some(standing) };
     ctx.store.end_lease(lease.job, lease.token, &outcome, now).await?;
     metrics::miss(end.as_str());
+    if lease.ended.is_none() {
+        bonds::missed(ctx, &prover.id, &standing);
+    }
     ctx.changes.announce(Change::Task(task.key));
     ctx.nudges.dispatch.wake();
     Ok(())

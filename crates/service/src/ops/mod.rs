@@ -5,6 +5,7 @@
 
 pub mod attestations;
 pub mod blobs;
+pub(crate) mod bonds;
 pub mod info;
 pub mod jobs;
 pub mod pay;

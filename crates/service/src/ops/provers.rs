@@ -1,6 +1,7 @@
 //! Provers come and go.
 
-use crate::{Context, OpError, OpResult};
+use super::bonds;
+use crate::{Context, KeyRole, OpError, OpResult};
 use zkpool_api::{JoinReply, JoinRequest, LeaveRequest, MAX_CLAIM_WAIT, MAX_DEVICE_NAME};
 use zkpool_protocol::{Address, ErrorCode};
 use zkpool_store::{ProverDescription, ProverId};
@@ -11,8 +12,8 @@ const MAX_CONCURRENCY: u32 = 256;
 /// The most SGX programs that are believed of one device.
 const MAX_ENCLAVES: usize = 64;
 
-/// A device joins, or describes itself anew. An exclusion that still runs goes on; one that was out after misses in a row
-/// is let in again when it has run out. Fails with `BadRequest`.
+/// A device joins, or describes itself anew. An exclusion that still runs goes on. Fails with `BadRequest`, `Excluded` if
+/// it was put out, `Unbonded`, `RpcUnreachable` if its bond cannot be looked at.
 pub async fn join(ctx: &Context, who: Address, request: JoinRequest) -> OpResult<JoinReply> {
     let (id, now) = (device(who, request.device)?, ctx.clock.now());
     let speeds = request.kinds.iter().map(|kind| (kind.kind, kind.units_per_second)).collect();
@@ -39,6 +40,7 @@ pub async fn join(ctx: &Context, who: Address, request: JoinRequest) -> OpResult
     }
     let speeds = &description.speeds;
     description.asks.retain(|kind, _| speeds.contains_key(kind));
+    bonds::admit(ctx, who).await?;
     // How long a lease may last follows from the speed: whoever holds one has not become slower meanwhile.
     if !ctx.store.held_by(&id).await?.is_empty()
         && let Some(known) = ctx.store.prover(&id).await?
@@ -69,6 +71,23 @@ pub async fn leave(ctx: &Context, who: Address, request: LeaveRequest) -> OpResu
     ctx.status.left(&id);
     ctx.nudges.dispatch.wake();
     tracing::info!(prover = %id, "a prover has left");
+    Ok(())
+}
+
+/// The operator lets an address in again that was put out; whatever bond that took is not asked for any more. Fails with
+/// `Forbidden` unless `who` is the operator, or has its signer's key, and `NotFound` if the address is not out.
+pub async fn readmit(ctx: &Context, who: Address, prover: Address) -> OpResult<()> {
+    if who != ctx.config.operator && Some(who) != ctx.chain.address_of(KeyRole::Signer) {
+        let message = "only the operator lets provers in again: sign in with its key, or with its signer's";
+        return Err(OpError::new(ErrorCode::Forbidden, message));
+    }
+    if !ctx.store.let_in(prover, true).await? {
+        return Err(OpError::new(ErrorCode::NotFound, format!("prover {prover} is not out")));
+    }
+    tracing::info!(%prover, "the operator has let a prover in again");
+    ctx.status.keep_bonds(|known| known != prover);
+    ctx.nudges.pay.wake();
+    ctx.nudges.dispatch.wake();
     Ok(())
 }
 

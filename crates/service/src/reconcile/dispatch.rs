@@ -10,7 +10,7 @@ use crate::{
     Change, Context, OpResult,
     capacity::{presence, rules},
     metrics,
-    ops::{pay, programs},
+    ops::{bonds, pay, programs},
 };
 use std::collections::{BTreeMap, HashMap};
 use zkpool_protocol::{B256, JobId, JobState, Operation, ProgramId, ProgramManifest};
@@ -79,11 +79,11 @@ async fn carry_out(
     Ok(given)
 }
 
-/// Who could be given something. A prover that is not present waits for nothing.
+/// Who could be given something. A prover that is not present, or may not work, waits for nothing.
 fn candidates(ctx: &Context, workload: &Workload) -> Vec<(ProverId, Candidate)> {
     let since = presence(ctx, ctx.clock.now());
     let candidate = |prover: &zkpool_store::ProverRecord| {
-        let present = ctx.status.is_present(&prover.id, since);
+        let present = ctx.status.is_present(&prover.id, since) && !bonds::bars(ctx, prover);
         let candidate = Candidate {
             address: prover.id.address,
             present,
@@ -173,6 +173,9 @@ async fn expire(ctx: &Context, job: JobId, token: u64, prover: Option<(&ProverId
         Err(error) => return Err(error.into()),
     }
     metrics::miss(LeaseEnd::Expired.as_str());
+    if let Some((id, standing)) = &prover {
+        bonds::missed(ctx, id, standing);
+    }
     let prover = prover.map(|(id, _)| id.to_string());
     tracing::warn!(task.id = %job.task, prover, "a lease has expired: the job goes to somebody else");
     announce(ctx, job).await

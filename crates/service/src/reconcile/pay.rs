@@ -1,5 +1,5 @@
 //! `pay`: what provers are paid with. Announces their share, fetches what deliveries have kept apart, sets money apart for
-//! those who have joined, and takes back what was left of old tranches.
+//! those who have joined, and takes back what was left of old tranches. Looks at what they have put up, too.
 //!
 //! Purposes name the state that a transaction starts from, so that the same wish is recorded once. A tranche's caps are
 //! stored before it is opened: whoever is in it can be shown that it is.
@@ -8,7 +8,10 @@ use crate::{
     Context, KeyRole, OpResult,
     config::pay::{Pay, TranchePolicy},
     ledger::RevenueLedger,
-    ops::pay::{needed, tree},
+    ops::{
+        bonds,
+        pay::{needed, tree},
+    },
 };
 use std::collections::{BTreeMap, BTreeSet};
 use zkpool_bindings::{IERC20, IRevenueLedger, IZKPool};
@@ -17,12 +20,13 @@ use zkpool_protocol::{
     Address, U256,
     pay::{Cap, CapTree},
 };
-use zkpool_store::{NewTranche, TrancheRecord, TrancheStatus};
+use zkpool_store::{NewTranche, ProverRecord, TrancheRecord, TrancheStatus};
 
 /// Does what is due.
 pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     let Some(pay) = &ctx.config.pay else { return Ok(false) };
     let ledger = ctx.ledger()?;
+    bonds::look_after(ctx).await?;
     follow(ctx, ledger).await?;
     announce_share(ctx, pay, ledger).await?;
     for policy in &pay.tranches {
@@ -242,8 +246,8 @@ async fn wanted(
     needed: u128,
 ) -> OpResult<Vec<Cap>> {
     let joined = ctx.store.provers().await?;
-    let joined: BTreeSet<Address> =
-        joined.iter().filter(|prover| !prover.description.unpaid).map(|prover| prover.id.address).collect();
+    let wants = |prover: &&ProverRecord| !prover.description.unpaid && !bonds::bars(ctx, prover);
+    let joined: BTreeSet<Address> = joined.iter().filter(wants).map(|prover| prover.id.address).collect();
     let (mut known, mut new) = (Vec::new(), Vec::new());
     for prover in joined {
         if left.get(&prover).is_some_and(|left| *left >= policy.low.max(needed)) {

@@ -3,11 +3,14 @@
 use crate::support::{NoChain, OPERATOR, Service};
 use alloy::sol_types::SolCall;
 use async_trait::async_trait;
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 use zkpool_bindings::{IERC20, IRevenueLedger, IZKPool};
-use zkpool_chain::{ChainError, ShareView, Tranche, TrancheState, TxRecord, TxState};
+use zkpool_chain::{Bond, ChainError, ShareView, Tranche, TrancheState, TxRecord, TxState};
 use zkpool_protocol::{Address, U256};
-use zkpool_service::RevenueLedger;
+use zkpool_service::{ProverBond, RevenueLedger};
 
 /// What stands on chain; one token.
 #[derive(Debug, Default)]
@@ -18,6 +21,9 @@ pub(crate) struct Books {
     pub(crate) wallet: u128,
     pub(crate) approved: bool,
     pub(crate) tranches: Vec<Tranche>,
+    pub(crate) bonds: BTreeMap<Address, ProverBond>,
+    /// How often a bond was asked for.
+    pub(crate) looks: u32,
 }
 
 /// See the module.
@@ -25,6 +31,12 @@ pub(crate) struct Books {
 pub(crate) struct FakeLedger(pub(crate) Arc<Mutex<Books>>);
 
 impl FakeLedger {
+    /// Gives a prover a bond of so much in all.
+    pub(crate) fn bond(&self, prover: Address, amount: u128) {
+        let bond = Bond { amount, leaves_at: None };
+        self.books().bonds.insert(prover, ProverBond { bond, slashed: false });
+    }
+
     pub(crate) fn books(&self) -> std::sync::MutexGuard<'_, Books> {
         self.0.lock().unwrap()
     }
@@ -101,6 +113,12 @@ impl RevenueLedger for FakeLedger {
     async fn payable(&self, _: Address, _: Address) -> Result<U256, ChainError> {
         let books = self.books();
         Ok(U256::from(if books.approved { books.wallet } else { 0 }))
+    }
+    async fn bond(&self, prover: Address, _: Address) -> Result<ProverBond, ChainError> {
+        let mut books = self.books();
+        books.looks += 1;
+        let none = ProverBond { bond: Bond { amount: 0, leaves_at: None }, slashed: false };
+        Ok(books.bonds.get(&prover).copied().unwrap_or(none))
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod blobs;
+mod bonds;
 mod bundle_disputes;
 mod bundle_quotes;
 mod bundles;

@@ -64,6 +64,7 @@ fn the_document_has_every_route_of_the_architecture_and_no_other() {
         "POST /v1/programs",
         "POST /v1/provers/join",
         "POST /v1/provers/leave",
+        "POST /v1/provers/{address}/readmit",
         "POST /v1/published",
         "POST /v1/quotes",
         "PUT /v1/blobs/{id}",

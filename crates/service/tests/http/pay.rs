@@ -200,6 +200,17 @@ async fn an_accepted_result_is_vouched_for_and_a_retry_gets_the_same_voucher() {
     let signer = service.ledger.books().tranches[0].signer;
     assert_eq!(earned.voucher.signer(&ledger()).unwrap(), signer);
 
+    let page = String::from_utf8(service.get("/metrics", None).await.body.to_vec()).unwrap();
+    // What others in this process do to the same names is theirs; nobody else here has this token.
+    let value = |name: &str| {
+        let line = format!("zkpool_pay_{name}{{token=\"{TOKEN}\"}} ");
+        page.lines().find_map(|known| known.strip_prefix(&line)).map(|value| value.parse::<f64>().unwrap())
+    };
+    let gauges = ["vouched", "left", "provers", "earners"].map(value);
+    assert_eq!(gauges, [Some(1.0), Some(9.0), Some(1.0), Some(1.0)], "{page}");
+    assert!(value("receipts_total").unwrap() >= 1.0 && value("last_voucher_timestamp_seconds").unwrap() >= 1.8e9);
+    assert!(page.contains("zkpool_provers_out 0"), "{page}");
+
     // The prover sees its receipts at once, everybody else when the task has ended.
     let path = format!("/v1/pay/provers/{}/receipts?tranche=0", prover.address());
     let read = |answer: Answer| serde_json::from_slice::<ReceiptsReply>(&answer.body).unwrap();

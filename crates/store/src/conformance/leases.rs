@@ -1,7 +1,7 @@
 //! Jobs, leases and provers.
 
 use super::*;
-use crate::{LeaseEnd, LeaseOutcome, LeaseRecord, NewResult, Renewal, Standing, StoreError};
+use crate::{LeaseEnd, LeaseOutcome, LeaseRecord, NewResult, Outing, Renewal, Standing, StoreError};
 use zkpool_protocol::JobState;
 
 pub(super) fn result(lease: &LeaseRecord) -> NewResult {
@@ -218,8 +218,8 @@ pub async fn a_result_for_an_unpublished_task_is_kept(store: Subject) {
     assert_eq!(state(&store, &task).await, TaskState::Proven);
 }
 
-/// What it must sit out does not end by joining.
-pub async fn joining_again_lets_a_prover_in_but_keeps_its_exclusion(store: Subject) {
+/// Neither what it must sit out nor its being out ends by joining, under whatever name of a device.
+pub async fn joining_again_changes_nothing(store: Subject) {
     let (_, jobs) = proving(&store, 1, &[&[]]).await;
     let prover = joined(&store, 1).await;
     let lease = store.grant_lease(jobs[0], &prover, Grant::sole(100), 10).await.unwrap();
@@ -227,7 +227,52 @@ pub async fn joining_again_lets_a_prover_in_but_keeps_its_exclusion(store: Subje
     store.end_lease(jobs[0], lease.token, &outcome(LeaseEnd::Expired, Some(bad)), 101).await.unwrap();
     joined(&store, 1).await;
     let record = store.prover(&prover).await.unwrap().unwrap();
-    assert_eq!(record.standing, Standing { misses: 0, out: false, ..bad });
+    assert_eq!((record.standing, record.out), (bad, true));
     assert_eq!(record.description.speeds[&ProofKind::Groth16Bn254], 12_345.5);
-    assert_eq!(store.provers().await.unwrap(), vec![record]);
+    let other = ProverId { device: "fresh".into(), ..prover.clone() };
+    store.join_prover(&other, &record.description, 102).await.unwrap();
+    let fresh = store.prover(&other).await.unwrap().unwrap();
+    assert_eq!((fresh.standing, fresh.out), (Standing::default(), true), "the address is out");
+    assert_eq!(store.provers().await.unwrap(), [record, fresh]);
+    assert!(!store.prover(&joined(&store, 2).await).await.unwrap().unwrap().out);
+}
+
+/// By its bond, by its operator, or because a result came after all.
+pub async fn who_is_out_is_let_in_again(store: Subject) {
+    let (_, jobs) = proving(&store, 1, &[&[], &[], &[], &[]]).await;
+    let prover = joined(&store, 1).await;
+    let who = prover.address;
+    let never = Outing { prover: who, out: false, amount: None, to_return: None };
+    assert_eq!((store.outing(who).await.unwrap(), store.outings().await.unwrap()), (never, vec![]));
+    store.ask_bond(who, 7).await.unwrap();
+    assert!(!store.let_in(who, false).await.unwrap());
+    assert_eq!(store.outing(who).await.unwrap(), never, "who is in is asked for nothing");
+    let bad = Standing { misses: 3, excluded_until: 900, window: 240, out: true };
+    let put_out = async |job: usize| {
+        let lease = store.grant_lease(jobs[job], &prover, Grant::sole(100), 10).await.unwrap();
+        store.end_lease(jobs[job], lease.token, &outcome(LeaseEnd::Expired, Some(bad)), 101).await.unwrap();
+        lease
+    };
+
+    put_out(0).await;
+    assert_eq!(store.outing(who).await.unwrap(), Outing { out: true, ..never });
+    store.ask_bond(who, 20).await.unwrap();
+    store.ask_bond(who, 5).await.unwrap();
+    assert_eq!(store.outing(who).await.unwrap(), Outing { out: true, to_return: Some(20), ..never });
+    assert!(store.let_in(who, false).await.unwrap());
+    assert_eq!(store.outing(who).await.unwrap(), Outing { amount: Some(20), ..never });
+    assert_eq!(store.prover(&prover).await.unwrap().unwrap().standing, bad.after_bond());
+
+    // The third result comes, late: it is not out any more, and need not bond for it.
+    let lease = put_out(1).await;
+    store.ask_bond(who, 30).await.unwrap();
+    store.complete_job(&NewResult { standing: bad.after_late(), ..result(&lease) }, 102).await.unwrap();
+    assert_eq!(store.outing(who).await.unwrap(), Outing { amount: Some(20), ..never });
+
+    put_out(2).await;
+    store.ask_bond(who, 40).await.unwrap();
+    assert_eq!(store.outings().await.unwrap(), [Outing { out: true, amount: Some(20), to_return: Some(40), ..never }]);
+    assert!(store.let_in(who, true).await.unwrap());
+    assert_eq!((store.outing(who).await.unwrap(), store.outings().await.unwrap()), (never, vec![]));
+    assert!(!store.prover(&prover).await.unwrap().unwrap().out);
 }

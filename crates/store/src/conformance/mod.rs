@@ -127,7 +127,8 @@ macro_rules! store_conformance {
             heartbeats_renew_and_are_told_of_the_end
             a_prover_that_leaves_returns_its_jobs
             a_result_for_an_unpublished_task_is_kept
-            joining_again_lets_a_prover_in_but_keeps_its_exclusion
+            joining_again_changes_nothing
+            who_is_out_is_let_in_again
             transactions_are_recorded_once_and_come_back_whole
             open_transactions_come_in_order
             a_nonce_finds_its_transaction

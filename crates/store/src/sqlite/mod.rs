@@ -9,6 +9,7 @@ mod chain;
 mod graph;
 mod journal;
 mod leases;
+mod outings;
 mod pay;
 mod provers;
 mod receipts;
@@ -18,9 +19,9 @@ mod work;
 
 use crate::{
     Advance, Advanced, AttestationRecord, Completion, Earmark, Earning, Grant, InputRecord, JobCensus, JobRecord,
-    LeaseOutcome, LeaseRecord, LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewTranche, NewWatch, Noted, Plan,
-    Price, ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal, RequestId, Store, StoreError,
-    StoreResult, TaskKey, TaskRecord, TrancheRecord, TrancheStatus, Workload, lock::DatabaseLock,
+    LeaseOutcome, LeaseRecord, LogEntry, Meta, Millis, NewLeg, NewResult, NewTask, NewTranche, NewWatch, Noted, Outing,
+    Plan, Price, ProgramRecord, ProverDescription, ProverId, ProverRecord, Refusal, Renewal, RequestId, Store,
+    StoreError, StoreResult, TaskKey, TaskRecord, TrancheRecord, TrancheStatus, Workload, lock::DatabaseLock,
 };
 use async_trait::async_trait;
 use row::{Fields, int};
@@ -622,6 +623,22 @@ impl Store for SqliteStore {
 
     async fn leave_prover(&self, id: &ProverId, now: Millis) -> StoreResult<()> {
         provers::leave(self, id, now).await
+    }
+
+    async fn outings(&self) -> StoreResult<Vec<Outing>> {
+        outings::read(self, None).await
+    }
+
+    async fn outing(&self, prover: Address) -> StoreResult<Outing> {
+        outings::one(self, prover).await
+    }
+
+    async fn ask_bond(&self, prover: Address, to_return: u128) -> StoreResult<()> {
+        outings::ask(self, prover, to_return).await
+    }
+
+    async fn let_in(&self, prover: Address, forget: bool) -> StoreResult<bool> {
+        outings::let_in(self, prover, forget).await
     }
 
     async fn prover(&self, id: &ProverId) -> StoreResult<Option<ProverRecord>> {

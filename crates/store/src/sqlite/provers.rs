@@ -44,9 +44,7 @@ pub(super) async fn join(
         write.set_ask(id, *kind, *ask).await?;
     }
     write.set_enclaves(id, &description.enclaves).await?;
-    let mut prover = read_all(&mut write.tx, Some(id)).await?.pop().ok_or(StoreError::Missing("prover"))?;
-    prover.standing = prover.standing.after_join();
-    write.set_standing(id, &prover.standing).await?;
+    let prover = read_all(&mut write.tx, Some(id)).await?.pop().ok_or(StoreError::Missing("prover"))?;
     write.commit().await?;
     Ok(prover)
 }
@@ -100,7 +98,7 @@ async fn read_all(tx: &mut Transaction<'_, Sqlite>, only: Option<&ProverId>) -> 
     const WHAT: &str = "read the provers";
     let (address, device) = (only.map(|id| id.address.as_slice()), only.map(|id| id.device.as_str()));
     let rows = sqlx::query(
-        "SELECT * FROM provers WHERE ?1 IS NULL OR (address = ?1 AND device = ?2) ORDER BY address, device",
+        "SELECT * FROM prover_rows WHERE ?1 IS NULL OR (address = ?1 AND device = ?2) ORDER BY address, device",
     )
     .bind(address)
     .bind(device)
@@ -146,7 +144,7 @@ fn read_id(row: &Fields) -> StoreResult<ProverId> {
     Ok(ProverId { address: row.address("address")?, device: row.text("device")? })
 }
 
-fn read(row: &Fields) -> StoreResult<ProverRecord> {
+pub(super) fn read(row: &Fields) -> StoreResult<ProverRecord> {
     Ok(ProverRecord {
         id: read_id(row)?,
         description: ProverDescription {
@@ -166,6 +164,7 @@ fn read(row: &Fields) -> StoreResult<ProverRecord> {
             window: row.u64("window_ms")?,
             out: row.bool("is_out")?,
         },
+        out: row.bool("address_is_out")?,
     })
 }
 
@@ -184,7 +183,7 @@ impl Write {
         .execute(&mut *self.tx)
         .await
         .map_err(self.fault())?;
-        Ok(())
+        if standing.out { Ok(()) } else { self.forget_outing(id.address).await }
     }
 
     async fn set_enclaves(&mut self, id: &ProverId, enclaves: &[B256]) -> StoreResult<()> {

@@ -232,6 +232,21 @@ pub struct ProverRecord {
     pub seen_at: Millis,
     /// How it stands.
     pub standing: Standing,
+    /// Whether its address is out: one of its devices has missed too often in a row. Names of devices cost nothing.
+    pub out: bool,
+}
+
+/// An address that is out, or was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outing {
+    /// Whose.
+    pub prover: Address,
+    /// Whether it is out now.
+    pub out: bool,
+    /// The bond that it must have to be given work since it was let in again, in the token's smallest unit.
+    pub amount: Option<u128>,
+    /// The bond that lets it in again, once the ledger was asked what it had when it was put out.
+    pub to_return: Option<u128>,
 }
 
 /// What the dispatcher decides over: the tasks that are being proven, their jobs and leases, and the provers.

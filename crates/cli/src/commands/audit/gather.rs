@@ -85,73 +85,25 @@ async fn on_chain(
     evidence: &mut Evidence,
 ) -> Result<(), ChainError> {
     let mut times = Times(rpc, BTreeMap::new());
-    let (mut shares, mut tasks, mut order) = (Shares::default(), BTreeMap::<TaskId, Known>::new(), Vec::new());
+    let mut tasks = Tasks::of(operator);
     for log in logs_of(rpc, vec![domain.pool, ledger.address], from).await? {
-        let block = log.block_number.unwrap_or_default();
         if log.address() == ledger.address {
             if let Some(event) = LedgerEvent::decode(&log) {
                 of_ledger(event, domain.pool, operator, evidence);
             }
-            continue;
-        }
-        match PoolEvent::decode(&log.inner) {
-            Some(PoolEvent::ShareSet { operator: whose, share, effective_at }) if whose == operator => {
-                shares.0.push((times.of(block).await?, u16::try_from(share).unwrap_or(u16::MAX), effective_at));
-            }
-            Some(PoolEvent::Published { task, operator: whose, .. }) => {
-                let known = Known {
-                    is_own: whose == operator,
-                    rescue: None,
-                    published: times.of(block).await?,
-                    transaction: log.transaction_hash.unwrap_or_default(),
-                    kept_apart: None,
-                    over: false,
-                };
-                tasks.insert(task, known);
-                order.push(task);
-            }
-            Some(PoolEvent::RescueAnnounced { task, rescuer, .. }) => {
-                let time = times.of(block).await?;
-                if let Some(task) = tasks.get_mut(&task) {
-                    task.rescue = Some((rescuer, time));
-                }
-            }
-            Some(PoolEvent::Novated { task, rescuer }) => {
-                if let Some(task) = tasks.get_mut(&task) {
-                    // The original is out; what it has published stays published.
-                    task.over |= rescuer != operator;
-                    task.is_own = rescuer == operator || task.is_own;
-                    if rescuer == operator
-                        && let Some((_, announced)) = task.rescue
-                    {
-                        task.published = announced;
-                    }
-                }
-            }
-            Some(PoolEvent::Delivered { task, earmarked, .. }) => {
-                if let Some(task) = tasks.get_mut(&task) {
-                    if !task.over {
-                        task.kept_apart = Some(earmarked);
-                    }
-                    task.over = true;
-                }
-            }
-            Some(event @ (PoolEvent::Defaulted { .. } | PoolEvent::Unwound { .. } | PoolEvent::Dishonoured { .. })) => {
-                if let Some(task) = event.task().and_then(|task| tasks.get_mut(&task)) {
-                    task.over = true;
-                }
-            }
-            _ => {}
+        } else if let Some(event) = PoolEvent::decode(&log.inner).filter(Tasks::matters) {
+            let time = times.of(log.block_number.unwrap_or_default()).await?;
+            tasks.take(event, time, log.transaction_hash.unwrap_or_default());
         }
     }
     let pool = PoolView::new(rpc.clone(), *domain);
-    for id in order {
-        let Some(known) = tasks.get(&id).filter(|known| known.is_own) else { continue };
+    for (id, known, share) in tasks.own() {
         let terms = pool.published_quote(id, known.transaction).await?.map(|quote| quote.terms);
         evidence.tasks.push(Task {
             id,
-            share: shares.at(known.published),
-            terms: terms.map(|terms| (terms.reward_token, terms.reward, terms.advance)),
+            share,
+            // A rescuer is paid the whole reward: the original has given its advance back.
+            terms: terms.map(|t| (t.reward_token, t.reward, if known.rescued { 0 } else { t.advance })),
             kept_apart: known.kept_apart,
             over: known.over,
             published: None,
@@ -168,14 +120,92 @@ async fn on_chain(
 }
 
 /// A task, as its events tell of it.
+#[derive(Clone, Copy)]
 struct Known {
+    /// Whether the operator had to deliver it at some time.
     is_own: bool,
+    /// Whether it took the task over.
+    rescued: bool,
     rescue: Option<(Address, u64)>,
-    /// When its share was fixed.
-    published: u64,
+    /// When its share was fixed: at its publication, or when its rescuer reserved a slot for it.
+    fixed_at: u64,
     transaction: B256,
     kept_apart: Option<U256>,
+    /// Whether it has ended for this operator.
     over: bool,
+}
+
+/// The tasks of a pool and the shares of one of its operators, event by event.
+struct Tasks {
+    operator: Address,
+    shares: Shares,
+    known: BTreeMap<TaskId, Known>,
+    order: Vec<TaskId>,
+}
+
+impl Tasks {
+    fn of(operator: Address) -> Self {
+        Self { operator, shares: Shares::default(), known: BTreeMap::new(), order: Vec::new() }
+    }
+
+    /// Whether an event is one of those that are looked at, so that its block's time is asked for.
+    fn matters(event: &PoolEvent) -> bool {
+        use PoolEvent as E;
+        matches!(
+            event,
+            E::ShareSet { .. }
+                | E::Published { .. }
+                | E::RescueAnnounced { .. }
+                | E::Novated { .. }
+                | E::Delivered { .. }
+                | E::Defaulted { .. }
+                | E::Unwound { .. }
+                | E::Dishonoured { .. }
+        )
+    }
+
+    fn take(&mut self, event: PoolEvent, time: u64, transaction: B256) {
+        let operator = self.operator;
+        match event {
+            PoolEvent::ShareSet { operator: whose, share, effective_at } if whose == operator => {
+                self.shares.0.push((time, u16::try_from(share).unwrap_or(u16::MAX), effective_at));
+                return;
+            }
+            PoolEvent::Published { task, operator: whose, .. } => {
+                let (is_own, rescued, over) = (whose == operator, false, false);
+                let known =
+                    Known { is_own, rescued, rescue: None, fixed_at: time, transaction, kept_apart: None, over };
+                self.known.insert(task, known);
+                self.order.push(task);
+                return;
+            }
+            _ => {}
+        }
+        let Some(task) = event.task().and_then(|task| self.known.get_mut(&task)) else { return };
+        match event {
+            PoolEvent::RescueAnnounced { rescuer, .. } => task.rescue = Some((rescuer, time)),
+            // The original is out; what it has published stays published.
+            PoolEvent::Novated { rescuer, .. } if rescuer != operator => task.over = true,
+            PoolEvent::Novated { .. } => {
+                (task.is_own, task.rescued) = (true, true);
+                task.fixed_at = task.rescue.map_or(task.fixed_at, |(_, announced)| announced);
+            }
+            PoolEvent::Delivered { earmarked, .. } => {
+                if !task.over {
+                    task.kept_apart = Some(earmarked);
+                }
+                task.over = true;
+            }
+            PoolEvent::Defaulted { .. } | PoolEvent::Unwound { .. } | PoolEvent::Dishonoured { .. } => task.over = true,
+            _ => {}
+        }
+    }
+
+    /// Those that the operator had to deliver, in the order of their publication, with the share that was fixed for each.
+    fn own(&self) -> impl Iterator<Item = (TaskId, Known, u16)> {
+        let known = self.order.iter().filter_map(|id| Some((*id, *self.known.get(id)?)));
+        known.filter(|(_, known)| known.is_own).map(|(id, known)| (id, known, self.shares.at(known.fixed_at)))
+    }
 }
 
 fn of_ledger(event: LedgerEvent, pool: Address, operator: Address, evidence: &mut Evidence) {
@@ -230,6 +260,77 @@ fn there<T>(reply: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ORIGINAL: Address = Address::repeat_byte(0x0a);
+    const RESCUER: Address = Address::repeat_byte(0x0b);
+
+    /// The share, whether it ended, whether it was taken over, and what was kept apart.
+    type Seen = (u16, bool, bool, Option<u64>);
+
+    /// What is seen of the one task of both, in each one's books, after some of the events of a rescue.
+    fn books_of_both(events: &[PoolEvent]) -> [Option<Seen>; 2] {
+        [ORIGINAL, RESCUER].map(|operator| {
+            let mut tasks = Tasks::of(operator);
+            for (time, event) in (1..).zip(events) {
+                assert!(Tasks::matters(event));
+                tasks.take(event.clone(), time * 100, B256::repeat_byte(9));
+            }
+            let seen = |(_, known, share): (TaskId, Known, u16)| {
+                (share, known.over, known.rescued, known.kept_apart.map(|kept| kept.to()))
+            };
+            tasks.own().next().map(seen)
+        })
+    }
+
+    #[test]
+    fn a_rescued_task_is_in_both_books_with_the_share_that_each_had_when_it_became_its_own() {
+        let (task, slot, requester) = (B256::repeat_byte(1), 0, Address::ZERO);
+        let share = |operator, share: u64, at| PoolEvent::ShareSet {
+            operator,
+            share: share.try_into().unwrap(),
+            effective_at: at,
+        };
+        let mut events = vec![
+            share(ORIGINAL, 1_000, 100),
+            share(RESCUER, 2_000, 200),
+            PoolEvent::Published { task, operator: ORIGINAL, requester, slot },
+            // What is announced after the publication, and before the rescue.
+            share(RESCUER, 3_000, 400),
+            share(ORIGINAL, 5_000, 500),
+        ];
+        assert_eq!(books_of_both(&events), [Some((1_000, false, false, None)), None]);
+        events.push(PoolEvent::RescueAnnounced { task, rescuer: RESCUER, slot, effective_at: 800 });
+        // In force by the time that the rescue is carried out, and too late for it.
+        events.push(share(RESCUER, 4_000, 700));
+        let announced = books_of_both(&events);
+        assert_eq!(
+            announced,
+            [Some((1_000, false, false, None)), None],
+            "nothing is the rescuer's before it is handed over"
+        );
+
+        // The original comes in time after all.
+        let delivered = |earmarked: u64| PoolEvent::Delivered {
+            task,
+            on_time: false,
+            target_ok: true,
+            earmarked: U256::from(earmarked),
+        };
+        let in_grace = [&events[..], &[delivered(77)]].concat();
+        assert_eq!(books_of_both(&in_grace), [Some((1_000, true, false, Some(77))), None]);
+
+        events.push(PoolEvent::Novated { task, rescuer: RESCUER });
+        assert_eq!(books_of_both(&events), [Some((1_000, true, false, None)), Some((3_000, false, true, None))]);
+        let ends = [
+            (delivered(88), Some(88)),
+            (PoolEvent::Defaulted { task, operator: RESCUER }, None),
+            (PoolEvent::Unwound { task }, None),
+        ];
+        for (end, kept) in ends {
+            let ended = [&events[..], &[end]].concat();
+            assert_eq!(books_of_both(&ended), [Some((1_000, true, false, None)), Some((3_000, true, true, kept))]);
+        }
+    }
 
     #[test]
     fn a_share_holds_from_when_it_takes_effect_and_not_if_it_is_put_off() {

@@ -1,17 +1,23 @@
-//! `zkpool operator set-share`, `fund`, `authorize-tranches`, `tranches`, `close-tranche`: what provers are paid with.
+//! `zkpool operator set-share`, `fund`, `authorize-tranches`, `tranches`, `close-tranche`, `readmit`: what provers are paid
+//! with, and who is in.
 
-use super::{AllSettings, Common, MoveArgs, sent};
+use super::{AllSettings, Common, EveryKey, MoveArgs, sent};
 use crate::{
     chain::{chain_error, shown},
     commands::{
         Context,
-        prover::pay::{approve, ledger_of},
+        prover::{
+            identity,
+            pay::{approve, ledger_of},
+        },
     },
     error::{CliError, CliResult},
+    keys::KeyArgs,
     output::table,
 };
 use clap::Args;
 use serde_json::json;
+use zkpool_api::{Client, ClientError, ClientOptions};
 use zkpool_bindings::{IRevenueLedger, IZKPool};
 use zkpool_chain::{LedgerView, TrancheState, TxRequest, alloy::primitives::U256, alloy::sol_types::SolCall};
 use zkpool_protocol::{
@@ -64,6 +70,29 @@ pub struct CloseTrancheArgs {
     /// Settings.
     #[command(flatten)]
     pub common: Common,
+}
+
+/// Whom to let in again.
+#[derive(Debug, Args)]
+pub struct ReadmitArgs {
+    /// The prover's address
+    #[arg(value_name = "ADDRESS")]
+    pub prover: Address,
+    /// URL of your service
+    #[arg(long, value_name = "URL")]
+    pub service: String,
+    /// Whose: the operator's, or the one that signs for it.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// Lets a prover in again.
+pub async fn readmit(args: ReadmitArgs, context: &Context) -> CliResult {
+    let key = context.settings.section::<EveryKey>("operator")?.with(&args.key)?.load(&context.settings, "operator")?;
+    let failed = |error: ClientError| CliError::coded("let the prover in again", &error, error.code());
+    let client = Client::new(&args.service, identity(&key), ClientOptions::default()).map_err(failed)?;
+    client.readmit(args.prover).await.map_err(failed)?;
+    context.output.result(&json!({ "prover": args.prover }), format!("{} is in again", args.prover))
 }
 
 /// Announces the share.

@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::path::PathBuf;
 use zkpool_bindings::{IERC20, IRevenueLedger};
-use zkpool_chain::{LedgerView, TxRequest, alloy::primitives::U256, alloy::sol_types::SolCall, claim_call};
+use zkpool_chain::{
+    LedgerView, TrancheState, TxRequest, alloy::primitives::U256, alloy::sol_types::SolCall, claim_call,
+};
 use zkpool_protocol::{Address, pay::Ledger};
 use zkpool_prover::{Book, Holding};
 
@@ -109,11 +111,23 @@ fn holdings(args: &StateArgs, context: &Context) -> CliResult<Vec<Holding>> {
     Ok(all)
 }
 
-/// What is due of a holding, if the chain says so.
-async fn due(view: &LedgerView, holding: &Holding) -> CliResult<(u128, u128)> {
-    let paid = view.paid(holding.operator, holding.tranche, holding.prover).await;
-    let paid: u128 = paid.map_err(|error| chain_error("ask what was paid", error))?.saturating_to();
-    Ok((paid, holding.vouched().amount.min(holding.cap).saturating_sub(paid)))
+/// What the chain says of a holding.
+struct OnChain {
+    paid: u128,
+    due: u128,
+    /// What was not claimed before the operator took the tranche back.
+    lost: u128,
+    state: Option<TrancheState>,
+}
+
+async fn on_chain(view: &LedgerView, holding: &Holding) -> CliResult<OnChain> {
+    let failed = |error| chain_error("ask what was paid", error);
+    let paid = view.paid(holding.operator, holding.tranche, holding.prover).await.map_err(failed)?;
+    let paid: u128 = paid.saturating_to();
+    let state = view.tranche(holding.operator, holding.tranche).await.map_err(failed)?.map(|tranche| tranche.state);
+    let rest = holding.vouched().amount.min(holding.cap).saturating_sub(paid);
+    let (due, lost) = if state == Some(TrancheState::Reclaimed) { (0, rest) } else { (rest, 0) };
+    Ok(OnChain { paid, due, lost, state })
 }
 
 /// Shows what was earned.
@@ -124,16 +138,26 @@ pub async fn earnings(args: EarningsArgs, context: &Context) -> CliResult {
         true => Some(chain.endpoint().await?),
         false => None,
     };
-    let heading = ["operator", "tranche", "token", "cap", "earned", "receipts", "paid", "due", "left"];
+    let heading = ["operator", "tranche", "token", "cap", "earned", "receipts", "paid", "due", "lost", "left"];
     let (mut rows, mut values) = (vec![heading.map(str::to_owned).to_vec()], Vec::new());
     for holding in &all {
-        let (voucher, mut paid) = (holding.vouched(), None);
+        let (voucher, mut seen) = (holding.vouched(), None);
         if let Some((rpc, chain_id)) = &rpc
             && *chain_id == holding.ledger.chain_id
         {
-            paid = Some(due(&LedgerView::new(rpc.clone(), holding.ledger), holding).await?);
+            seen = Some(on_chain(&LedgerView::new(rpc.clone(), holding.ledger), holding).await?);
         }
-        let unknown = || "?".to_owned();
+        let shown = |amount: fn(&OnChain) -> u128| {
+            seen.as_ref().map_or_else(|| "?".to_owned(), |seen| amount(seen).to_string())
+        };
+        let left = match seen.as_ref().and_then(|seen| seen.state) {
+            Some(TrancheState::Reclaimed) => "taken back".into(),
+            _ if holding.reclaimed => "taken back".into(),
+            Some(TrancheState::Closing) => "closing".into(),
+            Some(TrancheState::Open) => holding.left().to_string(),
+            None if holding.open => holding.left().to_string(),
+            None => "closing".into(),
+        };
         rows.push(vec![
             holding.operator.to_string(),
             holding.tranche.to_string(),
@@ -141,11 +165,14 @@ pub async fn earnings(args: EarningsArgs, context: &Context) -> CliResult {
             holding.cap.to_string(),
             voucher.amount.to_string(),
             voucher.count.to_string(),
-            paid.map_or_else(unknown, |(paid, _)| paid.to_string()),
-            paid.map_or_else(unknown, |(_, due)| due.to_string()),
-            if holding.open { holding.left().to_string() } else { "closing".into() },
+            shown(|seen| seen.paid),
+            shown(|seen| seen.due),
+            shown(|seen| seen.lost),
+            left,
         ]);
-        let amounts = paid.map(|(paid, due)| json!({ "paid": paid.to_string(), "due": due.to_string() }));
+        let amounts = seen.map(|OnChain { paid, due, lost, state }| {
+            json!({ "paid": paid.to_string(), "due": due.to_string(), "lost": lost.to_string(), "state": state })
+        });
         values.push(json!({ "holding": holding, "on_chain": amounts }));
     }
     let text = if all.is_empty() { "nothing yet: no operator has set anything apart".into() } else { table(&rows) };
@@ -159,7 +186,7 @@ pub async fn claim(args: ClaimArgs, context: &Context) -> CliResult {
     let (mut lines, mut values) = (Vec::new(), Vec::new());
     for holding in all.iter().filter(|holding| holding.ledger.chain_id == party.view.domain().chain_id) {
         let view = LedgerView::new(party.view.rpc().clone(), holding.ledger);
-        let (_, due) = due(&view, holding).await?;
+        let OnChain { due, .. } = on_chain(&view, holding).await?;
         let Some(signed) = holding.voucher.as_ref().filter(|_| due >= args.above.0.max(1)) else { continue };
         let attempt = format!("claim from tranche {} of {}", holding.tranche, holding.operator);
         let data = claim_call(signed, holding.cap, &holding.proof);

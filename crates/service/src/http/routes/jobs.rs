@@ -14,11 +14,13 @@ use zkpool_api::{
     JoinRequest, LeaveRequest, MAX_CLAIM_WAIT, MAX_DEVICE_NAME, MAX_FAIL_MESSAGE, MAX_PROOF, MAX_STAGE, ResultReply,
     ResultRequest, schema,
 };
-use zkpool_protocol::{ErrorCode, JobId};
+use zkpool_protocol::{Address, ErrorCode, JobId};
 
 /// A device offers its work; again replaces what it said before.
 #[utoipa::path(post, operation_id = "join", path = "/v1/provers/join", tag = "prover", security(("token" = [])), request_body = JoinRequest,
-    responses((status = 200, body = JoinReply), (status = 400, body = ApiError, description = "`bad_request`")))]
+    responses((status = 200, body = JoinReply), (status = 400, body = ApiError, description = "`bad_request`"),
+    (status = 403, body = ApiError, description = "`unbonded`: the message says what bond is missing; `excluded`: put out, until the operator lets it in."),
+))]
 pub(super) async fn join(
     State(app): State<App>,
     SignedIn(who): SignedIn,
@@ -47,13 +49,29 @@ pub(super) async fn leave(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// The operator lets a prover in again that was put out after misses in a row.
+#[utoipa::path(post, operation_id = "readmit", path = "/v1/provers/{address}/readmit", tag = "prover", security(("token" = [])),
+    params(("address" = schema::Address, Path, description = "The prover.")), responses(
+    (status = 204, description = "It is in again; what it has to sit out stays."),
+    (status = 403, body = ApiError, description = "`forbidden`: for the operator's owner and signer alone."),
+    (status = 404, body = ApiError, description = "`not_found`: it is not out."),
+))]
+pub(super) async fn readmit(
+    State(app): State<App>,
+    SignedIn(who): SignedIn,
+    Id(prover): Id<Address>,
+) -> Answer<StatusCode> {
+    ops::provers::readmit(app.ctx(), who, prover).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Waits for a job, up to the time that is asked for and never longer than 30 s.
 ///
 /// The wait ends when the client hangs up. Without a job, or when the service is about to stop, `job` is null.
 #[utoipa::path(post, operation_id = "claim_job", path = "/v1/jobs/claim", tag = "prover", security(("token" = [])), request_body = ClaimRequest,
     responses(
     (status = 200, body = ClaimReply, description = "A job with a lease, or nothing yet."),
-    (status = 403, body = ApiError, description = "`forbidden`: join first; `excluded`: not before the time named."),
+    (status = 403, body = ApiError, description = "`forbidden`: join first; `excluded`: not before the time named; `unbonded`: the message says what bond is missing."),
 ))]
 pub(super) async fn claim(
     State(app): State<App>,

@@ -59,6 +59,7 @@ fn ordinary() -> OpenApiRouter<App> {
         .routes(routes!(tasks::task))
         .routes(routes!(jobs::join))
         .routes(routes!(jobs::leave))
+        .routes(routes!(jobs::readmit))
         .routes(routes!(jobs::heartbeat))
         .routes(routes!(jobs::fail))
         .routes(routes!(attestations::attest))
