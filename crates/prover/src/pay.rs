@@ -31,6 +31,9 @@ use zkpool_protocol::{
 /// How old may be what is known of a tranche when another job is asked for. Closing one takes far longer.
 const FRESH: Duration = Duration::from_secs(600);
 
+/// Out of a tranche that can be reclaimed earlier than this nothing is taken for pay: it must be claimed before.
+const CLAIMABLE: Duration = Duration::from_secs(24 * 3_600);
+
 /// What the chain says of a tranche.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrancheOnChain {
@@ -38,12 +41,22 @@ pub struct TrancheOnChain {
     pub token: Address,
     /// Whether it pays, and is not about to be closed.
     pub open: bool,
+    /// From which second on it can be reclaimed, if it is to be closed.
+    pub closes_at: Option<u64>,
     /// Signs its vouchers.
     pub signer: Address,
     /// The sum of its caps, in the token's smallest unit.
     pub total: u128,
     /// Of the tree of its caps.
     pub root: B256,
+}
+
+impl TrancheOnChain {
+    /// Whether what is earned now can still be claimed: a job that was given out before its tranche was to be closed is paid
+    /// out of it.
+    fn pays(&self) -> bool {
+        self.open || self.closes_at.is_some_and(|at| at >= crate::unix_now() + CLAIMABLE.as_secs())
+    }
 }
 
 /// The chain, or the key, could not be used.
@@ -189,8 +202,14 @@ impl Till {
     async fn look(&self) -> Result<(), Withheld> {
         let _turn = self.turn.lock().await;
         let found = self.client.earmarks(self.prover).await?;
+        let named: Vec<u64> = found.earmarks.iter().map(|earmark| earmark.tranche.index).collect();
         for earmark in found.earmarks {
             self.look_at(earmark).await?;
+        }
+        // What the operator does not speak of any more may have been closed while nobody looked.
+        for holding in self.holdings().into_iter().filter(|held| held.open && !named.contains(&held.tranche)) {
+            let found = self.config.desk.tranche(&self.ledger, self.operator, holding.tranche).await?;
+            self.keep(Holding { open: found.is_some_and(|found| found.open), ..holding }).await?;
         }
         *locked(&self.looked) = Some(Instant::now());
         Ok(())
@@ -199,11 +218,14 @@ impl Till {
     /// Takes an earmark into the book if the chain bears it out.
     async fn look_at(&self, earmark: EarmarkView) -> Result<(), Withheld> {
         let index = earmark.tranche.index;
+        let known = self.holdings().into_iter().find(|holding| holding.tranche == index);
         let Some(found) = self.config.desk.tranche(&self.ledger, self.operator, index).await? else {
             tracing::warn!(tranche = index, "the operator names a tranche that is not on chain");
-            return Ok(());
+            return match known {
+                Some(known) => self.keep(Holding { open: false, ..known }).await,
+                None => Ok(()),
+            };
         };
-        let known = self.holdings().into_iter().find(|holding| holding.tranche == index);
         let holding = match known {
             Some(known) => Holding { open: found.open, ..known },
             None => {
@@ -227,6 +249,7 @@ impl Till {
                     cap: earmark.cap,
                     proof,
                     voucher: None,
+                    disputed: None,
                 }
             }
         };
@@ -263,7 +286,7 @@ impl Till {
     /// Has what is due paid, where it is worth it.
     async fn claim_due(&self, above: u128) {
         for holding in self.holdings() {
-            let Some(SignedVoucher { voucher, .. }) = &holding.voucher else { continue };
+            let Some(SignedVoucher { voucher, .. }) = holding.best() else { continue };
             let earned = voucher.amount.min(holding.cap);
             let desk = &self.config.desk;
             let due = match desk.paid(&self.ledger, self.operator, holding.tranche, self.prover).await {

@@ -213,6 +213,7 @@ impl Stage {
             key = "{PROVER}"
             operators = "http://127.0.0.1:{port}"
             state = "prover"
+            unpaid = true
 
             [request]
             key = "{REQUESTER}"
@@ -258,7 +259,8 @@ impl Stage {
             token = self.token,
         );
         let path = self.place.path().join("zkpool.toml");
-        fs::write(&path, fs::read_to_string(&path).unwrap() + &text).unwrap();
+        let before = fs::read_to_string(&path).unwrap().replace("unpaid = true", "");
+        fs::write(&path, before + &text).unwrap();
     }
 
     /// A fresh input.

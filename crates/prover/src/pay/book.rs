@@ -42,6 +42,10 @@ pub struct Holding {
     /// The last voucher; none before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voucher: Option<SignedVoucher>,
+    /// One over more that the tranche's signer has signed, too, and that is not what it should be: the ledger pays it all
+    /// the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disputed: Option<SignedVoucher>,
 }
 
 impl Holding {
@@ -49,6 +53,12 @@ impl Holding {
     pub fn vouched(&self) -> Voucher {
         let none = Voucher::none(self.operator, self.tranche, self.prover);
         self.voucher.as_ref().map_or(none, |signed| signed.voucher)
+    }
+
+    /// The voucher that pays most.
+    pub fn best(&self) -> Option<&SignedVoucher> {
+        let both = self.voucher.iter().chain(&self.disputed);
+        both.max_by_key(|signed| signed.voucher.amount)
     }
 
     /// What can still be earned, in the token's smallest unit.
@@ -107,6 +117,9 @@ impl Book {
         if let Some(known) = holdings.get(&name).filter(|known| known.vouched().count > kept.vouched().count) {
             kept.voucher.clone_from(&known.voucher);
         }
+        if kept.disputed.as_ref().is_some_and(|disputed| disputed.voucher.amount <= kept.vouched().amount) {
+            kept.disputed = None;
+        }
         if holdings.get(&name) != Some(&kept) {
             let bytes = serde_json::to_vec_pretty(&kept).map_err(io::Error::other)?;
             disk::write_atomically(&self.dir.join(&name), &bytes)?;
@@ -136,6 +149,7 @@ mod tests {
             cap: 100,
             proof: CapProof { index: 0, siblings: vec![] },
             voucher: (count > 0).then(|| SignedVoucher { voucher, signature: Bytes::from(vec![1; 65]) }),
+            disputed: None,
         }
     }
 
@@ -152,6 +166,18 @@ mod tests {
         assert_eq!(found, [holding(0, 2), holding(1, 0)]);
         assert_eq!((found[0].left(), found[1].left()), (80, 100));
         assert!(book.of(&holding(0, 0).ledger, Address::ZERO, Address::repeat_byte(2)).is_empty());
+    }
+
+    #[test]
+    fn a_disputed_voucher_is_kept_as_long_as_it_pays_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let book = Book::open(dir.path()).unwrap();
+        let disputed = holding(0, 2).voucher;
+        book.save(&Holding { disputed: disputed.clone(), ..holding(0, 1) }).unwrap();
+        let kept = Book::open(dir.path()).unwrap().all().remove(0);
+        assert_eq!((kept.vouched().amount, kept.left(), kept.best()), (10, 90, disputed.as_ref()));
+        book.save(&Holding { voucher: holding(0, 2).voucher, ..kept }).unwrap();
+        assert_eq!(book.all(), [holding(0, 2)]);
     }
 
     #[test]

@@ -34,6 +34,10 @@ pub(crate) struct Cashier {
     pub(crate) manner: Manner,
     pub(crate) amount: u128,
     pub(crate) cap: u128,
+    /// It names nothing that is set apart.
+    pub(crate) silent: bool,
+    /// It does not say any more that it pays at all.
+    pub(crate) denies: bool,
     key: Key,
     chain: Vec<(Receipt, Voucher)>,
 }
@@ -48,11 +52,12 @@ fn ledger() -> Ledger {
 
 impl Cashier {
     pub(crate) fn new(amount: u128, cap: u128) -> Self {
-        Self { manner: Manner::Honest, amount, cap, key: Key::random(), chain: Vec::new() }
+        let (silent, denies) = (false, false);
+        Self { manner: Manner::Honest, amount, cap, silent, denies, key: Key::random(), chain: Vec::new() }
     }
 
-    pub(crate) fn info(&self) -> PayInfo {
-        PayInfo { ledger: LEDGER, share: 5_000 }
+    pub(crate) fn info(&self) -> Option<PayInfo> {
+        (!self.denies).then_some(PayInfo { ledger: LEDGER, share: 5_000 })
     }
 
     pub(crate) fn job_pay(&self) -> JobPay {
@@ -68,10 +73,13 @@ impl Cashier {
     /// What the chain should say.
     pub(crate) fn tranche(&self) -> TrancheOnChain {
         let (root, total) = self.tree().0.root();
-        TrancheOnChain { token: TOKEN, open: true, signer: self.key.address(), total, root }
+        TrancheOnChain { token: TOKEN, open: true, closes_at: None, signer: self.key.address(), total, root }
     }
 
     pub(crate) fn earmarks(&self) -> Vec<EarmarkView> {
+        if self.silent {
+            return vec![];
+        }
         let ((tree, _), TrancheOnChain { token, signer, total, root, .. }) = (self.tree(), self.tranche());
         let proof = tree.proof(1).unwrap();
         let tranche = TrancheView { index: 0, token, open: true, signer, root, total };

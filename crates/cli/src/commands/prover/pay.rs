@@ -113,7 +113,8 @@ fn holdings(args: &StateArgs, context: &Context) -> CliResult<Vec<Holding>> {
 async fn due(view: &LedgerView, holding: &Holding) -> CliResult<(u128, u128)> {
     let paid = view.paid(holding.operator, holding.tranche, holding.prover).await;
     let paid: u128 = paid.map_err(|error| chain_error("ask what was paid", error))?.saturating_to();
-    Ok((paid, holding.vouched().amount.min(holding.cap).saturating_sub(paid)))
+    let earned = holding.best().map_or(0, |best| best.voucher.amount).min(holding.cap);
+    Ok((paid, earned.saturating_sub(paid)))
 }
 
 /// Shows what was earned.
@@ -160,7 +161,7 @@ pub async fn claim(args: ClaimArgs, context: &Context) -> CliResult {
     for holding in all.iter().filter(|holding| holding.ledger.chain_id == party.view.domain().chain_id) {
         let view = LedgerView::new(party.view.rpc().clone(), holding.ledger);
         let (_, due) = due(&view, holding).await?;
-        let Some(signed) = holding.voucher.as_ref().filter(|_| due >= args.above.0.max(1)) else { continue };
+        let Some(signed) = holding.best().filter(|_| due >= args.above.0.max(1)) else { continue };
         let attempt = format!("claim from tranche {} of {}", holding.tranche, holding.operator);
         let data = claim_call(signed, holding.cap, &holding.proof);
         let record = party.send(&attempt, TxRequest::call(attempt.clone(), holding.ledger.address, data)).await?;
