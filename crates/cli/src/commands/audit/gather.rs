@@ -6,14 +6,17 @@ use crate::{
     error::{CliError, CliResult},
 };
 use std::collections::BTreeMap;
-use zkpool_api::{Client, ClientError, ReceiptsQuery};
+use zkpool_api::{Client, ClientError, PartPay, ReceiptsQuery, TaskPayReply};
 use zkpool_bindings::IZKPool;
 use zkpool_chain::{
-    ChainError, LedgerEvent, LedgerView, PoolEvent, Rpc,
-    alloy::{primitives::U256, providers::Provider, sol_types::SolValue},
-    logs_of,
+    ChainError, Head, LedgerEvent, LedgerView, PoolEvent, Rpc,
+    alloy::{eips::BlockId, primitives::U256, providers::Provider, sol_types::SolValue},
+    logs_between, logs_of,
 };
-use zkpool_protocol::{Address, B256, BatchQuote, Domain, ErrorCode, Quote, TaskId, pay::Ledger};
+use zkpool_protocol::{Address, B256, BatchQuote, Domain, ErrorCode, Quote, TaskId, bundle::leg_id, pay::Ledger};
+
+/// The most seconds that a service may be behind the chain for its books to be looked at.
+const MAX_LAG: u64 = 600;
 
 /// The shares that an operator has announced, in order.
 #[derive(Default)]
@@ -60,10 +63,48 @@ pub(super) async fn gather(
         return Err(refuse(format!("it names the revenue ledger {}, the pool {named}", pay.ledger)));
     }
     let ledger = Ledger { chain_id, address: named };
+    // Everything on chain is looked at as of one block, which the service has seen: what it publishes is held against that.
+    let head = rpc.head().await.map_err(failed)?;
+    let at = match info.head < head.number {
+        true => rpc.block(info.head).await.map_err(failed)?.unwrap_or(head),
+        false => head,
+    };
+    if head.timestamp.saturating_sub(at.timestamp) > MAX_LAG {
+        let why = format!("its service is {} blocks behind the chain: ask again later", head.number - at.number);
+        return Err(CliError::coded("audit this operator", why, ErrorCode::Starting));
+    }
     let mut evidence = Evidence::default();
-    on_chain(rpc, &domain, &ledger, operator, from, &mut evidence).await.map_err(failed)?;
+    let whole = on_chain(rpc, &domain, &ledger, operator, (from, at), &mut evidence).await.map_err(failed)?;
+    if !whole {
+        let why =
+            "there are announcements or tranches before --from-block: name the block in which the ledger was made";
+        return Err(CliError::coded("audit this operator", why, ErrorCode::BadRequest));
+    }
     published(client, &mut evidence).await.map_err(asked)?;
+    let later = later(rpc, &domain, operator, at.number + 1).await.map_err(failed)?;
+    for id in later {
+        let reply = there(client.task_pay(id).await).map_err(asked)?;
+        evidence.later.extend(legs(id, reply.as_ref()));
+        evidence.later.insert(id);
+    }
     Ok((ledger, operator, evidence))
+}
+
+/// The legs of a task, as far as their names follow from it.
+pub(super) fn legs(bundle: TaskId, published: Option<&TaskPayReply>) -> impl Iterator<Item = TaskId> {
+    let parts = published.map(|published| &published.parts[..]).unwrap_or_default();
+    let is_leg = move |part: &&PartPay| part.leg.is_some_and(|leg| leg_id(bundle, leg, part.round) == part.task);
+    parts.iter().filter(is_leg).map(|part| part.task)
+}
+
+/// Tasks that the operator got from a block on.
+async fn later(rpc: &Rpc, domain: &Domain, operator: Address, from: u64) -> Result<Vec<TaskId>, ChainError> {
+    let of = |log: zkpool_chain::alloy::rpc::types::Log| match PoolEvent::decode(&log.inner) {
+        Some(PoolEvent::Published { task, operator: whose, .. }) if whose == operator => Some(task),
+        Some(PoolEvent::RescueAnnounced { task, rescuer, .. }) if rescuer == operator => Some(task),
+        _ => None,
+    };
+    Ok(logs_of(rpc, vec![domain.pool], from).await?.into_iter().filter_map(of).collect())
 }
 
 /// Times of blocks, asked for once each.
@@ -81,21 +122,22 @@ impl Times<'_> {
     }
 }
 
+/// What the chain says from a block on, as of another. False if what it says cannot be all.
 async fn on_chain(
     rpc: &Rpc,
     domain: &Domain,
     ledger: &Ledger,
     operator: Address,
-    from: u64,
+    (from, at): (u64, Head),
     evidence: &mut Evidence,
-) -> Result<(), ChainError> {
+) -> Result<bool, ChainError> {
     let mut times = Times(rpc, BTreeMap::new());
     let (mut shares, mut tasks, mut order) = (Shares::default(), BTreeMap::<TaskId, Known>::new(), Vec::new());
-    for log in logs_of(rpc, vec![domain.pool, ledger.address], from).await? {
+    for log in logs_between(rpc, vec![domain.pool, ledger.address], from, at.number).await? {
         let block = log.block_number.unwrap_or_default();
         if log.address() == ledger.address {
             if let Some(event) = LedgerEvent::decode(&log) {
-                of_ledger(event, domain.pool, operator, evidence);
+                of_ledger(event, block, domain.pool, operator, evidence);
             }
             continue;
         }
@@ -108,6 +150,7 @@ async fn on_chain(
                     is_own: whose == operator,
                     rescue: None,
                     published: times.of(block).await?,
+                    block,
                     transaction: log.transaction_hash.unwrap_or_default(),
                     kept_apart: None,
                     over: false,
@@ -118,7 +161,7 @@ async fn on_chain(
             Some(PoolEvent::RescueAnnounced { task, rescuer, .. }) => {
                 let time = times.of(block).await?;
                 if let Some(task) = tasks.get_mut(&task) {
-                    task.rescue = Some((rescuer, time));
+                    task.rescue = Some((rescuer, time, block));
                 }
             }
             Some(PoolEvent::Novated { task, rescuer }) => {
@@ -127,9 +170,9 @@ async fn on_chain(
                     task.over |= rescuer != operator;
                     task.is_own = rescuer == operator || task.is_own;
                     if rescuer == operator
-                        && let Some((_, announced)) = task.rescue
+                        && let Some((_, announced, block)) = task.rescue
                     {
-                        task.published = announced;
+                        (task.published, task.block) = (announced, block);
                     }
                 }
             }
@@ -157,32 +200,38 @@ async fn on_chain(
             share: shares.at(known.published),
             terms: terms.map(|terms| (terms.reward_token, terms.reward, terms.advance)),
             kept_apart: known.kept_apart,
+            block: known.block,
             over: known.over,
             published: None,
         });
     }
-    let view = LedgerView::new(rpc.clone(), *ledger);
+    let (view, block) = (LedgerView::new(rpc.clone(), *ledger), BlockId::number(at.number));
     let tokens = evidence.tasks.iter().filter_map(|task| task.terms.map(|(token, ..)| token));
     let tokens: Vec<Address> = tokens.chain(evidence.tranches.iter().map(|tranche| tranche.token)).collect();
     for token in tokens {
-        let left = view.kept_apart(domain.pool, token, operator).await?;
+        let left = view.kept_apart_at(domain.pool, token, operator, block).await?;
         evidence.kept.entry(token).or_default().left = left;
     }
-    Ok(())
+    let tranches = view.tranche_count_at(operator, block).await?;
+    let share = view.share_at(domain.pool, operator, block).await?.share;
+    Ok(tranches == evidence.tranches.len() as u64 && share == shares.at(at.timestamp))
 }
 
 /// A task, as its events tell of it.
 struct Known {
     is_own: bool,
-    rescue: Option<(Address, u64)>,
+    /// By whom, when, and in which block it was announced.
+    rescue: Option<(Address, u64, u64)>,
     /// When its share was fixed.
     published: u64,
+    /// And in which block.
+    block: u64,
     transaction: B256,
     kept_apart: Option<U256>,
     over: bool,
 }
 
-fn of_ledger(event: LedgerEvent, pool: Address, operator: Address, evidence: &mut Evidence) {
+fn of_ledger(event: LedgerEvent, block: u64, pool: Address, operator: Address, evidence: &mut Evidence) {
     match event {
         LedgerEvent::Swept { operator: whose, token, pool: of, amount } if (whose, of) == (operator, pool) => {
             evidence.kept.entry(token).or_default().swept += amount;
@@ -191,7 +240,7 @@ fn of_ledger(event: LedgerEvent, pool: Address, operator: Address, evidence: &mu
             evidence.tranches.push(Tranche { index: tranche, token, root, total, caps: None });
         }
         LedgerEvent::Claimed { operator: whose, tranche, prover, paid, amount, count, head } if whose == operator => {
-            evidence.claims.push(Claim { tranche, prover, paid, voucher: (amount, count, head) });
+            evidence.claims.push(Claim { tranche, prover, block, paid, voucher: (amount, count, head) });
         }
         _ => {}
     }
@@ -243,6 +292,10 @@ async fn published(client: &Client, evidence: &mut Evidence) -> Result<(), Clien
             chain.receipts.extend(reply.receipts);
         }
         evidence.chains.insert((tranche, prover), chain);
+    }
+    // What has ended while the chains were read.
+    for task in evidence.tasks.iter_mut().filter(|task| task.published.is_none()) {
+        task.published = there(client.task_pay(task.id).await)?;
     }
     Ok(())
 }
