@@ -38,6 +38,7 @@ impl ApiError {
                 | ErrorCode::NoCommittee
                 | ErrorCode::CircuitOpen
                 | ErrorCode::TooManyQuotes
+                | ErrorCode::NotSetApart
                 | ErrorCode::RpcUnreachable
                 | ErrorCode::TimedOut
                 | ErrorCode::Storage
@@ -83,6 +84,7 @@ const fn status(code: ErrorCode) -> u16 {
         | ErrorCode::NoCommittee
         | ErrorCode::CircuitOpen
         | ErrorCode::Starting
+        | ErrorCode::NotSetApart
         | ErrorCode::DatabaseInUse => 503,
         ErrorCode::TimedOut => 504,
         ErrorCode::Storage => 507,

@@ -7,7 +7,9 @@ use alloy::primitives::{Address, B256, Bytes, Signature, U256};
 use alloy::sol_types::SolStruct;
 use serde_json::Value;
 use zkpool_bindings::IRevenueLedger;
-use zkpool_protocol::pay::{Cap, CapProof, CapTree, LeasedJob, Ledger, Receipt, SignedResult, SumNode, Voucher};
+use zkpool_protocol::pay::{
+    Cap, CapProof, CapTree, LeasedJob, Ledger, Receipt, SignedResult, SignedVoucher, SumNode, Voucher,
+};
 
 fn vectors() -> (Value, Ledger) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contracts/test/vectors/ledger.json");
@@ -75,6 +77,43 @@ fn vouchers_have_the_same_digests_and_signer() {
         }
         let signature = Signature::from_raw(&read::<Bytes>(&vector["signature"])).unwrap();
         assert_eq!(signature.recover_address_from_prehash(&digest).unwrap(), signer);
+    }
+}
+
+#[test]
+fn what_the_ledger_does_not_take_is_no_signature() {
+    let (vectors, ledger) = vectors();
+    let vector = &list(&vectors, "results")[0];
+    let (operator, job) = (read(&vector["operator"]), read(&vector["job"]));
+    let result = SignedResult { operator, job, output: read(&vector["output"]) };
+    let good = read::<Bytes>(&vector["signature"]);
+    let signer = result.signer(&ledger, &good).unwrap();
+    let (s, v) = (U256::from_be_slice(&good[32..64]), good[64]);
+    let with = |s: U256, v: u8| [&good[..32], &s.to_be_bytes::<32>(), &[v]].concat();
+    let order = "0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141".parse::<U256>().unwrap();
+    let high = order - s;
+    // Each of them names the same signer to whoever is not strict.
+    let malleated = [with(s, v - 27), with(s, v + 8), with(s, v + 10), with(high, 55 - v), with(high, 28 - v)];
+    for signature in malleated {
+        let lax = Signature::from_raw(&signature).unwrap().recover_address_from_prehash(&result.digest(&ledger));
+        assert_eq!(lax.unwrap(), signer);
+        result.signer(&ledger, &signature).unwrap_err();
+    }
+    let short = Signature::from_raw(&good).unwrap().as_erc2098().to_vec();
+    for signature in [short, good[..64].to_vec(), [&good[..], &[27]].concat(), vec![], vec![27; 65], vec![0; 65]] {
+        assert_ne!(result.signer(&ledger, &signature).ok(), Some(signer));
+    }
+    // Vouchers likewise.
+    for vector in list(&vectors, "vouchers") {
+        let Ok(tranche) = u64::try_from(read::<U256>(&vector["tranche"])) else { continue };
+        let (operator, prover) = (read(&vector["operator"]), read(&vector["prover"]));
+        let (amount, count) = (read(&vector["amount"]), read(&vector["count"]));
+        let voucher = Voucher { operator, tranche, prover, amount, count, head: read(&vector["head"]) };
+        let good = read::<Bytes>(&vector["signature"]);
+        let signed = SignedVoucher { voucher, signature: good.clone() };
+        assert_eq!(signed.signer(&ledger).unwrap(), read::<Address>(&vectors["signer"]));
+        let bare = [&good[..64], &[good[64] - 27]].concat();
+        SignedVoucher { signature: bare.into(), ..signed }.signer(&ledger).unwrap_err();
     }
 }
 

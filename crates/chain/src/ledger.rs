@@ -2,6 +2,7 @@
 
 use crate::{ChainError, Rpc};
 use alloy::{
+    eips::BlockId,
     primitives::{Address, B256, U256},
     providers::DynProvider,
     rpc::types::Log,
@@ -13,7 +14,7 @@ use zkpool_bindings::{
     IZKPool,
 };
 use zkpool_protocol::{
-    Bytes, decimal,
+    Bytes, TaskId, decimal,
     pay::{CapProof, Ledger, SignedVoucher},
 };
 
@@ -124,7 +125,12 @@ impl LedgerView {
 
     /// How many tranches an operator has opened: the next one's index.
     pub async fn tranche_count(&self, operator: Address) -> Result<u64, ChainError> {
-        let count = self.contract().trancheCount(operator).call().await;
+        self.tranche_count_at(operator, BlockId::latest()).await
+    }
+
+    /// The same at a block.
+    pub async fn tranche_count_at(&self, operator: Address, block: BlockId) -> Result<u64, ChainError> {
+        let count = self.contract().trancheCount(operator).block(block).call().await;
         Ok(count.map_err(|e| self.failed(e))?.saturating_to())
     }
 
@@ -157,8 +163,13 @@ impl LedgerView {
 
     /// What an operator's provers get of its rewards.
     pub async fn share(&self, pool: Address, operator: Address) -> Result<ShareView, ChainError> {
+        self.share_at(pool, operator, BlockId::latest()).await
+    }
+
+    /// The same at a block.
+    pub async fn share_at(&self, pool: Address, operator: Address, block: BlockId) -> Result<ShareView, ChainError> {
         let what = "read the share of an operator's provers";
-        let found = IZKPool::new(pool, self.rpc.provider()).shareOf(operator).call().await;
+        let found = IZKPool::new(pool, self.rpc.provider()).shareOf(operator).block(block).call().await;
         let found = found.map_err(|e| ChainError::contract(what, e))?;
         let share = |word: U256| {
             u16::try_from(word).map_err(|_| ChainError::BadAnswer { what: what.into(), reason: "no share".into() })
@@ -167,21 +178,35 @@ impl LedgerView {
         Ok(ShareView { share: share(found.share)?, next: if at == 0 { None } else { Some((share(found.next)?, at)) } })
     }
 
-    /// What the provers get of the reward of the task that a slot holds, in basis points.
-    pub async fn share_of_slot(
+    /// What the provers get of a task's reward, in basis points, by the slot that holds it. `None`: the slot holds another
+    /// task, or none, as far as this endpoint knows: it may be behind.
+    pub async fn share_of_task(
         &self,
         pool: Address,
         operator: Address,
         token: Address,
         slot: u32,
-    ) -> Result<u16, ChainError> {
+        task: TaskId,
+    ) -> Result<Option<u16>, ChainError> {
         let found = IZKPool::new(pool, self.rpc.provider()).slotOf(operator, token, slot).call().await;
-        Ok(found.map_err(|e| ChainError::contract(format!("read slot {slot} of {operator}"), e))?.share)
+        let found = found.map_err(|e| ChainError::contract(format!("read slot {slot} of {operator}"), e))?;
+        Ok((found.state != 0 && task.starts_with(found.digest.as_slice())).then_some(found.share))
     }
 
     /// What a pool has kept apart for an operator's provers and the ledger has not fetched yet.
     pub async fn kept_apart(&self, pool: Address, token: Address, operator: Address) -> Result<U256, ChainError> {
-        let found = IZKPool::new(pool, self.rpc.provider()).earmarkOf(token, operator).call().await;
+        self.kept_apart_at(pool, token, operator, BlockId::latest()).await
+    }
+
+    /// The same at a block.
+    pub async fn kept_apart_at(
+        &self,
+        pool: Address,
+        token: Address,
+        operator: Address,
+        block: BlockId,
+    ) -> Result<U256, ChainError> {
+        let found = IZKPool::new(pool, self.rpc.provider()).earmarkOf(token, operator).block(block).call().await;
         found.map_err(|e| ChainError::contract("read what is kept apart for provers", e))
     }
 

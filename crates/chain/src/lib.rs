@@ -47,7 +47,7 @@ pub use journal::{
 };
 pub use keys::{Key, KeyError, KeySource, Secret};
 pub use ledger::{Bond, LedgerEvent, LedgerView, ShareView, Tranche, TrancheState, claim_call};
-pub use logs::logs_of;
+pub use logs::{logs_between, logs_of};
 pub use record::{OperatorRecord, Past, RecordBook, Voices};
 pub use registry::{Listed, Listing, RegistryView, registration};
 pub use rpc::{Head, Rpc, RpcOptions};

@@ -16,9 +16,17 @@ const MAX_RANGE: u64 = 10_000;
 /// The endpoint cannot be used, or gives not even one block.
 pub async fn logs_of(rpc: &Rpc, contracts: Vec<Address>, from: u64) -> Result<Vec<Log>, ChainError> {
     let head = rpc.head().await?.number;
+    logs_between(rpc, contracts, from, head).await
+}
+
+/// The same up to block `last`.
+///
+/// # Errors
+/// As [`logs_of`].
+pub async fn logs_between(rpc: &Rpc, contracts: Vec<Address>, from: u64, last: u64) -> Result<Vec<Log>, ChainError> {
     let (mut all, mut from, mut range) = (Vec::new(), from, MAX_RANGE);
-    while from <= head {
-        let to = head.min(from.saturating_add(range - 1));
+    while from <= last {
+        let to = last.min(from.saturating_add(range - 1));
         let filter = Filter::new().address(contracts.clone()).from_block(from).to_block(to);
         let what = format!("read the events of blocks {from} to {to}");
         match rpc.provider().get_logs(&filter).await.map_err(|e| ChainError::rpc(&what, e)) {

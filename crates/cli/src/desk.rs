@@ -65,6 +65,7 @@ impl PayDesk for Desk {
             token: found.token,
             open: found.state == TrancheState::Open,
             reclaimed: found.state == TrancheState::Reclaimed,
+            closes_at: found.closes_at.filter(|_| found.state != TrancheState::Reclaimed),
             signer: found.signer,
             total: found.total,
             root: found.root,
@@ -78,7 +79,7 @@ impl PayDesk for Desk {
 
     async fn claim(&self, holding: &Holding) -> Result<B256, DeskError> {
         let nothing = || DeskError { message: "nothing was earned in this tranche".into(), code: ErrorCode::NotFound };
-        let signed = holding.voucher.as_ref().ok_or_else(nothing)?;
+        let signed = holding.best().ok_or_else(nothing)?;
         let purpose = format!("claim:{}:{}:{}", holding.operator, holding.tranche, signed.voucher.count);
         let data = claim_call(signed, holding.cap, &holding.proof);
         let sender = sender(self.chain()?.clone(), holding.ledger.chain_id, &self.key, &SendArgs::default());

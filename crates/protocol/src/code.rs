@@ -110,6 +110,8 @@ codes! {
     Unbonded = "unbonded",
     /// What a prover earns is not set apart for it, or not vouched for.
     Unpaid = "unpaid",
+    /// Nothing is set apart yet for what a result earns: it is taken as soon as something is.
+    NotSetApart = "not_set_apart",
     /// Another service works on this database.
     DatabaseInUse = "database_in_use",
     /// The disk is full or cannot be written.

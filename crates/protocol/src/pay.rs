@@ -189,9 +189,9 @@ impl SignedResult {
             .eip712_signing_hash(&ledger.eip712())
     }
 
-    /// The address that signed, if the signature is one at all.
+    /// The address that signed, if the signature is one that the ledger takes.
     pub fn signer(&self, ledger: &Ledger, signature: &[u8]) -> Result<Address, SignatureError> {
-        Signature::from_raw(signature)?.recover_address_from_prehash(&self.digest(ledger))
+        recover(&self.digest(ledger), signature)
     }
 }
 
@@ -247,9 +247,9 @@ impl Voucher {
 }
 
 impl SignedVoucher {
-    /// The address that signed, if the signature is one at all.
+    /// The address that signed, if the signature is one that the ledger takes.
     pub fn signer(&self, ledger: &Ledger) -> Result<Address, SignatureError> {
-        Signature::from_raw(&self.signature)?.recover_address_from_prehash(&self.voucher.digest(ledger))
+        recover(&self.voucher.digest(ledger), &self.signature)
     }
 }
 
@@ -268,6 +268,21 @@ pub fn in_wei(amount: u128, per_ether: u128) -> u128 {
 pub fn asked(wei_per_million_units: u128, units: WorkUnits, per_ether: u128) -> u128 {
     let wei = (U256::from(wei_per_million_units) * U256::from(units.0)).div_ceil(U256::from(1_000_000));
     in_token(wei.saturating_to(), per_ether)
+}
+
+/// The address that signed a digest. As strict as the ledger: 65 bytes, v 27 or 28, low s; what it would not pay on is no
+/// signature.
+fn recover(digest: &B256, signature: &[u8]) -> Result<Address, SignatureError> {
+    let (r_s, v) = match signature {
+        [r_s @ .., v @ (27 | 28)] if r_s.len() == 64 => (r_s, *v),
+        [.., v] if signature.len() == 65 => return Err(SignatureError::InvalidParity((*v).into())),
+        _ => return Err(SignatureError::FromBytes("a signature has 65 bytes")),
+    };
+    let signature = Signature::from_bytes_and_parity(r_s, v == 28);
+    if signature.normalize_s().is_some() {
+        return Err(SignatureError::FromBytes("the s of the signature is not the low one"));
+    }
+    signature.recover_address_from_prehash(digest)
 }
 
 impl TaskPay {

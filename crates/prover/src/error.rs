@@ -67,6 +67,15 @@ pub enum ProverError {
         /// The ledger that it names.
         ledger: zkpool_protocol::Address,
     },
+    /// The operator does not pay out of the revenue ledger (any more), and the owner wants to see pay there.
+    #[error(
+        "operator {operator} does not say that it pays out of the revenue ledger: nothing is done for it unless its work may be \
+         unpaid as far as the chain knows (--unpaid)"
+    )]
+    PaidOutside {
+        /// Its URL.
+        operator: String,
+    },
     /// The chain could not be asked about the operator's pay.
     #[error("cannot check how operator {operator} pays: {source}")]
     PayDesk {
@@ -130,7 +139,7 @@ impl ProverError {
             Self::State { .. } | Self::StateInUse(_) => ErrorCode::Storage,
             Self::Refused { source, .. } => source.code(),
             Self::WrongPool { .. } | Self::WrongLedger { .. } => ErrorCode::WrongChain,
-            Self::CannotCheckPay { .. } | Self::Withheld { .. } => ErrorCode::Unpaid,
+            Self::CannotCheckPay { .. } | Self::PaidOutside { .. } | Self::Withheld { .. } => ErrorCode::Unpaid,
             Self::PayDesk { source, .. } => source.code,
             Self::Benchmark(_) => ErrorCode::Internal,
         }

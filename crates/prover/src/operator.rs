@@ -5,7 +5,7 @@ use crate::{
     agent::Shared,
     journal::Record,
     lease::printable,
-    pay::{Till, Withheld},
+    pay::{Holding, Till, Withheld},
     report::Event,
     work,
 };
@@ -106,6 +106,12 @@ impl Operator {
     /// How this operator pays; `None`: outside.
     pub(crate) fn till(&self) -> Option<Arc<Till>> {
         self.shared.till(&self.url)
+    }
+
+    /// Whether a job was promised pay that the owner insists on: whatever the operator says of itself later.
+    pub(crate) fn owes(&self, record: &Record) -> bool {
+        let insists = self.shared.config.pay.as_ref().is_none_or(|pay| !pay.unpaid);
+        insists && record.job.pay.is_some_and(|pay| pay.amount > 0)
     }
 
     /// Nothing more is done for this operator.
@@ -217,10 +223,7 @@ impl Operator {
 
     /// How the operator pays, and whether the agent can look after it.
     async fn agree_on_pay(&self, info: &Info) -> Result<(), ProverError> {
-        let Some(pay) = info.pay else {
-            self.shared.set_till(&self.url, None);
-            return Ok(());
-        };
+        let Some(pay) = info.pay else { return self.may_be_paid_outside(info) };
         let ledger = Ledger { chain_id: info.chain_id, address: pay.ledger };
         let cannot = || ProverError::CannotCheckPay { operator: self.url.clone(), ledger: pay.ledger };
         let config = self.shared.config.pay.clone().ok_or_else(cannot)?;
@@ -245,6 +248,19 @@ impl Operator {
             self.shared.set_till(&self.url, Some(Arc::new(till)));
             // What is due from before is looked at now.
             self.shared.earned.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Whether an operator that names no ledger may be worked for: not if it has paid out of one, and not if the owner wants
+    /// to see pay on chain. Otherwise an operator could have its provers work unpaid by no longer naming it.
+    fn may_be_paid_outside(&self, info: &Info) -> Result<(), ProverError> {
+        let Some(config) = self.shared.config.pay.as_ref().filter(|pay| !pay.unpaid) else { return Ok(()) };
+        let who = self.client.address();
+        let is_theirs = |held: &Holding| held.url == self.url || held.operator == info.operator;
+        let has_paid = self.shared.book.all().iter().any(|held| Some(held.prover) == who && is_theirs(held));
+        if has_paid || self.till().is_some() || config.desk.sees_chain() {
+            return Err(ProverError::PaidOutside { operator: self.url.clone() });
         }
         Ok(())
     }

@@ -34,6 +34,9 @@ use zkpool_protocol::{
 /// How old may be what is known of a tranche when another job is asked for. Closing one takes far longer.
 const FRESH: Duration = Duration::from_secs(600);
 
+/// Out of a tranche that can be reclaimed earlier than this nothing is taken for pay: it must be claimed before.
+const CLAIMABLE: Duration = Duration::from_secs(24 * 3_600);
+
 /// What the chain says of a tranche.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrancheOnChain {
@@ -43,12 +46,22 @@ pub struct TrancheOnChain {
     pub open: bool,
     /// Whether what was left of it is back with its operator: it pays nobody any more.
     pub reclaimed: bool,
+    /// From which second on it can be reclaimed, if it is to be closed.
+    pub closes_at: Option<u64>,
     /// Signs its vouchers.
     pub signer: Address,
     /// The sum of its caps, in the token's smallest unit.
     pub total: u128,
     /// Of the tree of its caps.
     pub root: B256,
+}
+
+impl TrancheOnChain {
+    /// Whether what is earned now can still be claimed: a job that was given out before its tranche was to be closed is paid
+    /// out of it.
+    fn pays(&self) -> bool {
+        self.open || self.closes_at.is_some_and(|at| at >= crate::unix_now() + CLAIMABLE.as_secs())
+    }
 }
 
 /// The chain, or the key, could not be used.
@@ -226,11 +239,14 @@ impl Till {
     /// Takes an earmark into the book if the chain bears it out.
     async fn look_at(&self, earmark: EarmarkView) -> Result<(), Withheld> {
         let index = earmark.tranche.index;
+        let known = self.holdings().into_iter().find(|holding| holding.tranche == index);
         let Some(found) = self.config.desk.tranche(&self.ledger, self.operator, index).await? else {
             tracing::warn!(tranche = index, "the operator names a tranche that is not on chain");
-            return Ok(());
+            return match known {
+                Some(known) => self.keep(Holding { open: false, ..known }).await,
+                None => Ok(()),
+            };
         };
-        let known = self.holdings().into_iter().find(|holding| holding.tranche == index);
         let holding = match known {
             Some(known) => Holding { open: found.open, ..known },
             None => {
@@ -256,6 +272,7 @@ impl Till {
                     voucher: None,
                     vouched_at: None,
                     reclaimed: false,
+                    disputed: None,
                 }
             }
         };
@@ -312,7 +329,7 @@ impl Till {
     async fn claim_due(&self, above: Option<u128>, observer: &dyn Observer) {
         for holding in self.holdings() {
             let index = holding.tranche;
-            let Some(SignedVoucher { voucher, .. }) = &holding.voucher else { continue };
+            let Some(SignedVoucher { voucher, .. }) = holding.best() else { continue };
             let earned = voucher.amount.min(holding.cap);
             let known = self.paid_of(index);
             if known == Some(earned) || (holding.reclaimed && known.is_some()) {

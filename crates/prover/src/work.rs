@@ -122,6 +122,11 @@ async fn see_through(
         reason = holder.lost(), if record.finished.is_none() => return End::Lost(reason),
     }
     let till = operator.till();
+    if till.is_none() && operator.owes(record) {
+        return End::Withheld(
+            "the job was given out for pay, and the operator does not say any more how it pays".into(),
+        );
+    }
     if record.finished.is_none() {
         // What is not set apart, or is less than is asked, is not worked for.
         let ask = operator.shared.config.asks.get(&record.job.kind).copied();

@@ -4,7 +4,7 @@
 
 use async_trait::async_trait;
 use zkpool_chain::{Bond, ChainError, LedgerView, PoolView, Rpc, ShareView, Tranche};
-use zkpool_protocol::{Address, Domain, U256, pay::Ledger};
+use zkpool_protocol::{Address, Domain, TaskId, U256, pay::Ledger};
 
 /// What a prover has put up in one token, and whether it was shown to have signed two results for one job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +20,9 @@ pub struct ProverBond {
 pub trait RevenueLedger: Send + Sync {
     /// What its provers get of its rewards.
     async fn share(&self) -> Result<ShareView, ChainError>;
-    /// What its provers get of the reward of the task that a slot of its holds, in basis points.
-    async fn share_of(&self, slot: u32, token: Address) -> Result<u16, ChainError>;
+    /// What its provers get of the reward of a task that a slot of its holds, in basis points; `None` if the slot does not
+    /// hold this task, as far as the endpoint knows.
+    async fn share_of(&self, slot: u32, token: Address, task: TaskId) -> Result<Option<u16>, ChainError>;
     /// What the pool has kept apart for its provers, in the token's smallest unit.
     async fn kept_apart(&self, token: Address) -> Result<U256, ChainError>;
     /// What is in the ledger for its provers, and in no tranche.
@@ -59,8 +60,8 @@ impl RevenueLedger for LiveLedger {
         self.view.share(self.pool.domain().pool, self.operator).await
     }
 
-    async fn share_of(&self, slot: u32, token: Address) -> Result<u16, ChainError> {
-        self.view.share_of_slot(self.pool.domain().pool, self.operator, token, slot).await
+    async fn share_of(&self, slot: u32, token: Address, task: TaskId) -> Result<Option<u16>, ChainError> {
+        self.view.share_of_task(self.pool.domain().pool, self.operator, token, slot, task).await
     }
 
     async fn kept_apart(&self, token: Address) -> Result<U256, ChainError> {

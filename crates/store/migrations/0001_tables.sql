@@ -353,6 +353,8 @@ CREATE TABLE provers (
     -- it works whether or not anything is set apart for it
     unpaid INTEGER NOT NULL,
     joined INTEGER NOT NULL,
+    -- when it joined first
+    joined_at INTEGER NOT NULL,
     seen_at INTEGER NOT NULL,
     misses INTEGER NOT NULL DEFAULT 0,
     excluded_until INTEGER NOT NULL DEFAULT 0,
@@ -508,3 +510,5 @@ CREATE TABLE earnings (
     PRIMARY KEY (tranche, prover, count),
     UNIQUE (task_id, idx, fence)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX earnings_of_provers ON earnings (prover);

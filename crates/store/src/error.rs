@@ -89,6 +89,9 @@ pub enum StoreError {
     /// The lease is not the caller's any more.
     #[error("the lease has ended: claim another job")]
     LeaseLost,
+    /// The result's prover is to be paid, and is in no tranche out of which it could be.
+    #[error("nothing is set apart for what this result earns: it is taken as soon as something is, send it again")]
+    NothingSetApart,
     /// Another live quote or task of this operator takes the slot up.
     #[error("slot {0} is taken by another live quote")]
     SlotTaken(u32),
@@ -128,6 +131,7 @@ impl StoreError {
             Self::OtherDomain { .. } => ErrorCode::WrongChain,
             Self::Disk { .. } => ErrorCode::Storage,
             Self::Missing(_) => ErrorCode::NotFound,
+            Self::NothingSetApart => ErrorCode::NotSetApart,
             Self::LeaseLost => ErrorCode::LeaseLost,
             Self::SlotTaken(_) => ErrorCode::NoCapacity,
             Self::TooManyQuotes(_) => ErrorCode::TooManyQuotes,

@@ -245,6 +245,8 @@ pub trait Store: TxJournal + Debug {
     async fn earmarks_of(&self, prover: Address) -> StoreResult<Vec<Earmark>>;
     /// The same of everybody, in open tranches alone; by index and place.
     async fn open_earmarks(&self) -> StoreResult<Vec<Earmark>>;
+    /// The sum of what is set apart in a token, and not taken back, for provers that have never earned anything.
+    async fn unearned(&self, token: Address) -> StoreResult<u128>;
     /// What the result under this lease of a job has earned.
     async fn earning(&self, job: JobId, fence: u64) -> StoreResult<Option<Earning>>;
     /// A prover's receipts in a tranche behind the first `after`, in order; at most `limit`.

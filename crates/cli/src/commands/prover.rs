@@ -377,6 +377,9 @@ fn failed(error: ProverError) -> CliError {
         ProverError::CannotCheckPay { .. } => {
             return settings("set --rpc URL, `rpc` in the configuration or ZKPOOL_RPC; or --unpaid");
         }
+        ProverError::PaidOutside { .. } => {
+            return settings("ask the operator; or --unpaid, if you agree with it on pay outside of the chain");
+        }
         ProverError::WrongLedger { .. } => "do not work for this operator, or check --pool",
         ProverError::Withheld { .. } => {
             "ask the operator; `zkpool prover claim` collects what it has vouched for. The agent asks again when it starts"

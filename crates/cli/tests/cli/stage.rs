@@ -213,6 +213,7 @@ impl Stage {
             key = "{PROVER}"
             operators = "http://127.0.0.1:{port}"
             state = "prover"
+            unpaid = true
 
             [request]
             key = "{REQUESTER}"
@@ -257,7 +258,7 @@ impl Stage {
             ledger = self.deploy(&["pool"], "ledger"),
             token = self.token,
         );
-        self.configure_more(|before| before + &text);
+        self.configure_more(|before| before.replace("unpaid = true", "") + &text);
     }
 
     /// Changes the configuration.

@@ -48,6 +48,10 @@ pub struct Holding {
     /// The operator has taken the tranche back: what was not claimed is lost.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reclaimed: bool,
+    /// One over more that the tranche's signer has signed, too, and that is not what it should be: the ledger pays it all
+    /// the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disputed: Option<SignedVoucher>,
 }
 
 impl Holding {
@@ -55,6 +59,12 @@ impl Holding {
     pub fn vouched(&self) -> Voucher {
         let none = Voucher::none(self.operator, self.tranche, self.prover);
         self.voucher.as_ref().map_or(none, |signed| signed.voucher)
+    }
+
+    /// The voucher that pays most.
+    pub fn best(&self) -> Option<&SignedVoucher> {
+        let both = self.voucher.iter().chain(&self.disputed);
+        both.max_by_key(|signed| signed.voucher.amount)
     }
 
     /// What can still be earned, in the token's smallest unit.
@@ -114,6 +124,9 @@ impl Book {
             kept.voucher.clone_from(&known.voucher);
             kept.vouched_at = known.vouched_at;
         }
+        if kept.disputed.as_ref().is_some_and(|disputed| disputed.voucher.amount <= kept.vouched().amount) {
+            kept.disputed = None;
+        }
         if holdings.get(&name) != Some(&kept) {
             let bytes = serde_json::to_vec_pretty(&kept).map_err(io::Error::other)?;
             disk::write_atomically(&self.dir.join(&name), &bytes)?;
@@ -145,6 +158,7 @@ mod tests {
             voucher: (count > 0).then(|| SignedVoucher { voucher, signature: Bytes::from(vec![1; 65]) }),
             vouched_at: (count > 0).then_some(1_000 + count),
             reclaimed: false,
+            disputed: None,
         }
     }
 
@@ -161,6 +175,18 @@ mod tests {
         assert_eq!(found, [holding(0, 2), holding(1, 0)]);
         assert_eq!((found[0].left(), found[1].left()), (80, 100));
         assert!(book.of(&holding(0, 0).ledger, Address::ZERO, Address::repeat_byte(2)).is_empty());
+    }
+
+    #[test]
+    fn a_disputed_voucher_is_kept_as_long_as_it_pays_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let book = Book::open(dir.path()).unwrap();
+        let disputed = holding(0, 2).voucher;
+        book.save(&Holding { disputed: disputed.clone(), ..holding(0, 1) }).unwrap();
+        let kept = Book::open(dir.path()).unwrap().all().remove(0);
+        assert_eq!((kept.vouched().amount, kept.left(), kept.best()), (10, 90, disputed.as_ref()));
+        book.save(&Holding { voucher: holding(0, 2).voucher, ..kept }).unwrap();
+        assert_eq!(book.all(), [holding(0, 2)]);
     }
 
     #[test]

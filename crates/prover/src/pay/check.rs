@@ -5,7 +5,7 @@ use crate::report::Event;
 use zkpool_api::{ClientError, Paid, ReceiptsQuery};
 use zkpool_protocol::{
     Address, B256, ErrorCode, JobId, WorkUnits,
-    pay::{LeasedJob, Receipt, Voucher},
+    pay::{LeasedJob, Receipt, SignedVoucher, Voucher},
 };
 
 /// What an accepted result should earn.
@@ -95,20 +95,64 @@ impl Till {
         let _turn = self.turn.lock().await;
         // What was kept while this one waited.
         let holding = known().unwrap_or(holding);
-        self.check(&expected, &receipt, &voucher, &holding)?;
-        let signer = signed.signer(&self.ledger).map_err(|_| Withheld::Wrong {
-            what: "signature",
-            expected: format!("one of {}", holding.signer),
-            found: "none".into(),
-        })?;
-        same("voucher's signer", holding.signer, signer)?;
-        self.link(&holding.vouched(), &receipt, &voucher).await?;
-        if self.is_checked() {
-            self.check_cut(&expected, &receipt, voucher.tranche).await?;
+        if let Err(why) = self.look_through(&expected, &receipt, &signed, &holding).await {
+            if why.is_the_operators() {
+                self.keep_disputed(signed, holding).await?;
+            }
+            return Err(why);
         }
         let (token, total) = (holding.token, voucher.amount);
         self.keep(Holding { voucher: Some(signed), vouched_at: Some(crate::unix_now()), ..holding }).await?;
         Ok(Some(Event::Earned { job: expected.job, token, amount: receipt.amount, total }))
+    }
+
+    /// Whether an answer is right in all that can be known.
+    async fn look_through(
+        &self,
+        expected: &Expected,
+        receipt: &Receipt,
+        signed: &SignedVoucher,
+        holding: &Holding,
+    ) -> Result<(), Withheld> {
+        let voucher = &signed.voucher;
+        self.check(expected, receipt, voucher, holding)?;
+        let signer = signed.signer(&self.ledger).map_err(|_| Withheld::Wrong {
+            what: "signature",
+            expected: format!("one of {}", holding.signer),
+            found: "none that the ledger takes".into(),
+        })?;
+        same("voucher's signer", holding.signer, signer)?;
+        self.check_pays(holding).await?;
+        self.link(&holding.vouched(), receipt, voucher).await?;
+        match self.is_checked() {
+            true => self.check_cut(expected, receipt, voucher.tranche).await,
+            false => Ok(()),
+        }
+    }
+
+    /// A tranche may have been announced to close while the job was in hand; what matters is that it still pays.
+    async fn check_pays(&self, holding: &Holding) -> Result<(), Withheld> {
+        if holding.open || !self.config.desk.sees_chain() {
+            return Ok(());
+        }
+        let found = self.config.desk.tranche(&self.ledger, self.operator, holding.tranche).await?;
+        let pays = found.is_some_and(|found| found.pays());
+        same(
+            "tranche's state",
+            "one that pays for a good while",
+            if pays { "one that pays for a good while" } else { "closed" },
+        )
+    }
+
+    /// What is not right is not worked on for, but it is money if it is over more than what is there, and signed.
+    async fn keep_disputed(&self, signed: SignedVoucher, holding: Holding) -> Result<(), Withheld> {
+        let Voucher { operator, tranche, prover, amount, .. } = signed.voucher;
+        let is_ours = (operator, tranche, prover) == (self.operator, holding.tranche, self.prover);
+        let best = holding.best().map_or(0, |best| best.voucher.amount);
+        if is_ours && amount > best && signed.signer(&self.ledger).ok() == Some(holding.signer) {
+            self.keep(Holding { disputed: Some(signed), ..holding }).await?;
+        }
+        Ok(())
     }
 
     /// Receipt and voucher by themselves.
@@ -129,7 +173,6 @@ impl Till {
         })?;
         let (token, amount) = job.promised.unwrap_or((holding.token, 0));
         same("tranche's token", token, holding.token)?;
-        same("tranche's state", "open", if holding.open { "open" } else { "closing" })?;
         // What was promised, as far as the cap goes.
         same("receipt's amount", amount.min(holding.cap.saturating_sub(before)), receipt.amount)
     }

@@ -36,6 +36,8 @@ pub(crate) struct Cashier {
     pub(crate) cap: u128,
     /// It names nothing that is set apart.
     pub(crate) silent: bool,
+    /// It does not say any more that it pays at all.
+    pub(crate) denies: bool,
     key: Key,
     chain: Vec<(Receipt, Voucher)>,
 }
@@ -50,11 +52,12 @@ fn ledger() -> Ledger {
 
 impl Cashier {
     pub(crate) fn new(amount: u128, cap: u128) -> Self {
-        Self { manner: Manner::Honest, amount, cap, silent: false, key: Key::random(), chain: Vec::new() }
+        let (silent, denies) = (false, false);
+        Self { manner: Manner::Honest, amount, cap, silent, denies, key: Key::random(), chain: Vec::new() }
     }
 
-    pub(crate) fn info(&self) -> PayInfo {
-        PayInfo { ledger: LEDGER, share: 5_000, bond: None }
+    pub(crate) fn info(&self) -> Option<PayInfo> {
+        (!self.denies).then_some(PayInfo { ledger: LEDGER, share: 5_000, bond: None })
     }
 
     pub(crate) fn job_pay(&self) -> JobPay {
@@ -70,7 +73,15 @@ impl Cashier {
     /// What the chain should say.
     pub(crate) fn tranche(&self) -> TrancheOnChain {
         let (root, total) = self.tree().0.root();
-        TrancheOnChain { token: TOKEN, open: true, reclaimed: false, signer: self.key.address(), total, root }
+        TrancheOnChain {
+            token: TOKEN,
+            open: true,
+            reclaimed: false,
+            closes_at: None,
+            signer: self.key.address(),
+            total,
+            root,
+        }
     }
 
     pub(crate) fn earmarks(&self) -> Vec<EarmarkView> {

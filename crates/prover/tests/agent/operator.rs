@@ -322,7 +322,7 @@ async fn info(State(inner): State<Inner>) -> Json<Info> {
             live_quotes_per_requester: 1,
             max_validity: 1,
         },
-        pay: script.cashier.as_ref().map(super::cashier::Cashier::info),
+        pay: script.cashier.as_ref().and_then(super::cashier::Cashier::info),
         head: 0,
         quoting: true,
         not_quoting: None,

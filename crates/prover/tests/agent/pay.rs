@@ -115,7 +115,16 @@ async fn the_first_voucher_that_is_withheld_or_wrong_is_the_last() {
             .await;
         let ended = agent.ended().await;
         assert!(matches!(ended, Err(ProverError::Withheld { .. })), "{manner:?}: {ended:?}");
-        assert_eq!(vouchers(dir.path())[0].vouched().amount, 10, "{manner:?}: {reason}");
+        let kept = vouchers(dir.path()).remove(0);
+        assert_eq!(kept.vouched().amount, 10, "{manner:?}: {reason}");
+        // A wrong one that the ledger would pay more on is kept as well.
+        let most = match manner {
+            Short => 19,
+            OtherSum => 21,
+            OtherOutput => 20,
+            _ => 10,
+        };
+        assert_eq!(kept.best().unwrap().voucher.amount, most, "{manner:?}");
         assert_eq!(records(dir.path()), 1, "the result is kept");
 
         // It is asked about again, and the work goes on if the voucher is there.
@@ -367,5 +376,109 @@ async fn what_is_earned_can_be_graphed() {
     let (other, place) = (tempfile::tempdir().unwrap(), Conductor::new());
     let ended = Running::start(ProverConfig { state_dir: other.path().into(), ..config }, &place).ended().await;
     assert!(matches!(ended, Err(ProverError::Metrics { .. })), "{ended:?}");
+    agent.stop_in_order().await;
+}
+
+/// Says that a tranche is to be closed, and when it can be reclaimed.
+fn closing(desk: &FakeDesk, seconds: u64) {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let on_chain = desk.chain().tranche.unwrap();
+    let closes_at = Some(now + seconds);
+    desk.chain().tranche = Some(zkpool_prover::TrancheOnChain { open: false, closes_at, ..on_chain });
+}
+
+#[tokio::test]
+async fn a_tranche_that_the_operator_does_not_name_any_more_is_looked_at_all_the_same() {
+    let ((mut operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+    operator.give(operator.new_job());
+    conductor.began().await;
+    conductor.end(Ending::Proof(b"p"));
+    earned(&mut agent).await;
+    agent.stop_in_order().await;
+    // It is closed, and left out of what is named.
+    closing(&desk, 14 * 24 * 3_600);
+    operator.script().cashier.as_mut().unwrap().silent = true;
+    operator.heard_so_far();
+    let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+    agent.tells(|event| matches!(event, Event::OperatorTrouble { code: ErrorCode::Unpaid, .. }).then_some(())).await;
+    assert!(!vouchers(dir.path())[0].open);
+    agent.stop_in_order().await;
+    assert!(!operator.heard_so_far().iter().any(|heard| matches!(heard, Heard::Claim(_))), "no work is asked for");
+}
+
+#[tokio::test]
+async fn a_voucher_of_a_tranche_that_closes_meanwhile_is_taken_while_it_can_be_claimed() {
+    for (left, taken) in [(14 * 24 * 3_600, true), (3_600, false)] {
+        let ((mut operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
+        let dir = tempfile::tempdir().unwrap();
+        let agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+        operator.script().every_result = Some(Say::Error(ErrorCode::Storage));
+        operator.give(operator.new_job());
+        conductor.began().await;
+        conductor.end(Ending::Proof(b"p"));
+        operator.hears_result().await;
+        agent.crash().await;
+        // The answer comes after a restart that has found it closing.
+        closing(&desk, left);
+        let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+        agent
+            .tells(|event| matches!(event, Event::OperatorTrouble { code: ErrorCode::Unpaid, .. }).then_some(()))
+            .await;
+        operator.script().every_result = None;
+        match taken {
+            true => {
+                assert_eq!(earned(&mut agent).await, (10, 10));
+                agent.stop_in_order().await;
+            }
+            false => {
+                let ended = agent.ended().await;
+                assert!(matches!(ended, Err(ProverError::Withheld { .. })), "{ended:?}");
+                assert_eq!(vouchers(dir.path())[0].best().unwrap().voucher.amount, 10, "it is kept");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_operator_that_does_not_speak_of_pay_any_more_is_not_worked_for() {
+    let ((mut operator, mut desk), mut conductor) = (paying(10, 100), Conductor::new());
+    let dir = tempfile::tempdir().unwrap();
+    let agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+    operator.script().every_result = Some(Say::Error(ErrorCode::Storage));
+    operator.give(operator.new_job());
+    conductor.began().await;
+    conductor.end(Ending::Proof(b"p"));
+    operator.hears_result().await;
+    agent.crash().await;
+    operator.script().every_result = None;
+    operator.script().cashier.as_mut().unwrap().denies = true;
+    operator.heard_so_far();
+    let ended = Running::start(paid_config(&operator, dir.path(), &desk), &conductor).ended().await;
+    assert!(matches!(ended, Err(ProverError::PaidOutside { .. })), "{ended:?}");
+    // Without an endpoint: it has paid before.
+    desk.sees = false;
+    let ended = Running::start(paid_config(&operator, dir.path(), &desk), &conductor).ended().await;
+    assert!(matches!(ended, Err(ProverError::PaidOutside { .. })), "{ended:?}");
+    // Without any settings: what was promised with the job is demanded.
+    let ended = Running::start(config(&[&operator], dir.path()), &conductor).ended().await;
+    assert!(matches!(ended, Err(ProverError::Withheld { .. })), "{ended:?}");
+    assert!(!operator.heard_so_far().iter().any(|heard| matches!(heard, Heard::Result(..))), "nothing is given away");
+    assert_eq!(records(dir.path()), 1);
+
+    operator.script().cashier.as_mut().unwrap().denies = false;
+    desk.sees = true;
+    let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+    assert_eq!(earned(&mut agent).await, (10, 10));
+    // In the middle: it is not worked for, and told of until it says again how it pays.
+    operator.hears_claim().await;
+    operator.script().cashier.as_mut().unwrap().denies = true;
+    operator.script().claim.push_back(Say::Error(ErrorCode::Storage));
+    operator.give(operator.new_job());
+    conductor.began().await;
+    conductor.end(Ending::Proof(b"p"));
+    assert_eq!(earned(&mut agent).await, (10, 20));
+    agent.tells(|event| matches!(event, Event::OperatorTrouble { code: ErrorCode::Unpaid, .. }).then_some(())).await;
     agent.stop_in_order().await;
 }

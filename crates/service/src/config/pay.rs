@@ -43,6 +43,9 @@ pub struct TranchePolicy {
     /// For one that has not: whoever joins under many names locks up so much for each.
     #[serde(with = "decimal")]
     pub first_cap: u128,
+    /// The most that is set apart at a time for all that have earned nothing yet together, as a multiple of `first_cap`.
+    #[serde(default = "newcomers")]
+    pub newcomers: u32,
     /// A prover that has less than so much left is in the next tranche.
     #[serde(with = "decimal")]
     pub low: u128,
@@ -63,6 +66,13 @@ pub struct BondPolicy {
     /// How much at least, in the token's smallest unit; and so much more each time that a prover was put out.
     #[serde(with = "decimal")]
     pub amount: u128,
+}
+
+impl TranchePolicy {
+    /// The most that is set apart at a time for all that have earned nothing yet together.
+    pub fn for_newcomers(&self) -> u128 {
+        self.first_cap.saturating_mul(self.newcomers.into())
+    }
 }
 
 impl Pay {
@@ -112,6 +122,10 @@ impl Pay {
 
 const fn max_provers() -> u32 {
     4_096
+}
+
+const fn newcomers() -> u32 {
+    64
 }
 
 const fn every() -> u64 {

@@ -11,7 +11,8 @@ use zkpool_api::{
 use zkpool_protocol::{Address, B256, BlobId, ErrorCode, JobId, JobState, Operation, pay::LeasedJob};
 use zkpool_scheduler::observed_speed;
 use zkpool_store::{
-    JobRecord, LeaseEnd, LeaseOutcome, LeaseRecord, Millis, NewResult, ProverId, ProverRecord, Renewal, TaskRecord,
+    JobRecord, LeaseEnd, LeaseOutcome, LeaseRecord, Millis, NewResult, ProverId, ProverRecord, Renewal, StoreError,
+    TaskRecord,
 };
 
 /// Longest pause between two looks of a claim that waits.
@@ -93,7 +94,7 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
             tracing::warn!(task.id = %id.task, job = id.index, prover = %lease.prover, "another result came under a lease that has ended with one");
             return Err(OpError::new(ErrorCode::LeaseLost, "another result was accepted under this lease"));
         }
-        return Ok(ResultReply { job: job.state, task: task.state, paid: pay::paid(ctx, earning)? });
+        return Ok(ResultReply { job: job.state, task: task.state, paid: pay::paid(ctx, earning).await? });
     }
     // What is too late is not worth verifying. The store decides again, with the last word.
     if !matches!(lease.ended, None | Some(LeaseEnd::Expired)) {
@@ -104,7 +105,8 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
     let now = ctx.clock.now();
     ctx.status.heard(&prover.id, now);
     let leased = LeasedJob { task: id.task, index: id.index, fence: lease.token };
-    let pay = pay::result_pay(ctx, &task, who, leased, &request.proof, request.signature).await?;
+    let due = !prover.description.unpaid;
+    let pay = pay::result_pay(ctx, &task, who, leased, &request.proof, request.signature, due).await?;
     if let Err(error) = results::verify(ctx, &task, &job, request.proof.clone()).await? {
         let operation = job.job.operation.as_str();
         tracing::warn!(task.id = %id.task, job = id.index, operation, prover = %prover.id, %error, "a result does not verify");
@@ -133,7 +135,16 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
         speed: (!dissents).then(|| observed_speed(known, job.job.units, took)),
         pay,
     };
-    let done = ctx.store.complete_job(&result, now).await?;
+    let done = match ctx.store.complete_job(&result, now).await {
+        Ok(done) => done,
+        Err(error) => {
+            // Not taken unpaid: its prover sends it again.
+            if matches!(error, StoreError::NothingSetApart) {
+                ctx.nudges.pay.wake();
+            }
+            return Err(error.into());
+        }
+    };
     if dissents {
         metrics::miss("dissent");
         bonds::missed(ctx, &result.prover, &result.standing);
@@ -158,7 +169,7 @@ async fn take_result(ctx: &Context, who: Address, id: JobId, request: ResultRequ
             metrics::vouched(paid.pay.token, now / 1_000);
         }
     }
-    Ok(ResultReply { job: done.job, task: done.task, paid: pay::paid(ctx, done.earning)? })
+    Ok(ResultReply { job: done.job, task: done.task, paid: pay::paid(ctx, done.earning).await? })
 }
 
 /// Takes a job back without a result; it never returns to this prover. Fails with `LeaseLost`, `NotFound`.

@@ -6,6 +6,7 @@
 pub mod attestations;
 pub mod blobs;
 pub(crate) mod bonds;
+pub(crate) mod funds;
 pub mod info;
 pub mod jobs;
 pub mod pay;

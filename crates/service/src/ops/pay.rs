@@ -1,16 +1,14 @@
 //! What provers are paid: promised with each job, kept with each result, published for everybody.
 
-use crate::{
-    Context, OpError, OpResult,
-    reconcile::dispatch::{Asks, Worth},
-};
+use super::funds::Funds;
+use crate::{Context, OpError, OpResult};
 use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 use zkpool_api::{
     EarmarkView, EarmarksReply, MAX_RECEIPTS, Paid, PartPay, ReceiptView, ReceiptsQuery, ReceiptsReply, TaskPayReply,
     TrancheReply, TrancheView, TranchesReply,
 };
 use zkpool_protocol::{
-    Address, B256, BlobId, Bytes, ErrorCode, JobId, JobState, TaskId,
+    Address, B256, BlobId, Bytes, ErrorCode, TaskId,
     pay::{CapTree, LeasedJob, Ledger, SignedResult, SignedVoucher, TaskPay, Voucher},
 };
 use zkpool_store::{Earmark, Earning, ResultPay, Role, TaskRecord, TrancheRecord, TrancheStatus, Workload};
@@ -38,9 +36,14 @@ pub(crate) async fn task_pay(ctx: &Context, task: &TaskRecord) -> OpResult<Optio
     let pay = match ctx.store.pay_of(whole.key).await? {
         Some(known) => known,
         None => {
-            let ((_, quote), price) = whole.quote.as_ref().zip(whole.price).ok_or_else(gone)?;
+            let ((id, quote), price) = whole.quote.as_ref().zip(whole.price).ok_or_else(gone)?;
             let (terms, slot) = (&quote.terms, whole.own_slot.ok_or_else(gone)?);
-            let share = ctx.ledger()?.share_of(slot, terms.liability_token).await?;
+            // An endpoint that is behind shows what the slot held before: its share is not this task's, and would stay.
+            let behind = || {
+                let message = format!("the chain does not show task {id} in slot {slot} yet: its share is not known");
+                OpError::new(ErrorCode::NotSetApart, message)
+            };
+            let share = ctx.ledger()?.share_of(slot, terms.liability_token, *id).await?.ok_or_else(behind)?;
             let pay = TaskPay { token: terms.reward_token, reward: terms.reward, share, units: price.units };
             ctx.store.fix_pay(whole.key, &pay).await?
         }
@@ -48,7 +51,8 @@ pub(crate) async fn task_pay(ctx: &Context, task: &TaskRecord) -> OpResult<Optio
     Ok(Some(ctx.store.fix_pay(task.key, &pay).await?))
 }
 
-/// What a result is to be paid from, with its prover's signature, which is looked at. Fails with `BadRequest`.
+/// What a result is to be paid from, with its prover's signature, which is looked at; `due`: whether the prover counts on it.
+/// Fails with `BadRequest`.
 pub(crate) async fn result_pay(
     ctx: &Context,
     task: &TaskRecord,
@@ -56,6 +60,7 @@ pub(crate) async fn result_pay(
     leased: LeasedJob,
     proof: &[u8],
     signature: Option<Bytes>,
+    due: bool,
 ) -> OpResult<Option<ResultPay>> {
     let (Some(ledger), Some(pay)) = (ledger(ctx), task_pay(ctx, task).await?) else { return Ok(None) };
     let bad = |message: &str| OpError::new(ErrorCode::BadRequest, message);
@@ -67,23 +72,32 @@ pub(crate) async fn result_pay(
         return Err(bad("the signature of `Result` is not the prover's, or not of this result"));
     }
     let signer = ctx.voucher_signer()?;
-    Ok(Some(ResultPay { pay, signer, signature }))
+    Ok(Some(ResultPay { pay, signer, signature, due }))
 }
 
 /// What is answered for a result that has earned something. The signature is made of what is stored.
-pub(crate) fn paid(ctx: &Context, earning: Option<Earning>) -> OpResult<Option<Paid>> {
+pub(crate) async fn paid(ctx: &Context, earning: Option<Earning>) -> OpResult<Option<Paid>> {
     let Some(Earning { receipt, voucher, .. }) = earning else { return Ok(None) };
-    Ok(Some(Paid { receipt, voucher: signed(ctx, voucher)? }))
+    let gone = || OpError::new(ErrorCode::Internal, format!("tranche {} is gone", voucher.tranche));
+    let tranches = ctx.store.tranches().await?;
+    let tranche = tranches.iter().find(|tranche| tranche.index == voucher.tranche).ok_or_else(gone)?;
+    Ok(Some(Paid { receipt, voucher: signed(ctx, voucher, tranche.signer)? }))
 }
 
-fn signed(ctx: &Context, voucher: Voucher) -> OpResult<SignedVoucher> {
+/// Fails with `Internal` if the key is not the one that the tranche was opened with: what it signs would be worth nothing.
+fn signed(ctx: &Context, voucher: Voucher, signer: Address) -> OpResult<SignedVoucher> {
     let outside = || OpError::new(ErrorCode::Internal, "something was earned, but [service.pay] is gone: put it back");
     let ledger = ledger(ctx).ok_or_else(outside)?;
+    if ctx.voucher_signer()? != signer {
+        let message = format!("vouchers of tranche {} are signed by {signer}: put that key back", voucher.tranche);
+        return Err(OpError::new(ErrorCode::Internal, message));
+    }
     let signature = ctx.chain.sign(&voucher.digest(&ledger))?;
     Ok(SignedVoucher { voucher, signature })
 }
 
-/// From what the tasks that are being proven are paid, as far as it is not known yet; what is over is forgotten.
+/// From what the tasks that are being proven are paid, as far as it is not known yet; what is over is forgotten. One of which
+/// it cannot be told holds up no other.
 pub(crate) async fn learn(ctx: &Context, workload: &Workload, known: &mut HashMap<TaskId, TaskPay>) -> OpResult<()> {
     if ctx.config.pay.is_none() {
         return Ok(());
@@ -91,79 +105,42 @@ pub(crate) async fn learn(ctx: &Context, workload: &Workload, known: &mut HashMa
     let tasks: BTreeSet<TaskId> = workload.jobs.iter().map(|item| item.job.id.task).collect();
     known.retain(|id, _| tasks.contains(id));
     for id in tasks {
-        if let Entry::Vacant(place) = known.entry(id)
-            && let Some(task) = ctx.store.task(id).await?
-            && let Some(pay) = task_pay(ctx, &task).await?
-        {
-            place.insert(pay);
+        let Entry::Vacant(place) = known.entry(id) else { continue };
+        let Some(task) = ctx.store.task(id).await? else { continue };
+        match task_pay(ctx, &task).await {
+            Ok(Some(pay)) => {
+                place.insert(pay);
+            }
+            Ok(None) => {}
+            Err(error) if error.is_store_fault() => return Err(error),
+            Err(error) => {
+                tracing::warn!(task.id = %id, error = %error.chain(), "it cannot be told yet what the task's jobs earn");
+            }
         }
     }
     Ok(())
 }
 
 /// Keeps jobs from provers for which not enough is set apart: they would refuse, or work for nothing. What they hold
-/// already counts as earned. `worth` is what each job pays.
-pub(crate) async fn bar_unfunded(ctx: &Context, workload: &mut Workload, worth: &[Worth]) -> OpResult<()> {
+/// already counts as earned. `pays` says what tasks pay.
+pub(crate) async fn bar_unfunded(
+    ctx: &Context,
+    workload: &mut Workload,
+    pays: &HashMap<TaskId, TaskPay>,
+) -> OpResult<()> {
     if ctx.config.pay.is_none() || workload.jobs.is_empty() {
         return Ok(());
     }
-    let signer = ctx.voucher_signer()?;
-    let mut left: BTreeMap<(Address, Address), u128> = BTreeMap::new();
-    for mark in ctx.store.open_earmarks().await?.iter().filter(|mark| mark.tranche.signer == signer) {
-        // One receipt is in one tranche.
-        let best = left.entry((mark.cap.prover, mark.tranche.token)).or_default();
-        *best = mark.left().max(*best);
+    let funds = Funds::of(ctx, workload, pays).await?;
+    let barred = funds.barred();
+    // Somebody can be given money before the deadline.
+    if funds.is_missing() {
+        ctx.nudges.pay.wake();
     }
-    let jobs: HashMap<JobId, &Worth> = workload.jobs.iter().map(|item| item.job.id).zip(worth).collect();
-    for lease in &workload.leases {
-        if let Some((token, amount)) = jobs.get(&lease.job).and_then(|worth| worth.pay)
-            && let Some(left) = left.get_mut(&(lease.prover.address, token))
-        {
-            *left = left.saturating_sub(lease.pay.unwrap_or(amount));
-        }
-    }
-    let paid: BTreeSet<Address> =
-        workload.provers.iter().filter(|p| !p.description.unpaid).map(|p| p.id.address).collect();
-    for (item, worth) in workload.jobs.iter_mut().zip(worth) {
-        let Some((token, amount)) = worth.pay.filter(|(_, amount)| *amount > 0) else { continue };
-        let short = |who: &&Address| left.get(&(**who, token)).is_none_or(|left| *left < amount);
-        let short: Vec<Address> = paid.iter().filter(short).copied().collect();
-        // Somebody can be given money before the deadline, if not this one.
-        if !paid.is_empty() && short.len() == paid.len() {
-            ctx.nudges.pay.wake();
-        }
-        item.excluded.extend(short);
+    for (item, barred) in workload.jobs.iter_mut().zip(barred) {
+        item.excluded.extend(barred);
     }
     Ok(())
-}
-
-/// The most in a token that a job earns which waits, and which nobody who would do it for that has enough `left` to be
-/// given: so much somebody must have.
-pub(crate) async fn needed(ctx: &Context, token: Address, left: &BTreeMap<Address, u128>) -> OpResult<u128> {
-    let (mut most, mut pays) = (0, BTreeMap::new());
-    let workload = ctx.store.workload().await?;
-    let asks = Asks::of(&workload.provers);
-    for item in workload.jobs.iter().filter(|item| item.job.state == JobState::Ready) {
-        let id = item.job.id.task;
-        let pay = match pays.get(&id) {
-            Some(known) => *known,
-            None => {
-                let pay = match ctx.store.task(id).await? {
-                    Some(task) => ctx.store.pay_of(task.key).await?,
-                    None => None,
-                };
-                pays.insert(id, pay);
-                pay
-            }
-        };
-        let worth = Worth::of(ctx, item, pay.as_ref());
-        let Some((_, amount)) = worth.pay.filter(|(of, amount)| *of == token && *amount > most) else { continue };
-        let dear: BTreeSet<Address> = asks.dear(&item.job.job, &worth).collect();
-        if !left.iter().any(|(owner, left)| *left >= amount && !dear.contains(owner)) {
-            most = amount;
-        }
-    }
-    Ok(most)
 }
 
 fn tranche_view(tranche: &TrancheRecord) -> TrancheView {
@@ -216,7 +193,7 @@ async fn earmark(ctx: &Context, mark: &Earmark) -> OpResult<EarmarkView> {
         cap: mark.cap.amount,
         place: proof.index,
         siblings: proof.siblings,
-        voucher: if ours { Some(signed(ctx, mark.voucher)?) } else { None },
+        voucher: if ours { Some(signed(ctx, mark.voucher, mark.tranche.signer)?) } else { None },
     })
 }
 

@@ -4,7 +4,7 @@ mod board;
 mod worth;
 
 pub(crate) use board::Board;
-pub(crate) use worth::{Asks, Worth};
+pub(crate) use worth::{Worth, bar_dear};
 
 use crate::{
     Change, Context, OpResult,
@@ -25,10 +25,9 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     let now = ctx.clock.now();
     let mut workload = ctx.store.workload().await?;
     pay::learn(ctx, &workload, &mut board.pays).await?;
-    let worth = |item: &WorkItem| Worth::of(ctx, item, board.pays.get(&item.job.id.task));
-    let worth: Vec<Worth> = workload.jobs.iter().map(worth).collect();
-    pay::bar_unfunded(ctx, &mut workload, &worth).await?;
-    worth::bar_dear(&mut workload, &worth);
+    let worth = Worth::all(ctx, &workload, &board.pays);
+    bar_dear(&mut workload, &worth);
+    pay::bar_unfunded(ctx, &mut workload, &board.pays).await?;
     ctx.status.keep_handed(|job, token| workload.leases.iter().any(|lease| lease.job == *job && lease.token == token));
     let enclaves = enclaves(ctx, &workload).await?;
     board.follow(rules(ctx));

@@ -6,21 +6,27 @@
 
 use crate::{
     Context, KeyRole, OpResult,
+    capacity::presence,
     config::pay::{Pay, TranchePolicy},
     ledger::RevenueLedger,
     ops::{
         bonds,
-        pay::{needed, tree},
+        funds::Funds,
+        pay::{learn, tree},
     },
+    reconcile::dispatch::{Worth, bar_dear},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use zkpool_bindings::{IERC20, IRevenueLedger, IZKPool};
 use zkpool_chain::{TrancheState, TxRequest, TxState, alloy::sol_types::SolCall};
 use zkpool_protocol::{
     Address, U256,
     pay::{Cap, CapTree},
 };
-use zkpool_store::{NewTranche, ProverRecord, TrancheRecord, TrancheStatus};
+use zkpool_store::{Millis, NewTranche, TrancheRecord, TrancheStatus};
+
+/// For so many seconds a tranche that should be closed waits for the next one: without money there is none.
+const LINGER: u64 = 24 * 3_600;
 
 /// Does what is due.
 pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
@@ -147,13 +153,32 @@ async fn sweep(ctx: &Context, pay: &Pay, policy: &TranchePolicy, ledger: &dyn Re
     enqueue(ctx, KeyRole::Signer, purpose, pay.ledger, call.abi_encode()).await
 }
 
+/// Whether a tranche is to be closed.
+fn is_old(pay: &Pay, tranche: &TrancheRecord, now: Millis) -> bool {
+    is_old_since(pay, tranche, now, 0)
+}
+
+fn is_old_since(pay: &Pay, tranche: &TrancheRecord, now: Millis, seconds: u64) -> bool {
+    tranche.planned_at.saturating_add(pay.close_after.saturating_add(seconds).saturating_mul(1_000)) <= now
+}
+
+/// Whether everybody who works out of a tranche has something in another one that stays.
+async fn has_successor(ctx: &Context, pay: &Pay, tranche: &TrancheRecord) -> OpResult<bool> {
+    let Some(policy) = pay.policy(tranche.token) else { return Ok(true) };
+    let workers: BTreeSet<Address> = workers(ctx).await?.into_iter().collect();
+    let left = left(ctx, pay, tranche.token).await?;
+    let has = |who| left.get(who).is_some_and(|left| *left > 0 && *left >= policy.low);
+    Ok(ctx.store.caps_of(tranche.index).await?.iter().all(|cap| !workers.contains(&cap.prover) || has(&cap.prover)))
+}
+
 /// Closes what is old, and takes back what is left of it when its time has come.
 async fn close(ctx: &Context, pay: &Pay, role: KeyRole) -> OpResult<()> {
     let (operator, now) = (ctx.config.operator, ctx.clock.now());
     let time = ctx.chain.head().await?.timestamp;
     for tranche in ctx.store.tranches().await? {
         let index = U256::from(tranche.index);
-        let is_due = tranche.status == TrancheStatus::Open && tranche.planned_at + pay.close_after * 1_000 <= now;
+        let is_old = tranche.status == TrancheStatus::Open && is_old(pay, &tranche, now);
+        let is_due = is_old && (is_old_since(pay, &tranche, now, LINGER) || has_successor(ctx, pay, &tranche).await?);
         if is_due {
             ctx.store.note_tranche(tranche.index, TrancheStatus::Closing, None).await?;
         }
@@ -177,14 +202,17 @@ async fn open(
     role: KeyRole,
     ledger: &dyn RevenueLedger,
 ) -> OpResult<bool> {
-    // Zero unless a job waits that nobody could be given: that one has no time.
-    let left = left(ctx, policy.token).await?;
-    let needed = needed(ctx, policy.token, &left).await?;
-    let mut caps = wanted(ctx, pay, policy, &left, needed).await?;
+    let (mut workload, mut pays) = (ctx.store.workload().await?, HashMap::new());
+    learn(ctx, &workload, &mut pays).await?;
+    let worth = Worth::all(ctx, &workload, &pays);
+    bar_dear(&mut workload, &worth);
+    let funds = Funds::of(ctx, &workload, &pays).await?;
+    let urgent = Urgent { owed: funds.owed(ctx, policy.token).await?, missing: funds.missing(policy.token) };
+    let mut caps = wanted(ctx, pay, policy, &urgent).await?;
     let all = ctx.store.tranches().await?;
     let last = all.iter().filter(|tranche| tranche.token == policy.token).map(|tranche| tranche.planned_at).max();
     let is_early = last.is_some_and(|last| ctx.clock.now() < last + pay.every * 1_000);
-    if caps.is_empty() || (is_early && needed == 0) {
+    if caps.is_empty() || (is_early && !caps.iter().any(|cap| urgent.needs(cap.prover) > 0)) {
         return Ok(false);
     }
     let fund = ledger.fund(policy.token).await?;
@@ -224,12 +252,29 @@ async fn open(
     Ok(true)
 }
 
-/// What each prover can still earn of a token in one tranche.
-async fn left(ctx: &Context, token: Address) -> OpResult<BTreeMap<Address, u128>> {
-    let signer = ctx.voucher_signer()?;
+/// What has no time to wait for the next tranche.
+struct Urgent {
+    /// For what provers have in hand.
+    owed: BTreeMap<Address, u128>,
+    /// For jobs that wait and could be given to nobody.
+    missing: BTreeMap<Address, u128>,
+}
+
+impl Urgent {
+    /// What a prover would have to have in one tranche.
+    fn needs(&self, who: Address) -> u128 {
+        let of = |amounts: &BTreeMap<Address, u128>| amounts.get(&who).copied().unwrap_or_default();
+        of(&self.owed).max(of(&self.missing))
+    }
+}
+
+/// What each prover can still earn of a token in one tranche that stays.
+async fn left(ctx: &Context, pay: &Pay, token: Address) -> OpResult<BTreeMap<Address, u128>> {
+    let (signer, now) = (ctx.voucher_signer()?, ctx.clock.now());
     let mut left: BTreeMap<Address, u128> = BTreeMap::new();
     for mark in ctx.store.open_earmarks().await? {
-        if mark.tranche.token == token && mark.tranche.signer == signer {
+        let tranche = &mark.tranche;
+        if tranche.token == token && tranche.signer == signer && !is_old(pay, tranche, now) {
             let best = left.entry(mark.cap.prover).or_default();
             *best = mark.left().max(*best);
         }
@@ -237,33 +282,50 @@ async fn left(ctx: &Context, token: Address) -> OpResult<BTreeMap<Address, u128>
     Ok(left)
 }
 
-/// Who has joined and has too little left, also for a job that waits: who has earned something first, then by address.
-async fn wanted(
-    ctx: &Context,
-    pay: &Pay,
-    policy: &TranchePolicy,
-    left: &BTreeMap<Address, u128>,
-    needed: u128,
-) -> OpResult<Vec<Cap>> {
-    let joined = ctx.store.provers().await?;
-    let wants = |prover: &&ProverRecord| !prover.description.unpaid && !bonds::bars(ctx, prover);
-    let joined: BTreeSet<Address> = joined.iter().filter(wants).map(|prover| prover.id.address).collect();
-    let (mut known, mut new) = (Vec::new(), Vec::new());
-    for prover in joined {
-        if left.get(&prover).is_some_and(|left| *left >= policy.low.max(needed)) {
-            continue;
-        }
-        match ctx.store.earmarks_of(prover).await?.iter().any(|mark| mark.voucher.count > 0) {
-            true => known.push(Cap { prover, amount: policy.cap.max(needed) }),
-            false => new.push(Cap { prover, amount: policy.first_cap.max(needed) }),
-        }
-    }
-    known.extend(new);
-    known.truncate(usize::try_from(pay.max_provers).unwrap_or(usize::MAX));
-    Ok(known)
+/// Who is there, may work, and does not work for nothing, in the order of joining.
+async fn workers(ctx: &Context) -> OpResult<Vec<Address>> {
+    let since = presence(ctx, ctx.clock.now());
+    let mut joined = ctx.store.provers().await?;
+    joined.retain(|prover| {
+        !prover.description.unpaid && !bonds::bars(ctx, prover) && ctx.status.is_present(&prover.id, since)
+    });
+    joined.sort_by_key(|prover| prover.joined_at);
+    let mut seen = BTreeSet::new();
+    Ok(joined.into_iter().map(|prover| prover.id.address).filter(|who| seen.insert(*who)).collect())
 }
 
-/// Deposits what is missing, if the wallet has it. Whether something is on its way.
+/// Who has too little left: who is owed something first, then who has earned something before, then newcomers, as far as
+/// their bound goes, whoever joined first before others.
+async fn wanted(ctx: &Context, pay: &Pay, policy: &TranchePolicy, urgent: &Urgent) -> OpResult<Vec<Cap>> {
+    let left = left(ctx, pay, policy.token).await?;
+    let mut room = policy.for_newcomers().saturating_sub(ctx.store.unearned(policy.token).await?);
+    let (mut owed, mut known, mut new) = (Vec::new(), Vec::new(), Vec::new());
+    let workers = workers(ctx).await?;
+    let away = urgent.owed.keys().filter(|who| !workers.contains(who));
+    for prover in workers.iter().chain(away).copied() {
+        let needs = urgent.needs(prover);
+        if left.get(&prover).is_some_and(|left| *left >= policy.low.max(needs)) {
+            continue;
+        }
+        let has_earned = ctx.store.earmarks_of(prover).await?.iter().any(|mark| mark.voucher.count > 0);
+        let amount = if has_earned { policy.cap } else { policy.first_cap }.max(needs);
+        let cap = Cap { prover, amount };
+        if urgent.owed.contains_key(&prover) {
+            owed.push(cap);
+        } else if has_earned {
+            known.push(cap);
+        } else if amount <= room {
+            room -= amount;
+            new.push(cap);
+        }
+    }
+    owed.extend(known);
+    owed.extend(new);
+    owed.truncate(usize::try_from(pay.max_provers).unwrap_or(usize::MAX));
+    Ok(owed)
+}
+
+/// Deposits what is missing, as far as the wallet has it. Whether something is on its way.
 async fn deposit(
     ctx: &Context,
     pay: &Pay,
@@ -274,7 +336,8 @@ async fn deposit(
 ) -> OpResult<bool> {
     let Some(wallet) = ctx.chain.address_of(role) else { return Ok(false) };
     let token = policy.token;
-    if ledger.payable(token, wallet).await? < missing {
+    let amount = ledger.payable(token, wallet).await?.min(missing);
+    if amount.is_zero() {
         // Either nothing is approved yet, or there is nothing left to approve.
         let purpose = format!("approve-ledger:{token}");
         if let Some(record) = ctx.chain.transaction(&purpose).await? {
@@ -285,7 +348,7 @@ async fn deposit(
         return Ok(true);
     }
     let Some(purpose) = next_purpose(ctx, &format!("fund:{token}")).await? else { return Ok(true) };
-    let call = IRevenueLedger::depositCall { token, operator: ctx.config.operator, amount: missing };
+    let call = IRevenueLedger::depositCall { token, operator: ctx.config.operator, amount };
     enqueue(ctx, role, purpose, pay.ledger, call.abi_encode()).await?;
     Ok(true)
 }

@@ -9,13 +9,15 @@ use std::{
 };
 use zkpool_bindings::{IERC20, IRevenueLedger, IZKPool};
 use zkpool_chain::{Bond, ChainError, ShareView, Tranche, TrancheState, TxRecord, TxState};
-use zkpool_protocol::{Address, U256};
+use zkpool_protocol::{Address, TaskId, U256};
 use zkpool_service::{ProverBond, RevenueLedger};
 
 /// What stands on chain; one token.
 #[derive(Debug, Default)]
 pub(crate) struct Books {
     pub(crate) share: u16,
+    /// The endpoint shows what slots held before.
+    pub(crate) behind: bool,
     pub(crate) kept: u128,
     pub(crate) fund: u128,
     pub(crate) wallet: u128,
@@ -92,8 +94,9 @@ impl RevenueLedger for FakeLedger {
     async fn share(&self) -> Result<ShareView, ChainError> {
         Ok(ShareView { share: self.books().share, next: None })
     }
-    async fn share_of(&self, _: u32, _: Address) -> Result<u16, ChainError> {
-        Ok(self.books().share)
+    async fn share_of(&self, _: u32, _: Address, _: TaskId) -> Result<Option<u16>, ChainError> {
+        let books = self.books();
+        Ok((!books.behind).then_some(books.share))
     }
     async fn kept_apart(&self, _: Address) -> Result<U256, ChainError> {
         Ok(U256::from(self.books().kept))

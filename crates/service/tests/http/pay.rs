@@ -126,7 +126,7 @@ async fn money_is_set_apart_for_whoever_joins() {
     assert_eq!(reply.caps[0].prover, key(3).address());
     service.get("/v1/pay/tranches/2", None).await.refused(404, "not_found");
 
-    // Old ones are closed, and what is left of them is taken back.
+    // Old ones are closed, and what is left of them is taken back: nobody who is there works out of them.
     service.clock.advance(1_001);
     let done = service.settle_pay().await;
     assert!(done.starts_with(&["close-tranche".into(), "close-tranche".into()]), "{done:?}");
@@ -359,4 +359,116 @@ async fn without_a_ledger_everything_is_paid_outside() {
     let answer = service.call(&format!("POST /v1/jobs/{}/result", work.job), Some(&token), &body).await.json();
     assert!(answer["job"] == "done" && answer.get("paid").is_none(), "{answer}");
     assert_eq!(service.get("/v1/pay/tranches", None).await.json(), json!({ "tranches": [] }));
+}
+
+/// Where the tranches stand.
+async fn tranches(service: &Service) -> Vec<TrancheStatus> {
+    service.ctx.store.tranches().await.unwrap().iter().map(|tranche| tranche.status).collect()
+}
+
+#[tokio::test]
+async fn a_tranche_is_closed_when_the_next_one_is_open_or_does_not_come() {
+    let service = Service::paying(false).await;
+    let prover = key(1);
+    service.join(&prover, false).await;
+    service.ledger.books().fund = 10;
+    service.settle_pay().await;
+    service.clock.advance(1_001);
+    service.join(&prover, false).await;
+    assert_eq!(service.settle_pay().await, [""; 0], "there is no money for another");
+    service.ledger.books().fund = 10;
+    let done = service.settle_pay().await;
+    assert_eq!(done[..2], ["tranche", "close-tranche"]);
+    assert_eq!(tranches(&service).await[1], TrancheStatus::Open);
+    // Nobody waits for ever.
+    service.ledger.books().fund = 0;
+    service.clock.advance(24 * 3_600 + 1_001);
+    service.join(&prover, false).await;
+    assert_eq!(service.settle_pay().await[0], "close-tranche");
+}
+
+#[tokio::test]
+async fn a_job_in_hand_is_paid_whatever_becomes_of_tranche_and_key() {
+    let service = Service::paying(false).await;
+    service.ledger.books().share = 5_000;
+    service.ledger.books().fund = 100;
+    let work = service.work().await;
+    let prover = key(1);
+    let lease = service.lease(&work, prover.address()).await;
+    service.settle_pay().await;
+    // Its tranche can be claimed from for too short a time, and the key is another one.
+    let soon = service.ctx.clock.now() / 1_000 + 3_600;
+    service.ctx.store.note_tranche(0, TrancheStatus::Closing, Some(soon)).await.unwrap();
+    let old = service.chain.key.lock().unwrap().replace(zkpool_chain::Key::random());
+    let refused = service.return_result(&work, &lease, &prover, &work.proof).await;
+    refused.refused(503, "not_set_apart");
+    assert!(service.ctx.store.earning(work.job, lease.token).await.unwrap().is_none());
+    // The next one is opened at once, and the same result is taken.
+    assert_eq!(service.settle_pay().await, ["tranche"]);
+    let earned = paid(&service.return_result(&work, &lease, &prover, &work.proof).await);
+    assert_eq!((earned.voucher.voucher.tranche, earned.receipt.amount), (1, 1));
+    let signer = service.ledger.books().tranches[1].signer;
+    assert_eq!(earned.voucher.signer(&ledger()).unwrap(), signer);
+    // Nothing is signed by a key that is not the tranche's.
+    *service.chain.key.lock().unwrap() = old;
+    service.return_result(&work, &lease, &prover, &work.proof).await.refused(500, "internal");
+}
+
+#[tokio::test]
+async fn a_share_is_read_from_the_tasks_own_slot_or_not_at_all() {
+    let service = Service::paying(false).await;
+    service.ledger.books().share = 5_000;
+    service.ledger.books().behind = true;
+    let work = service.work().await;
+    let prover = key(1);
+    service.lease(&work, prover.address()).await;
+    zkpool_service::reconcile_once(&service.ctx, &["dispatch", "pay"]).await.unwrap();
+    let token = service.token(&prover).await;
+    let claim = json!({ "device": "rig", "wait": 0 });
+    service.call("POST /v1/jobs/claim", Some(&token), &claim).await.refused(503, "not_set_apart");
+    assert_eq!(service.ctx.store.pay_of(work.key).await.unwrap(), None);
+    service.ledger.books().behind = false;
+    zkpool_service::reconcile_once(&service.ctx, &["dispatch"]).await.unwrap();
+    assert_eq!(service.ctx.store.pay_of(work.key).await.unwrap().unwrap().share, 5_000);
+}
+
+#[tokio::test]
+async fn newcomers_lock_up_no_more_than_a_bound_and_come_in_the_order_of_joining() {
+    let mut wishes = wishes(true);
+    wishes["pay"]["tranches"][0]["newcomers"] = 3.into();
+    let service = Service::with(wishes, Default::default()).await;
+    service.see_chain(10);
+    // The wallet has less than is wanted: it is taken as far as it goes.
+    service.ledger.books().wallet = 25;
+    let mut names: Vec<_> = (1..=5).map(key).collect();
+    names.sort_by_key(|name| std::cmp::Reverse(name.address()));
+    for name in &names {
+        service.join(name, false).await;
+        service.clock.advance(1);
+    }
+    assert_eq!(service.settle_pay().await, ["approve-ledger", "share", "fund", "tranche"]);
+    let caps = async |index| {
+        let caps = service.ctx.store.caps_of(index).await.unwrap();
+        caps.iter().map(|cap| cap.prover).collect::<Vec<_>>()
+    };
+    let first: Vec<_> = names.iter().map(|name| name.address()).collect();
+    assert_eq!(caps(0).await, first[..2]);
+    // There is room for one more, whatever money there is.
+    service.ledger.books().wallet = 1_000;
+    service.settle_pay().await;
+    assert_eq!(caps(1).await, first[2..3]);
+    assert_eq!(service.settle_pay().await, [""; 0]);
+    assert_eq!(service.ledger.books().tranches.len(), 2);
+}
+
+#[tokio::test]
+async fn nothing_is_set_apart_for_who_is_away() {
+    let service = Service::paying(false).await;
+    service.ledger.books().fund = 100;
+    service.join(&key(1), false).await;
+    service.clock.advance(100_000);
+    service.join(&key(2), false).await;
+    service.settle_pay().await;
+    let caps = service.ctx.store.caps_of(0).await.unwrap();
+    assert_eq!(caps, [Cap { prover: key(2).address(), amount: 10 }]);
 }

@@ -114,6 +114,8 @@ macro_rules! store_conformance {
             tranches_are_planned_opened_and_closed
             receipts_make_a_chain_for_each_prover_and_tranche
             nobody_earns_more_than_its_cap
+            what_closes_pays_for_what_is_in_hand
+            what_is_set_apart_for_who_has_earned_nothing_is_known
             a_result_is_paid_in_its_token
             jobs_become_ready_when_what_they_need_is_done
             fencing_tokens_grow_and_old_ones_are_worthless

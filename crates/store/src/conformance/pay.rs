@@ -3,7 +3,7 @@
 use super::*;
 use crate::{Earning, NewTranche, ResultPay, StoreError, TrancheStatus};
 use zkpool_protocol::{
-    Bytes,
+    Bytes, JobState,
     pay::{Cap, CapTree, TaskPay, Voucher},
 };
 
@@ -14,7 +14,7 @@ fn task_pay(reward: u128) -> TaskPay {
 }
 
 fn paid(reward: u128) -> Option<ResultPay> {
-    Some(ResultPay { pay: task_pay(reward), signer: address(0x51), signature: Bytes::from(vec![7; 65]) })
+    Some(ResultPay { pay: task_pay(reward), signer: address(0x51), signature: Bytes::from(vec![7; 65]), due: false })
 }
 
 fn tranche(index: u64, caps: &[(u8, u128)]) -> NewTranche {
@@ -140,4 +140,48 @@ pub async fn a_result_earns_what_its_lease_says(store: Subject) {
         let earning = store.complete_job(&result, 6).await.unwrap().earning.unwrap();
         assert_eq!((earning.receipt.amount, earning.voucher.amount), earned, "as far as the cap goes");
     }
+}
+
+/// A job that was given out before its tranche was to be closed is paid out of it, while that can be claimed for a good while.
+pub async fn what_closes_pays_for_what_is_in_hand(store: Subject) {
+    let (_, jobs) = proving(&store, 1, &[&[], &[], &[], &[], &[]]).await;
+    opened(&store, 0, &[(1, 100)]).await;
+    let closing = async |at| store.note_tranche(0, TrancheStatus::Closing, at).await.unwrap();
+    let tranche_of = async |job| earn(&store, job, 1, 20).await.unwrap().voucher.tranche;
+    closing(None).await;
+    assert_eq!(tranche_of(jobs[0]).await, 0);
+    closing(Some(crate::CLAIMABLE)).await;
+    assert_eq!(tranche_of(jobs[1]).await, 0);
+    opened(&store, 1, &[(1, 10)]).await;
+    assert_eq!(tranche_of(jobs[2]).await, 1, "out of an open one first");
+
+    closing(Some(crate::CLAIMABLE - 1)).await;
+    store.note_tranche(1, TrancheStatus::Closing, Some(0)).await.unwrap();
+    let lease = store.grant_lease(jobs[3], &joined(&store, 1).await, Grant::sole(1_000), 5).await.unwrap();
+    let due = |due| Some(ResultPay { due, ..paid(20).unwrap() });
+    let result = NewResult { pay: due(true), ..super::leases::result(&lease) };
+    let refused = store.complete_job(&result, 6).await;
+    assert!(matches!(refused, Err(StoreError::NothingSetApart)), "{refused:?}");
+    assert_eq!(store.job(jobs[3]).await.unwrap().unwrap().state, JobState::Leased, "nothing was changed");
+    // As soon as there is something, the same result is taken.
+    opened(&store, 2, &[(1, 10)]).await;
+    assert_eq!(store.complete_job(&result, 7).await.unwrap().earning.unwrap().voucher.tranche, 2);
+    // Whoever works for nothing is not held up.
+    let lease = store.grant_lease(jobs[4], &joined(&store, 3).await, Grant::sole(1_000), 7).await.unwrap();
+    let result = NewResult { pay: due(false), ..super::leases::result(&lease) };
+    assert_eq!(store.complete_job(&result, 8).await.unwrap().earning, None);
+}
+
+/// What newcomers lock up, until their tranche is taken back or they have earned something.
+pub async fn what_is_set_apart_for_who_has_earned_nothing_is_known(store: Subject) {
+    let (_, jobs) = proving(&store, 1, &[&[]]).await;
+    opened(&store, 0, &[(1, 10), (2, 20)]).await;
+    opened(&store, 1, &[(1, 5), (3, 7)]).await;
+    assert_eq!(store.unearned(MONEY).await.unwrap(), 42);
+    assert_eq!(store.unearned(address(9)).await.unwrap(), 0, "another token");
+    earn(&store, jobs[0], 1, 4).await.unwrap();
+    store.note_tranche(0, TrancheStatus::Closing, Some(9)).await.unwrap();
+    assert_eq!(store.unearned(MONEY).await.unwrap(), 27);
+    store.note_tranche(0, TrancheStatus::Reclaimed, Some(9)).await.unwrap();
+    assert_eq!(store.unearned(MONEY).await.unwrap(), 7);
 }

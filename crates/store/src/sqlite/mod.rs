@@ -596,6 +596,9 @@ impl Store for SqliteStore {
         pay::earmarks(self, Some(prover)).await
     }
 
+    async fn unearned(&self, token: Address) -> StoreResult<u128> {
+        pay::unearned(self, token).await
+    }
     async fn open_earmarks(&self) -> StoreResult<Vec<Earmark>> {
         pay::earmarks(self, None).await
     }

@@ -155,6 +155,21 @@ pub(super) async fn earmarks(store: &SqliteStore, prover: Option<Address>) -> St
     rows.into_iter().map(|row| read_earmark(&Fields::of(row), store.owner.operator)).collect()
 }
 
+/// The sum of what is set apart, and not taken back, for provers that have never earned anything.
+pub(super) async fn unearned(store: &SqliteStore, token: Address) -> StoreResult<u128> {
+    let rows = sqlx::query(
+        "SELECT caps.amount FROM caps JOIN tranches ON tranches.idx = caps.tranche
+            WHERE tranches.token = ? AND tranches.state != 'reclaimed'
+            AND NOT EXISTS (SELECT 1 FROM earnings WHERE earnings.prover = caps.prover)",
+    )
+    .bind(token.as_slice())
+    .fetch_all(store.read()?)
+    .await
+    .map_err(|error| StoreError::database("read what is set apart for who has earned nothing", error))?;
+    let mut amounts = rows.into_iter().map(|row| Fields::of(row).amount("amount"));
+    amounts.try_fold(0u128, |sum, amount| Ok(sum.saturating_add(amount?)))
+}
+
 /// Receipts, in the order of their chains.
 const EARNINGS: &str = "SELECT * FROM earnings";
 
@@ -247,8 +262,9 @@ fn read_earning(row: &Fields, operator: Address) -> StoreResult<Earning> {
 }
 
 impl Write {
-    /// The receipt of a result that is being accepted: in the oldest open tranche in which its prover has enough left, or
-    /// else as much as the one gives that has most. `None` if the prover is in none.
+    /// The receipt of a result that is being accepted: in the oldest tranche in which its prover has enough left, or else as
+    /// much as the one gives that has most; in open ones first, and then in those that close and still pay. If the prover is
+    /// in none: `None`, or `NothingSetApart` if it is due something.
     pub(super) async fn earn(
         &mut self,
         (task, job, lease): (TaskKey, &JobRecord, &LeaseRecord),
@@ -260,17 +276,19 @@ impl Write {
         let prover = result.prover.address;
         let mut query = QueryBuilder::<Sqlite>::new(EARMARKS);
         query.push(" WHERE caps.prover = ").push_bind(prover.as_slice().to_vec());
-        query.push(" AND tranches.state = 'open' AND tranches.token = ").push_bind(paid.pay.token.as_slice().to_vec());
+        query.push(" AND tranches.token = ").push_bind(paid.pay.token.as_slice().to_vec());
         query.push(" AND tranches.signer = ").push_bind(paid.signer.as_slice().to_vec());
         let rows = query.push(" ORDER BY caps.tranche").build().fetch_all(&mut *self.tx).await;
         let rows = rows.map_err(self.fault())?;
-        let found: Vec<Earmark> =
+        let mut found: Vec<Earmark> =
             rows.into_iter().map(|row| read_earmark(&Fields::of(row), operator)).collect::<StoreResult<_>>()?;
+        found.retain(|earmark| earmark.tranche.pays(now));
+        found.sort_by_key(|earmark| earmark.tranche.status != TrancheStatus::Open);
         let amount = lease.pay.unwrap_or_else(|| paid.pay.amount(job.job.units));
         let enough = found.iter().find(|earmark| earmark.left() >= amount);
         // Of several that have as much left the oldest.
         let Some(earmark) = enough.or_else(|| found.iter().rev().max_by_key(|earmark| earmark.left())) else {
-            return Ok(None);
+            return if paid.due && amount > 0 { Err(StoreError::NothingSetApart) } else { Ok(None) };
         };
         let receipt = Receipt {
             task: job.id.task,

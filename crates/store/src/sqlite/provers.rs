@@ -16,8 +16,8 @@ pub(super) async fn join(
 ) -> StoreResult<ProverRecord> {
     let mut write = store.write("let a prover join").await?;
     sqlx::query(
-        "INSERT INTO provers (address, device, cpus, memory, concurrency, unpaid, joined, seen_at)
-         VALUES (?, ?, ?, ?, ?, ?, 1, ?)
+        "INSERT INTO provers (address, device, cpus, memory, concurrency, unpaid, joined, joined_at, seen_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?7)
          ON CONFLICT (address, device) DO UPDATE SET cpus = excluded.cpus, memory = excluded.memory,
             concurrency = excluded.concurrency, unpaid = excluded.unpaid, joined = 1, seen_at = excluded.seen_at",
     )
@@ -157,6 +157,7 @@ pub(super) fn read(row: &Fields) -> StoreResult<ProverRecord> {
             unpaid: row.bool("unpaid")?,
         },
         joined: row.bool("joined")?,
+        joined_at: row.u64("joined_at")?,
         seen_at: row.u64("seen_at")?,
         standing: Standing {
             misses: row.u32("misses")?,

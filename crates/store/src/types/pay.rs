@@ -6,6 +6,9 @@ use zkpool_protocol::{
     pay::{Cap, Receipt, TaskPay, Voucher},
 };
 
+/// Receipts are given out of a tranche that is to be closed as long as it can be claimed from for so many seconds more.
+pub const CLAIMABLE: u64 = 7 * 24 * 3_600;
+
 /// Where a tranche of this operator stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TrancheStatus {
@@ -13,7 +16,7 @@ pub enum TrancheStatus {
     Planned,
     /// On chain.
     Open,
-    /// It still pays, but earns nobody anything more.
+    /// It still pays, also for jobs that were given out before; no job is given out for it any more.
     Closing,
     /// It pays nobody any more.
     Reclaimed,
@@ -76,6 +79,18 @@ pub struct TrancheRecord {
     pub closes_at: Option<u64>,
 }
 
+impl TrancheRecord {
+    /// Whether a result that is accepted now can be paid out of it. A tranche that the chain does not know to be closing can
+    /// be claimed from for longer than any.
+    pub fn pays(&self, now: Millis) -> bool {
+        match self.status {
+            TrancheStatus::Open => true,
+            TrancheStatus::Closing => self.closes_at.is_none_or(|at| at >= now / 1_000 + CLAIMABLE),
+            TrancheStatus::Planned | TrancheStatus::Reclaimed => false,
+        }
+    }
+}
+
 /// What one prover may be paid out of one tranche, and what it has earned there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Earmark {
@@ -105,6 +120,8 @@ pub struct ResultPay {
     pub signer: Address,
     /// The prover's, over its result.
     pub signature: Bytes,
+    /// Whether its prover counts on it: without a tranche to pay it out of the result is not accepted.
+    pub due: bool,
 }
 
 /// A receipt, and the voucher after it.

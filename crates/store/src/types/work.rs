@@ -228,6 +228,8 @@ pub struct ProverRecord {
     pub description: ProverDescription,
     /// Whether it is a member now.
     pub joined: bool,
+    /// When it joined first.
+    pub joined_at: Millis,
     /// When it was last heard of.
     pub seen_at: Millis,
     /// How it stands.

@@ -6,9 +6,16 @@ use crate::{
     error::{CliError, CliResult},
 };
 use std::collections::BTreeMap;
-use zkpool_api::{Client, ClientError, ReceiptsQuery};
-use zkpool_chain::{ChainError, LedgerEvent, LedgerView, PoolEvent, PoolView, Rpc, alloy::primitives::U256, logs_of};
-use zkpool_protocol::{Address, B256, Domain, ErrorCode, TaskId, pay::Ledger};
+use zkpool_api::{Client, ClientError, PartPay, ReceiptsQuery, TaskPayReply};
+use zkpool_chain::{
+    ChainError, Head, LedgerEvent, LedgerView, PoolEvent, PoolView, Rpc,
+    alloy::{eips::BlockId, primitives::U256},
+    logs_between, logs_of,
+};
+use zkpool_protocol::{Address, B256, Domain, ErrorCode, TaskId, bundle::leg_id, pay::Ledger};
+
+/// The most seconds that a service may be behind the chain for its books to be looked at.
+const MAX_LAG: u64 = 600;
 
 /// The shares that an operator has announced, in order.
 #[derive(Default)]
@@ -55,10 +62,48 @@ pub(super) async fn gather(
         return Err(refuse(format!("it names the revenue ledger {}, the pool {named}", pay.ledger)));
     }
     let ledger = Ledger { chain_id, address: named };
+    // Everything on chain is looked at as of one block, which the service has seen: what it publishes is held against that.
+    let head = rpc.head().await.map_err(failed)?;
+    let at = match info.head < head.number {
+        true => rpc.block(info.head).await.map_err(failed)?.unwrap_or(head),
+        false => head,
+    };
+    if head.timestamp.saturating_sub(at.timestamp) > MAX_LAG {
+        let why = format!("its service is {} blocks behind the chain: ask again later", head.number - at.number);
+        return Err(CliError::coded("audit this operator", why, ErrorCode::Starting));
+    }
     let mut evidence = Evidence::default();
-    on_chain(rpc, &domain, &ledger, operator, from, &mut evidence).await.map_err(failed)?;
+    let whole = on_chain(rpc, &domain, &ledger, operator, (from, at), &mut evidence).await.map_err(failed)?;
+    if !whole {
+        let why =
+            "there are announcements or tranches before --from-block: name the block in which the ledger was made";
+        return Err(CliError::coded("audit this operator", why, ErrorCode::BadRequest));
+    }
     published(client, &mut evidence).await.map_err(asked)?;
+    let later = later(rpc, &domain, operator, at.number + 1).await.map_err(failed)?;
+    for id in later {
+        let reply = there(client.task_pay(id).await).map_err(asked)?;
+        evidence.later.extend(legs(id, reply.as_ref()));
+        evidence.later.insert(id);
+    }
     Ok((ledger, operator, evidence))
+}
+
+/// The legs of a task, as far as their names follow from it.
+pub(super) fn legs(bundle: TaskId, published: Option<&TaskPayReply>) -> impl Iterator<Item = TaskId> {
+    let parts = published.map(|published| &published.parts[..]).unwrap_or_default();
+    let is_leg = move |part: &&PartPay| part.leg.is_some_and(|leg| leg_id(bundle, leg, part.round) == part.task);
+    parts.iter().filter(is_leg).map(|part| part.task)
+}
+
+/// Tasks that the operator got from a block on.
+async fn later(rpc: &Rpc, domain: &Domain, operator: Address, from: u64) -> Result<Vec<TaskId>, ChainError> {
+    let of = |log: zkpool_chain::alloy::rpc::types::Log| match PoolEvent::decode(&log.inner) {
+        Some(PoolEvent::Published { task, operator: whose, .. }) if whose == operator => Some(task),
+        Some(PoolEvent::RescueAnnounced { task, rescuer, .. }) if rescuer == operator => Some(task),
+        _ => None,
+    };
+    Ok(logs_of(rpc, vec![domain.pool], from).await?.into_iter().filter_map(of).collect())
 }
 
 /// Times of blocks, asked for once each.
@@ -76,24 +121,26 @@ impl Times<'_> {
     }
 }
 
+/// What the chain says from a block on, as of another. False if what it says cannot be all.
 async fn on_chain(
     rpc: &Rpc,
     domain: &Domain,
     ledger: &Ledger,
     operator: Address,
-    from: u64,
+    (from, at): (u64, Head),
     evidence: &mut Evidence,
-) -> Result<(), ChainError> {
+) -> Result<bool, ChainError> {
     let mut times = Times(rpc, BTreeMap::new());
     let mut tasks = Tasks::of(operator);
-    for log in logs_of(rpc, vec![domain.pool, ledger.address], from).await? {
+    for log in logs_between(rpc, vec![domain.pool, ledger.address], from, at.number).await? {
+        let block = log.block_number.unwrap_or_default();
         if log.address() == ledger.address {
             if let Some(event) = LedgerEvent::decode(&log) {
-                of_ledger(event, domain.pool, operator, evidence);
+                of_ledger(event, block, domain.pool, operator, evidence);
             }
         } else if let Some(event) = PoolEvent::decode(&log.inner).filter(Tasks::matters) {
-            let time = times.of(log.block_number.unwrap_or_default()).await?;
-            tasks.take(event, time, log.transaction_hash.unwrap_or_default());
+            let time = times.of(block).await?;
+            tasks.take(event, (block, time), log.transaction_hash.unwrap_or_default());
         }
     }
     let pool = PoolView::new(rpc.clone(), *domain);
@@ -105,18 +152,21 @@ async fn on_chain(
             // A rescuer is paid the whole reward: the original has given its advance back.
             terms: terms.map(|t| (t.reward_token, t.reward, if known.rescued { 0 } else { t.advance })),
             kept_apart: known.kept_apart,
+            block: known.fixed_at.0,
             over: known.over,
             published: None,
         });
     }
-    let view = LedgerView::new(rpc.clone(), *ledger);
+    let (view, block) = (LedgerView::new(rpc.clone(), *ledger), BlockId::number(at.number));
     let tokens = evidence.tasks.iter().filter_map(|task| task.terms.map(|(token, ..)| token));
     let tokens: Vec<Address> = tokens.chain(evidence.tranches.iter().map(|tranche| tranche.token)).collect();
     for token in tokens {
-        let left = view.kept_apart(domain.pool, token, operator).await?;
+        let left = view.kept_apart_at(domain.pool, token, operator, block).await?;
         evidence.kept.entry(token).or_default().left = left;
     }
-    Ok(())
+    let tranches = view.tranche_count_at(operator, block).await?;
+    let share = view.share_at(domain.pool, operator, block).await?.share;
+    Ok(tranches == evidence.tranches.len() as u64 && share == tasks.shares.at(at.timestamp))
 }
 
 /// A task, as its events tell of it.
@@ -126,9 +176,10 @@ struct Known {
     is_own: bool,
     /// Whether it took the task over.
     rescued: bool,
-    rescue: Option<(Address, u64)>,
-    /// When its share was fixed: at its publication, or when its rescuer reserved a slot for it.
-    fixed_at: u64,
+    /// By whom, and in which block and when it was announced.
+    rescue: Option<(Address, (u64, u64))>,
+    /// In which block and when its share was fixed: at its publication, or when its rescuer reserved a slot for it.
+    fixed_at: (u64, u64),
     transaction: B256,
     kept_apart: Option<U256>,
     /// Whether it has ended for this operator.
@@ -164,17 +215,16 @@ impl Tasks {
         )
     }
 
-    fn take(&mut self, event: PoolEvent, time: u64, transaction: B256) {
+    fn take(&mut self, event: PoolEvent, at: (u64, u64), transaction: B256) {
         let operator = self.operator;
         match event {
             PoolEvent::ShareSet { operator: whose, share, effective_at } if whose == operator => {
-                self.shares.0.push((time, u16::try_from(share).unwrap_or(u16::MAX), effective_at));
+                self.shares.0.push((at.1, u16::try_from(share).unwrap_or(u16::MAX), effective_at));
                 return;
             }
             PoolEvent::Published { task, operator: whose, .. } => {
                 let (is_own, rescued, over) = (whose == operator, false, false);
-                let known =
-                    Known { is_own, rescued, rescue: None, fixed_at: time, transaction, kept_apart: None, over };
+                let known = Known { is_own, rescued, rescue: None, fixed_at: at, transaction, kept_apart: None, over };
                 self.known.insert(task, known);
                 self.order.push(task);
                 return;
@@ -183,7 +233,7 @@ impl Tasks {
         }
         let Some(task) = event.task().and_then(|task| self.known.get_mut(&task)) else { return };
         match event {
-            PoolEvent::RescueAnnounced { rescuer, .. } => task.rescue = Some((rescuer, time)),
+            PoolEvent::RescueAnnounced { rescuer, .. } => task.rescue = Some((rescuer, at)),
             // The original is out; what it has published stays published.
             PoolEvent::Novated { rescuer, .. } if rescuer != operator => task.over = true,
             PoolEvent::Novated { .. } => {
@@ -204,11 +254,11 @@ impl Tasks {
     /// Those that the operator had to deliver, in the order of their publication, with the share that was fixed for each.
     fn own(&self) -> impl Iterator<Item = (TaskId, Known, u16)> {
         let known = self.order.iter().filter_map(|id| Some((*id, *self.known.get(id)?)));
-        known.filter(|(_, known)| known.is_own).map(|(id, known)| (id, known, self.shares.at(known.fixed_at)))
+        known.filter(|(_, known)| known.is_own).map(|(id, known)| (id, known, self.shares.at(known.fixed_at.1)))
     }
 }
 
-fn of_ledger(event: LedgerEvent, pool: Address, operator: Address, evidence: &mut Evidence) {
+fn of_ledger(event: LedgerEvent, block: u64, pool: Address, operator: Address, evidence: &mut Evidence) {
     match event {
         LedgerEvent::Swept { operator: whose, token, pool: of, amount } if (whose, of) == (operator, pool) => {
             evidence.kept.entry(token).or_default().swept += amount;
@@ -217,7 +267,7 @@ fn of_ledger(event: LedgerEvent, pool: Address, operator: Address, evidence: &mu
             evidence.tranches.push(Tranche { index: tranche, token, root, total, caps: None });
         }
         LedgerEvent::Claimed { operator: whose, tranche, prover, paid, amount, count, head } if whose == operator => {
-            evidence.claims.push(Claim { tranche, prover, paid, voucher: (amount, count, head) });
+            evidence.claims.push(Claim { tranche, prover, block, paid, voucher: (amount, count, head) });
         }
         _ => {}
     }
@@ -244,6 +294,10 @@ async fn published(client: &Client, evidence: &mut Evidence) -> Result<(), Clien
             chain.receipts.extend(reply.receipts);
         }
         evidence.chains.insert((tranche, prover), chain);
+    }
+    // What has ended while the chains were read.
+    for task in evidence.tasks.iter_mut().filter(|task| task.published.is_none()) {
+        task.published = there(client.task_pay(task.id).await)?;
     }
     Ok(())
 }
@@ -273,7 +327,7 @@ mod tests {
             let mut tasks = Tasks::of(operator);
             for (time, event) in (1..).zip(events) {
                 assert!(Tasks::matters(event));
-                tasks.take(event.clone(), time * 100, B256::repeat_byte(9));
+                tasks.take(event.clone(), (time, time * 100), B256::repeat_byte(9));
             }
             let seen = |(_, known, share): (TaskId, Known, u16)| {
                 (share, known.over, known.rescued, known.kept_apart.map(|kept| kept.to()))

@@ -22,7 +22,7 @@ pub struct AuditArgs {
     /// URL of the operator's service
     #[arg(value_name = "URL")]
     pub operator: String,
-    /// First block to look at: that of the pool's creation, or any before the operator's first task
+    /// First block to look at: that in which the revenue ledger was made, or any before it
     #[arg(long, value_name = "BLOCK", default_value_t = 0)]
     pub from_block: u64,
     /// Where.
@@ -38,7 +38,8 @@ every result that it has accepted. Recomputes what each job earns and the chain 
 against each other and against what was claimed.
 
 Says what does not fit first, going along the road of the money. Exit status 0: everything fits; 5: something does not.
-Receipts of tasks that have not ended are not published yet, and are counted.
+Receipts of tasks that have not ended are not published yet, and are counted. Everything is looked at as of one block, the last
+one that the operator's service has followed; of tasks that come later nothing is said.
 
 What it cannot see: an accepted result that was never vouched for, known to its prover alone (which stops working and has
 proof of neither); work that the operator pays itself under another name, out of its own provers' fund; and, where provers

@@ -1,10 +1,11 @@
 //! From announced share to claims, recomputed: pure, over what the chain says and what the operator has published.
 
+use super::gather::legs;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use zkpool_api::{ReceiptView, TaskPayReply};
 use zkpool_protocol::{
-    Address, B256, Strategy, TaskId, U256, WorkUnits, bundle,
+    Address, B256, Strategy, TaskId, U256, WorkUnits,
     pay::{Cap, CapTree, Ledger, SignedResult, Voucher},
 };
 
@@ -19,6 +20,8 @@ pub(super) struct Task {
     pub terms: Option<(Address, u128, u128)>,
     /// What was kept apart when this operator delivered it.
     pub kept_apart: Option<U256>,
+    /// The block that published it, or in which this operator took it over.
+    pub block: u64,
     /// Whether it has ended.
     pub over: bool,
     /// What the operator has published of it; `None`: nothing.
@@ -56,6 +59,8 @@ pub(super) struct Claim {
     pub tranche: u64,
     /// Whose.
     pub prover: Address,
+    /// In which block.
+    pub block: u64,
     /// What was paid with it.
     pub paid: U256,
     /// The voucher's amount, count and head.
@@ -84,6 +89,8 @@ pub(super) struct Evidence {
     pub claims: Vec<Claim>,
     /// By token.
     pub kept: BTreeMap<Address, Kept>,
+    /// Tasks of this operator, and legs of them, that came while it was asked: nothing is said about them.
+    pub later: BTreeSet<TaskId>,
 }
 
 /// What does not fit.
@@ -298,6 +305,7 @@ impl Audit<'_> {
                 let whole = bundles.get(&receipt.task).copied().unwrap_or(receipt.task);
                 let task = tasks.get(&whole);
                 match task.and_then(|task| task.published.as_ref()?.pay) {
+                    _ if evidence.later.contains(&receipt.task) => {}
                     _ if task.is_none() => {
                         self.find("unknown_task", at, "no task of this operator is known on chain by this name")
                     }
@@ -321,10 +329,45 @@ impl Audit<'_> {
                 voucher = next;
             }
             self.figures.receipts_to_come += chain.count.saturating_sub(voucher.count);
+            if voucher.count == chain.receipts.len() as u64 && voucher.count < chain.count {
+                self.withheld(&voucher, chain.count);
+            }
             let sum = self.figures.vouched.entry(token).or_insert_with(|| "0".into());
             *sum = add(sum, U256::from(voucher.amount));
         }
         self.both_ways(&in_chains);
+    }
+
+    /// What is published of a chain ends before the first receipt of a task that has not ended, and nowhere else. `shown`: the
+    /// voucher after the last that is published, of `count`.
+    fn withheld(&mut self, shown: &Voucher, count: u64) {
+        let (evidence, hidden) = (self.evidence, count - shown.count);
+        let at = Place { tranche: Some(shown.tranche), task: None, prover: Some(shown.prover) };
+        let live = evidence.tasks.iter().filter(|task| !task.over).map(|task| task.block).min();
+        if live.is_none() && evidence.later.is_empty() {
+            let message = format!("{hidden} receipts are held back, and no task of this operator is under way");
+            return self.find("receipts_withheld", at, message);
+        }
+        // What ended tasks name of the rest of the chain is behind one that has not ended.
+        let chain = evidence.chains.get(&(shown.tranche, shown.prover));
+        let known: BTreeSet<B256> =
+            chain.iter().flat_map(|chain| &chain.receipts).map(|view| view.receipt.hash()).collect();
+        let parts = evidence.tasks.iter().filter(|task| task.over).filter_map(|task| task.published.as_ref());
+        let receipts = parts.flat_map(|published| &published.parts).flat_map(|part| &part.receipts);
+        let of_ended: Vec<_> = receipts
+            .filter(|view| (view.tranche, view.receipt.prover) == (shown.tranche, shown.prover))
+            .map(|view| view.receipt)
+            .filter(|receipt| !known.contains(&receipt.hash()))
+            .collect();
+        if of_ended.len() as u64 >= hidden || of_ended.iter().any(|receipt| receipt.previous == shown.head) {
+            return self.find("receipts_withheld", at, "receipts of tasks that have ended are held back");
+        }
+        let before = |claim: &&Claim| live.is_none_or(|live| claim.block < live);
+        let mut claims = evidence.claims.iter().filter(before);
+        if claims.any(|c| (c.tranche, c.prover) == (shown.tranche, shown.prover) && c.voucher.1 > shown.count) {
+            let message = "receipts are held back that were claimed before any task that is under way was published";
+            self.find("receipts_withheld", at, message);
+        }
     }
 
     /// The receipts of a task are those in the chains, and the other way round.
@@ -348,7 +391,8 @@ impl Audit<'_> {
         }
         for ((index, prover), chain) in &evidence.chains {
             for view in &chain.receipts {
-                if in_chains.contains(&view.receipt.hash()) && !in_tasks.contains(&view.receipt.hash()) {
+                let (hash, task) = (view.receipt.hash(), view.receipt.task);
+                if in_chains.contains(&hash) && !in_tasks.contains(&hash) && !evidence.later.contains(&task) {
                     let at = Place { tranche: Some(*index), task: Some(view.receipt.task), prover: Some(*prover) };
                     self.find("missing_job", at, "a receipt of the chain is missing among those of its task");
                 }
@@ -395,12 +439,8 @@ impl Audit<'_> {
 fn bundles(tasks: &[Task]) -> BTreeMap<TaskId, TaskId> {
     let mut known = BTreeMap::new();
     for task in tasks {
-        for part in task.published.iter().flat_map(|published| &published.parts) {
-            // The name is believed only as far as it follows from the bundle's.
-            if part.leg.is_some_and(|leg| bundle::leg_id(task.id, leg, part.round) == part.task) {
-                known.insert(part.task, task.id);
-            }
-        }
+        // A name is believed only as far as it follows from the bundle's.
+        known.extend(legs(task.id, task.published.as_ref()).map(|leg| (leg, task.id)));
     }
     known
 }

@@ -63,6 +63,7 @@ fn honest() -> Evidence {
         share: 5_000,
         terms: Some((TOKEN, 1_000, 100)),
         kept_apart: Some(U256::from(500)),
+        block: 10 * u64::from(n),
         over: true,
         published: Some(published(n)),
     };
@@ -76,6 +77,7 @@ fn honest() -> Evidence {
     let claim = Claim {
         tranche: 0,
         prover: prover().address(),
+        block: 30,
         paid: U256::from(voucher.amount),
         voucher: (U256::from(voucher.amount), voucher.count, voucher.head),
     };
@@ -86,6 +88,7 @@ fn honest() -> Evidence {
         chains: [((0, prover().address()), Chain { count: 4, receipts: chain })].into(),
         claims: vec![claim],
         kept: [(TOKEN, kept)].into(),
+        later: [].into(),
     }
 }
 
@@ -278,4 +281,60 @@ fn what_has_not_ended_is_not_missed() {
     chain(&mut evidence).receipts.truncate(1);
     let verdict = audit(ledger(), OPERATOR, &evidence);
     assert_eq!((verdict.first, verdict.figures.receipts_to_come), (None, 3));
+}
+
+#[test]
+fn receipts_are_held_back_for_tasks_that_are_under_way_and_for_nothing_else() {
+    // All of it, with the right count: nothing is under way.
+    for shown in [0, 1, 3] {
+        let mut evidence = honest();
+        chain(&mut evidence).receipts.truncate(shown);
+        let kept: Vec<_> = chain(&mut evidence).receipts.iter().map(|view| view.receipt.hash()).collect();
+        for task in &mut evidence.tasks {
+            let part = &mut task.published.as_mut().unwrap().parts[0];
+            part.receipts.retain(|view| kept.contains(&view.receipt.hash()));
+        }
+        assert_eq!(first(&evidence), "receipts_withheld", "{shown}");
+    }
+    let live = || {
+        let mut evidence = honest();
+        (evidence.tasks[1].over, evidence.tasks[1].kept_apart, evidence.tasks[1].published) = (false, None, None);
+        evidence.kept.get_mut(&TOKEN).unwrap().swept -= U256::from(500);
+        chain(&mut evidence).receipts.truncate(1);
+        evidence
+    };
+    assert_eq!(first(&live()), "none");
+    // The next one is of a task that has ended.
+    let mut evidence = live();
+    chain(&mut evidence).receipts.clear();
+    assert_eq!(first(&evidence), "receipts_withheld");
+    // It was claimed before anything that is under way was published.
+    let mut evidence = live();
+    evidence.claims[0].block = 19;
+    evidence.tasks[0].published.as_mut().unwrap().parts[0].receipts.truncate(1);
+    assert_eq!(first(&evidence), "receipts_withheld");
+    // Those that are named elsewhere are all that is left.
+    let mut evidence = live();
+    chain(&mut evidence).count = 2;
+    evidence.claims.clear();
+    assert_eq!(first(&evidence), "receipts_withheld");
+}
+
+#[test]
+fn what_came_while_the_operator_was_asked_is_passed_over() {
+    let mut evidence = honest();
+    let last = chain(&mut evidence).receipts[3].receipt;
+    let came = signed(Receipt { task: task(9), previous: last.hash(), ..last });
+    chain(&mut evidence).receipts.push(came);
+    // Another one is still under way.
+    chain(&mut evidence).count += 2;
+    evidence.later.insert(task(9));
+    assert_eq!(first(&evidence), "none");
+    evidence.later.clear();
+    assert_eq!(first(&evidence), "unknown_task");
+    // A task that ended while it was asked: on chain it was under way, and all of it is published.
+    let mut evidence = honest();
+    (evidence.tasks[1].over, evidence.tasks[1].kept_apart) = (false, None);
+    evidence.kept.get_mut(&TOKEN).unwrap().swept -= U256::from(500);
+    assert_eq!(first(&evidence), "none");
 }

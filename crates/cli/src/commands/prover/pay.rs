@@ -125,7 +125,8 @@ async fn on_chain(view: &LedgerView, holding: &Holding) -> CliResult<OnChain> {
     let paid = view.paid(holding.operator, holding.tranche, holding.prover).await.map_err(failed)?;
     let paid: u128 = paid.saturating_to();
     let state = view.tranche(holding.operator, holding.tranche).await.map_err(failed)?.map(|tranche| tranche.state);
-    let rest = holding.vouched().amount.min(holding.cap).saturating_sub(paid);
+    let earned = holding.best().map_or(0, |best| best.voucher.amount).min(holding.cap);
+    let rest = earned.saturating_sub(paid);
     let (due, lost) = if state == Some(TrancheState::Reclaimed) { (0, rest) } else { (rest, 0) };
     Ok(OnChain { paid, due, lost, state })
 }
@@ -187,7 +188,7 @@ pub async fn claim(args: ClaimArgs, context: &Context) -> CliResult {
     for holding in all.iter().filter(|holding| holding.ledger.chain_id == party.view.domain().chain_id) {
         let view = LedgerView::new(party.view.rpc().clone(), holding.ledger);
         let OnChain { due, .. } = on_chain(&view, holding).await?;
-        let Some(signed) = holding.voucher.as_ref().filter(|_| due >= args.above.0.max(1)) else { continue };
+        let Some(signed) = holding.best().filter(|_| due >= args.above.0.max(1)) else { continue };
         let attempt = format!("claim from tranche {} of {}", holding.tranche, holding.operator);
         let data = claim_call(signed, holding.cap, &holding.proof);
         let record = party.send(&attempt, TxRequest::call(attempt.clone(), holding.ledger.address, data)).await?;

@@ -1,9 +1,9 @@
 //! What jobs pay, and whom that is too little for.
 
 use crate::Context;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use zkpool_protocol::{
-    Address, Job, ProofKind, Strategy,
+    Address, Job, ProofKind, Strategy, TaskId,
     pay::{self, ETHER, TaskPay},
 };
 use zkpool_scheduler::Deal;
@@ -21,7 +21,7 @@ pub(crate) struct Worth {
 }
 
 impl Worth {
-    pub(crate) fn of(ctx: &Context, item: &WorkItem, pay: Option<&TaskPay>) -> Self {
+    fn of(ctx: &Context, item: &WorkItem, pay: Option<&TaskPay>) -> Self {
         let (units, strategy) = (item.job.job.units, item.strategy);
         let per_ether = ctx.config.token(item.reward_token).map_or(ETHER, |token| token.per_ether);
         let pay = pay.map(|pay| (pay.token, pay.amount(units)));
@@ -33,6 +33,11 @@ impl Worth {
             }
         };
         Self { pay, wei, strategy, per_ether }
+    }
+
+    /// What each job of a workload pays.
+    pub(crate) fn all(ctx: &Context, workload: &Workload, pays: &HashMap<TaskId, TaskPay>) -> Vec<Self> {
+        workload.jobs.iter().map(|item| Self::of(ctx, item, pays.get(&item.job.id.task))).collect()
     }
 
     /// As the scheduler takes it. The winner of a race gets the work of all; so much is in its task's reward.
@@ -53,10 +58,10 @@ impl Worth {
 
 /// What each owner asks for each kind of work, on whichever of its devices it asks most.
 #[derive(Debug, Default)]
-pub(crate) struct Asks(BTreeMap<ProofKind, BTreeMap<Address, u128>>);
+struct Asks(BTreeMap<ProofKind, BTreeMap<Address, u128>>);
 
 impl Asks {
-    pub(crate) fn of(provers: &[ProverRecord]) -> Self {
+    fn of(provers: &[ProverRecord]) -> Self {
         let mut all = Self::default();
         for prover in provers {
             for (kind, ask) in &prover.description.asks {
@@ -68,14 +73,14 @@ impl Asks {
     }
 
     /// The owners for whom a job pays too little.
-    pub(crate) fn dear(&self, job: &Job, worth: &Worth) -> impl Iterator<Item = Address> {
+    fn dear(&self, job: &Job, worth: &Worth) -> impl Iterator<Item = Address> {
         let asked = self.0.get(&job.kind).into_iter().flatten();
         asked.filter(move |(_, ask)| pay::asked(**ask, job.units, ETHER) > worth.wei).map(|(owner, _)| *owner)
     }
 }
 
 /// Keeps jobs from owners who ask for more than they pay: they would be given up.
-pub(super) fn bar_dear(workload: &mut Workload, worth: &[Worth]) {
+pub(crate) fn bar_dear(workload: &mut Workload, worth: &[Worth]) {
     let asks = Asks::of(&workload.provers);
     for (item, worth) in workload.jobs.iter_mut().zip(worth) {
         item.excluded.extend(asks.dear(&item.job.job, worth));
