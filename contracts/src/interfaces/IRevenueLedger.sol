@@ -178,6 +178,8 @@ interface IRevenueLedger {
     /// @notice How long after its announcement a tranche can be reclaimed: so long a prover may look away.
     function CLOSING_DELAY() external view returns (uint256);
     /// @notice How long after its announcement a bond can be withdrawn: so long what it has signed last can cost the prover.
+    /// Once that is over, the bond may leave in front of whatever evidence comes. So a bond whose withdrawal is announced
+    /// (`leavesAt` is not zero) counts for nothing, from the announcement on: whoever relies on bonds counts those that stay.
     function BOND_DELAY() external view returns (uint256);
     /// @notice The reporter's part of a slashed bond is one in so many. The rest is burned, because a prover can report itself,
     /// under another name, before others do.
@@ -221,6 +223,9 @@ interface IRevenueLedger {
     function claim(Claim calldata claim_) external returns (uint256 paid);
     /// @notice `claim` for many vouchers, of any operators, tranches and provers, all or nothing. Those of one prover and token
     /// that follow each other are paid by one transfer.
+    /// @dev One claim that fails fails all, and others can make one fail: a tranche past its `closesAt` is reclaimed by
+    /// whoever comes first, and a payout can be refused by its token. A batch should hold no claim on a tranche that can be
+    /// reclaimed, and those of one prover only; what fails in a batch is claimed singly.
     function claimBatch(Claim[] calldata claims) external returns (uint256[] memory paid);
     /// @notice Has the caller's claims paid to `payout`; zero: to the caller.
     function setPayout(address payout) external;
@@ -238,6 +243,8 @@ interface IRevenueLedger {
     function withdrawBond(address token, address to) external returns (uint256 amount);
     /// @notice Slashes the prover that has signed two results for one job, once and for ever: its bonds in `tokens` now, others
     /// whenever somebody names them. A tenth is the caller's.
+    /// @dev The evidence is its bearer's: whoever sees it before it is in a block can report with it first, and have the tenth.
+    /// A reporter that wants it sends the report through a private relay.
     function slash(
         address operator,
         bytes32 job,
@@ -246,7 +253,7 @@ interface IRevenueLedger {
         address[] calldata tokens
     ) external returns (address prover);
     /// @return amount what the prover has put up
-    /// @return leavesAt from this second on it can be withdrawn; zero if it stays
+    /// @return leavesAt from this second on it can be withdrawn; zero if it stays. Only a bond that stays counts (`BOND_DELAY`)
     function bondOf(address prover, address token) external view returns (uint128 amount, uint40 leavesAt);
     function isSlashed(address prover) external view returns (bool);
     /// @notice What stays here for ever.

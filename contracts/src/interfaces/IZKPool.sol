@@ -248,7 +248,8 @@ interface IZKPool {
     // ---- operators ----
 
     /// @notice Sets the key that signs quotes, proves and rescues for the caller. The first takes effect at once, later
-    /// ones after `CHANGE_DELAY`, ending a freeze. An ordinary key: a contract could disown what it signed.
+    /// ones after `CHANGE_DELAY`, ending a freeze. An ordinary key: a contract could disown what it signed. Setting the key
+    /// that counts already and is not frozen changes nothing: a freeze that comes before it takes effect outlasts it.
     function setSigner(address signer) external;
     /// @notice Sets what the caller's provers get of each reward, in basis points, for tasks that are published, and rescues
     /// that are announced, once it takes effect: at once as long as the caller has no signer, else after `CHANGE_DELAY`, so
@@ -258,7 +259,8 @@ interface IZKPool {
     function setShare(uint16 share) external;
     function shareOf(address operator) external view returns (uint256 share, uint256 next, uint256 changesAt);
     /// @notice From now on no quote of `operator` is accepted, but dishonoured, and its signer cannot rescue; it can still
-    /// prove. Lasts until the next change of the signer takes effect. Caller: operator or signer.
+    /// prove. Lasts until the next change of the signer takes effect: one that is pending then, or one asked for afterwards,
+    /// to the same key too. Caller: operator or signer.
     function freeze(address operator) external;
     /// @notice Opens slot `index` of the caller for `token`, funded from its balance, the shortfall pulled from it.
     /// `dedicatedTo` zero: shared. A closed and emptied slot can be opened again.

@@ -101,6 +101,33 @@ contract BondsTest is LedgerFixture {
         ledger.withdrawBond(address(token), provers[0]);
     }
 
+    function test_TheDelayIsAWeekAtLeast() public view {
+        assertGe(delay, 7 days);
+    }
+
+    /// Once its notice is over a bond may leave in front of the evidence. It shows from the announcement on that it counts
+    /// for nothing, however long it is left here.
+    function test_ALeavingBondShows() public {
+        vm.prank(provers[0]);
+        ledger.unbond(address(token));
+        uint256 leavesAt = block.timestamp + delay;
+        uint256[3] memory times = [leavesAt - 1, leavesAt, leavesAt + 1000 days];
+        for (uint256 i; i < times.length; ++i) {
+            vm.warp(times[i]);
+            _isBond(0, 1009, leavesAt);
+            // Nor can the notice be taken back but by putting up more, which starts another.
+            vm.expectRevert(IRevenueLedger.BondIsLeaving.selector);
+            vm.prank(provers[0]);
+            ledger.unbond(address(token));
+            _isBond(0, 1009, leavesAt);
+        }
+        vm.prank(provers[0]);
+        ledger.withdrawBond(address(token), provers[0]);
+        _slash(0);
+        assertTrue(ledger.isSlashed(provers[0]));
+        assertEq(ledger.burned(address(token)), 0, "the evidence came too late for the bond");
+    }
+
     function test_BondsAreOfOneProverAndToken() public {
         bonded(1, 500);
         vm.prank(provers[0]);
@@ -138,20 +165,16 @@ contract BondsTest is LedgerFixture {
     function test_RevertWhen_TheResultsAreOfTwoJobs() public {
         Testimony memory one = testimony(keys[0], JOB, "one");
         Testimony memory two = testimony(keys[0], "another job", "two");
-        vm.expectRevert();
-        ledger.slash(operator, JOB, one, two, only(token));
-        vm.expectRevert();
-        ledger.slash(operator, "another job", one, two, only(token));
+        _refused(operator, JOB, one, two);
+        _refused(operator, "another job", one, two);
         assertFalse(ledger.isSlashed(provers[0]));
     }
 
     function test_RevertWhen_TheResultsAreForTwoOperators() public {
         Testimony memory one = testimony(keys[0], JOB, "one");
         Testimony memory two = Testimony("two", signWith(keys[0], digest(Result(otherOperator, JOB, "two"))));
-        vm.expectRevert();
-        ledger.slash(operator, JOB, one, two, only(token));
-        vm.expectRevert();
-        ledger.slash(otherOperator, JOB, one, two, only(token));
+        _refused(operator, JOB, one, two);
+        _refused(otherOperator, JOB, one, two);
         assertFalse(ledger.isSlashed(provers[0]));
     }
 
@@ -191,16 +214,16 @@ contract BondsTest is LedgerFixture {
         Testimony memory one = testimony(keys[0], JOB, "one");
         Testimony memory two = testimony(keys[0], JOB, "two");
         ledger = own;
-        vm.expectRevert();
-        ledger.slash(operator, JOB, one, two, only(token));
+        _refused(operator, JOB, one, two);
+        // Nor with one that is signed for this one.
+        _refused(operator, JOB, testimony(keys[0], JOB, "one"), two);
         assertFalse(ledger.isSlashed(provers[0]));
     }
 
     /// A voucher, a log-in or anything else that a prover signs is no result.
     function test_RevertWhen_AnythingElseWasSigned() public {
         bytes memory signature = signWith(keys[0], digest(voucher(0, provers[0], 5)));
-        vm.expectRevert();
-        ledger.slash(operator, JOB, testimony(keys[0], JOB, "one"), Testimony("two", signature), only(token));
+        _refused(operator, JOB, testimony(keys[0], JOB, "one"), Testimony("two", signature));
         assertFalse(ledger.isSlashed(provers[0]));
     }
 
@@ -254,17 +277,35 @@ contract BondsTest is LedgerFixture {
         assertEq(ledger.fundOf(operator, address(token)) + left(tranche), FUNDS);
     }
 
-    function testFuzz_HonestProversAreNeverSlashed(uint256 job, uint256 output, uint256 other) public {
-        vm.assume(output != other);
-        // One result for each job: of whatever is known of it, nothing slashes it.
-        Testimony memory one = testimony(keys[0], bytes32(job), bytes32(output));
-        vm.expectRevert();
-        ledger.slash(operator, bytes32(job), one, Testimony(bytes32(other), one.signature), only(token));
+    /// One result for each job: of whatever is known of its results of two jobs, nothing slashes it.
+    function testFuzz_HonestProversAreNeverSlashed(bytes32 job, bytes32 other, bytes32 output, bytes32 otherOutput)
+        public
+    {
+        vm.assume(job != other && output != otherOutput);
+        Testimony[4] memory known = [
+            testimony(keys[0], job, output),
+            testimony(keys[0], other, otherOutput),
+            Testimony(otherOutput, testimony(keys[0], job, output).signature),
+            Testimony(output, testimony(keys[0], other, otherOutput).signature)
+        ];
+        for (uint256 i; i < known.length; ++i) {
+            for (uint256 j; j < known.length; ++j) {
+                if (known[i].output == known[j].output) continue;
+                _refused(operator, job, known[i], known[j]);
+                _refused(operator, other, known[i], known[j]);
+            }
+        }
         assertFalse(ledger.isSlashed(provers[0]));
         _isBond(0, 1009, 0);
     }
 
     // ---- helpers ----
+
+    /// A signature of something else is that of a key which nobody has.
+    function _refused(address operator_, bytes32 job, Testimony memory one, Testimony memory two) private {
+        vm.expectRevert(IRevenueLedger.SignersDiffer.selector);
+        ledger.slash(operator_, job, one, two, only(token));
+    }
 
     function _slash(uint256 i) private returns (address) {
         return ledger.slash(operator, JOB, testimony(keys[i], JOB, "one"), testimony(keys[i], JOB, "two"), only(token));

@@ -10,13 +10,14 @@ contract Intruder {
     address private immutable _ledger;
     bytes private _data;
     bool public entered;
+    bytes public answer;
 
     constructor(address ledger, bytes memory data) {
         (_ledger, _data) = (ledger, data);
     }
 
     function releaseEarmark(address, address) external returns (uint256) {
-        (entered,) = _ledger.call(_data);
+        (entered, answer) = _ledger.call(_data);
         return 0;
     }
 }
@@ -161,6 +162,7 @@ contract ReentrancyTest is LedgerFixture {
             Intruder pool = new Intruder(address(ledger), attacks[i]);
             ledger.sweep(address(pool), address(otherToken), operator);
             assertFalse(pool.entered());
+            assertEq(bytes4(pool.answer()), IRevenueLedger.Reentrancy.selector);
         }
         assertEq(ledger.paidOf(operator, tranche, provers[1]), 0);
     }

@@ -55,8 +55,8 @@ contract MaliciousTreesTest is LedgerFixture {
 
     function test_RevertWhen_ASumHasMoreThan128Bits() public {
         Node memory a = leafNode(honest);
-        // -101, and the total would be zero; what is in the proof is not what a proof can hold.
-        uint256 minus = type(uint256).max - 100;
+        // -100, and the total would be 1, the tranche's; what is in the proof is not what a proof can hold.
+        uint256 minus = type(uint256).max - 99;
         bytes32 root = keccak256(abi.encode(keccak256("ZKPool RevenueLedger node"), a.hash, a.sum, bytes32("x"), minus));
         uint256 tranche = open(root, 1);
         bytes memory data = abi.encodeCall(ledger.claim, (_claim(tranche, honest, 0, _beside(Node("x", 1)))));
@@ -64,8 +64,10 @@ contract MaliciousTreesTest is LedgerFixture {
         assembly ("memory-safe") {
             mstore(add(data, mload(data)), minus)
         }
-        (bool ok,) = address(ledger).call(data);
+        (bool ok, bytes memory answer) = address(ledger).call(data);
         assertFalse(ok);
+        // Not read at all: neither an error of the ledger's nor an addition that failed.
+        assertEq(answer, "");
     }
 
     // ---- places ----
@@ -111,6 +113,10 @@ contract MaliciousTreesTest is LedgerFixture {
         // Read as a leaf, the first words of an inner node would be a domain, a prover and a cap.
         _refused(tranche, Leaf(address(uint160(uint256(a.hash))), uint128(a.sum)), 0, _beside(b));
         _refused(tranche, Leaf(honest.prover, uint128(inner.sum)), 0, _beside(b));
+        // It is an inner node.
+        Sibling[] memory path = new Sibling[](2);
+        (path[0], path[1]) = (_sibling(b), _sibling(b));
+        assertEq(_claimed(tranche, honest, 0, path), 101);
     }
 
     /// A leaf for an inner node: nothing hangs below it.

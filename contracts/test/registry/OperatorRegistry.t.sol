@@ -97,6 +97,7 @@ contract OperatorRegistryTest is OperatorRegistryFixture {
     // ---- what may stand there ----
 
     function test_RevertWhen_UrlIsEmptyOrTooLong() public {
+        assertEq(registry.MAX_URL(), 256);
         (string memory url, bytes32[] memory kinds) = largest();
         register(alice, url, kinds);
         register(alice, "u", kinds);
@@ -123,6 +124,7 @@ contract OperatorRegistryTest is OperatorRegistryFixture {
     }
 
     function test_RevertWhen_KindsAreNoneOrTooMany() public {
+        assertEq(registry.MAX_KINDS(), 16);
         vm.expectRevert(IOperatorRegistry.BadKinds.selector);
         register(alice, URL, new bytes32[](0));
         bytes32[] memory many = new bytes32[](registry.MAX_KINDS() + 1);

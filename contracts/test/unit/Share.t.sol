@@ -5,6 +5,7 @@ import {Delivery, IZKPool, Quote} from "../../src/interfaces/IZKPool.sol";
 import {RevenueLedger} from "../../src/RevenueLedger.sol";
 import {ZKPool} from "../../src/ZKPool.sol";
 import {PlainToken} from "../mocks/Tokens.sol";
+import {TestVerifier} from "../mocks/Verifiers.sol";
 import {Fixture} from "./Fixture.sol";
 
 /// @notice What operators announce for their provers, and what deliveries keep apart of it.
@@ -278,17 +279,29 @@ contract ShareTest is Fixture {
     function test_NothingIsEarmarkedWithoutADelivery() public {
         _share(operator, SHARE);
         _share(rescuer, SHARE);
-        Quote memory q = quote();
-        publishAccepted(q);
-        after_(LIABILITY_WINDOW + 1);
-        pool.collect(q);
-        q = Quote(terms(), task(DEDICATED, 2));
-        publishAndAnnounce(q);
-        after_(LIABILITY_WINDOW);
-        pool.collect(q);
-        assertEq(pool.earmarkOf(address(token), operator), 0);
-        assertEq(pool.earmarkOf(address(token), rescuer), 0);
-        assertEq(pool.earmarkOf(address(token), requester), 0);
+        for (uint256 way; way < 5; way++) {
+            uint256 snapshot = vm.snapshotState();
+            Quote memory q = quote();
+            (q.terms.proofWindow, q.terms.liabilityWindow) = (10 hours, 20 hours);
+            bool rescued = way == 1 || way == 3;
+            if (rescued) publishAndAnnounce(q);
+            else publishAccepted(q);
+            if (way < 2) {
+                after_(20 hours + 1);
+                pool.collect(q);
+            } else if (way < 4) {
+                _haltToTheCap(q);
+                pool.unwind(q);
+            } else {
+                q.task.salt = "another";
+                assertFalse(publish(q), "dishonoured");
+            }
+            address[5] memory all = [operator, rescuer, requester, payer, address(0)];
+            for (uint256 i; i < all.length; i++) {
+                assertEq(pool.earmarkOf(address(token), all[i]), 0);
+            }
+            vm.revertToState(snapshot);
+        }
     }
 
     function testFuzz_EarmarkAndRestAreTheReward(uint128 reward, uint128 advance, uint16 share) public {
@@ -429,7 +442,31 @@ contract ShareTest is Fixture {
         assertEq(pool.earmarkOf(address(vast), operator), EARMARK);
     }
 
+    /// Nor does what does not fit into the earmark come around.
+    function test_AnEarmarkThatIsFullStaysFull() public {
+        _share(operator, 10_000);
+        PlainToken vast = _vast();
+        for (uint256 i; i < 2; i++) {
+            Quote memory q = Quote(terms(), task(uint32(i), i));
+            (q.terms.rewardToken, q.terms.advance, q.terms.reward) = (address(vast), 0, type(uint128).max);
+            publishAccepted(q);
+            prove(q);
+            assertEq(pool.earmarkOf(address(vast), operator), type(uint128).max);
+            assertEq(pool.balanceOf(address(vast), operator), 0);
+        }
+    }
+
     // ---- helpers ----
+
+    /// Watched all the time.
+    function _haltToTheCap(Quote memory q) private {
+        verifier.setHalt(TestVerifier.Halt.Halted);
+        pool.observeHalt(q);
+        for (uint256 time; time < pool.HALT_CAP(); time += 1 hours) {
+            after_(1 hours);
+            pool.observeHalt(q);
+        }
+    }
 
     function _vast() private returns (PlainToken vast) {
         vast = new PlainToken();

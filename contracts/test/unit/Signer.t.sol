@@ -187,6 +187,26 @@ contract SignerTest is Fixture {
         _acceptedWith(signerKey, false);
     }
 
+    /// The signer that counts already is no other: setting it before the freeze announces nothing that could end one, setting
+    /// it afterwards does.
+    function test_FreezeOutlastsTheSameSignerSetBefore() public {
+        vm.startPrank(operator);
+        pool.setSigner(signer);
+        _assertSigner(operator, signer, address(0), 0, false);
+        after_(D - 1);
+        pool.freeze(operator);
+        vm.stopPrank();
+        after_(1);
+        _assertSigner(operator, signer, address(0), 0, true);
+        _acceptedWith(signerKey, false);
+        vm.prank(operator);
+        pool.setSigner(signer);
+        _assertSigner(operator, signer, signer, block.timestamp + D, true);
+        after_(D);
+        _assertSigner(operator, signer, address(0), 0, false);
+        _acceptedWith(signerKey, true);
+    }
+
     function test_FreezeDoesNotTouchOthers() public {
         vm.prank(operator);
         pool.freeze(operator);
