@@ -3,6 +3,7 @@
 use crate::{Expected, ProgramFiles, ProofRequest, Requester, RequesterError};
 use futures::{StreamExt, stream};
 use std::time::Duration;
+use tokio::time::Instant;
 use zkpool_api::{Client, ClientError, Price, QuoteReply, QuoteRequest, QuoteStatus};
 use zkpool_protocol::{Address, Bytes, Call, ErrorCode, ProgramManifest, ProofKind, SignedQuote, TaskId, U256};
 
@@ -89,14 +90,19 @@ impl Offer {
 impl Requester {
     /// Asks all operators that are named, and those that are found ([`crate::Options::discovery`]), at once, each for at
     /// most [`crate::Options::ask_bound`]: uploads the input, and the program where an operator lacks it, and waits for the
-    /// preflight. One answer per operator; one that fails is [`Answer::Refused`]. A registry that cannot be read is no
-    /// fault as long as somebody is named.
+    /// preflight. One answer per operator; one that fails is [`Answer::Refused`]. Once there is an offer that could be
+    /// taken, the others have a third of its validity to answer: quotes do not last, and nobody may let them expire by
+    /// being slow. A registry that cannot be read is no fault as long as somebody is named.
     ///
     /// # Errors
     /// [`RequesterError::BadRequest`] if the request contradicts itself or there is nobody to ask; the registry's fault if
     /// nobody is named.
     pub async fn ask(&self, request: &ProofRequest) -> Result<Vec<Offer>, RequesterError> {
         let wire = request.wire(self.address())?;
+        // Now, because there is no time for it when there are quotes.
+        if let Err(error) = self.read_on().await {
+            tracing::warn!(%error, "cannot keep the operators' records");
+        }
         let bound = self.inner.options.ask_bound;
         let named = self.inner.operators.iter().map(|url| Asked { url: url.clone(), claimed_by: None, bound });
         let mut asked: Vec<_> = named.collect();
@@ -123,11 +129,12 @@ impl Requester {
         }
         let answers: Vec<_> = asked
             .iter()
-            .map(|asked| {
+            .enumerate()
+            .map(|(n, asked)| {
                 let wire = &wire;
                 async move {
-                    let Asked { url, bound, .. } = asked;
-                    let answer = match tokio::time::timeout(*bound, self.ask_one(asked, request, wire)).await {
+                    let bound = asked.bound;
+                    let answer = match tokio::time::timeout(bound, self.ask_one(asked, request, wire)).await {
                         Ok(Ok(answer)) => answer,
                         Ok(Err(error)) => Answer::Refused { code: error.code(), reason: error.to_string() },
                         Err(_) => Answer::Refused {
@@ -135,11 +142,30 @@ impl Requester {
                             reason: format!("it gave no answer within {} s", bound.as_secs()),
                         },
                     };
-                    Offer { url: url.clone(), answer }
+                    let patience = self.patience(request, &answer).await;
+                    (n, answer, patience)
                 }
             })
             .collect();
-        let offers: Vec<_> = stream::iter(answers).buffered(self.inner.options.asked_at_once.max(1)).collect().await;
+        let mut answers = stream::iter(answers).buffer_unordered(self.inner.options.asked_at_once.max(1));
+        let mut offers: Vec<_> = asked
+            .iter()
+            .map(|asked| {
+                let reason = "it gave no answer while the others' quotes were fresh".into();
+                Offer { url: asked.url.clone(), answer: Answer::Refused { code: ErrorCode::TimedOut, reason } }
+            })
+            .collect();
+        let mut end: Option<Instant> = None;
+        loop {
+            let next = match end {
+                None => answers.next().await,
+                Some(end) => tokio::time::timeout_at(end, answers.next()).await.unwrap_or_default(),
+            };
+            let Some((n, answer, patience)) = next else { break };
+            offers[n].answer = answer;
+            end = end.into_iter().chain(patience).min();
+        }
+        drop(answers);
         // They hold the input now, and one of them may have to take the task over.
         let holds = |answer: &Answer| matches!(answer, Answer::Firm(_) | Answer::Indicative { .. });
         let found =
@@ -149,6 +175,17 @@ impl Requester {
             self.inner.state.note_holders(wire.input.into(), &found)?;
         }
         Ok(offers)
+    }
+
+    /// Until when the others may take if there is this offer. One that could not be taken leaves them their time, and so
+    /// does one that is gone too soon to wait at all.
+    async fn patience(&self, request: &ProofRequest, answer: &Answer) -> Option<Instant> {
+        let Answer::Firm(offer) = answer else { return None };
+        self.check(request, offer).await.ok()?;
+        let now = self.inner.view.rpc().head().await.ok()?.timestamp;
+        let left = offer.quote.quote.terms.valid_until.saturating_sub(now);
+        let wait = left / 3;
+        (left - wait >= request.limits.min_validity).then(|| Instant::now() + Duration::from_secs(wait))
     }
 
     async fn ask_one(

@@ -1,6 +1,9 @@
 //! The best offer, or the next one: a quote that cannot be had does not end the search.
 
-use crate::{Answer, FirmOffer, Offer, Payment, ProofRequest, Publication, Ranked, Requester, RequesterError, Stage};
+use crate::{
+    Answer, FirmOffer, Offer, Payment, ProofRequest, Publication, Ranked, Requester, RequesterError, Stage, TaskRecord,
+    ask::id_of,
+};
 use alloy::primitives::U256;
 use zkpool_chain::{ChainError, TxState};
 use zkpool_protocol::{Address, B256, ErrorCode, TaskId};
@@ -46,29 +49,48 @@ pub enum Taken {
 }
 
 impl Requester {
-    /// Asks, and takes the best offer that can be had: [`Requester::ask`], then [`Requester::buy_from`].
+    /// Goes on with what is on record of this wish and open ([`Requester::open_task`]), whether or not its operator still
+    /// answers. If there is nothing, asks, and takes the best offer that can be had: [`Requester::ask`], then
+    /// [`Requester::buy_from`].
     ///
     /// # Errors
-    /// As both.
+    /// As these.
     pub async fn buy(&self, request: &ProofRequest, payment: Payment) -> Result<Bought, RequesterError> {
+        let mut passed = Vec::new();
+        if let Some(bought) = self.buy_open(request, &[], &mut passed).await? {
+            return Ok(bought);
+        }
         let offers = self.ask(request).await?;
-        self.buy_from(request, &offers, payment).await
+        self.buy_best(request, &offers, payment, passed).await
     }
 
-    /// Takes the best of these offers; if it is not what was asked for, not backed, expired or dishonoured, the next.
-    /// Never two: an offer is passed over only when nothing of it can be published any more.
+    /// Goes on with what is on record of this wish and open. If there is nothing, takes the best of these offers; if it is
+    /// not what was asked for, not backed, expired or dishonoured, the next. Never two: an offer is passed over only when
+    /// nothing of it can be published any more.
     ///
     /// # Errors
     /// [`RequesterError::NoOffer`] with a reason per operator; what is wrong with the requester's own purse, chain or
-    /// directory as [`Requester::publish`]. After an error of the latter kind the task is on record: go on with it
-    /// ([`Requester::publish`]), or something could be paid twice.
+    /// directory as [`Requester::publish`]. After an error of the latter kind the task is on record: buying again goes on
+    /// with it.
     pub async fn buy_from(
         &self,
         request: &ProofRequest,
         offers: &[Offer],
         payment: Payment,
     ) -> Result<Bought, RequesterError> {
-        let mut passed = Vec::new();
+        self.buy_best(request, offers, payment, Vec::new()).await
+    }
+
+    async fn buy_best(
+        &self,
+        request: &ProofRequest,
+        offers: &[Offer],
+        payment: Payment,
+        mut passed: Vec<PassedOver>,
+    ) -> Result<Bought, RequesterError> {
+        if let Some(bought) = self.buy_open(request, offers, &mut passed).await? {
+            return Ok(bought);
+        }
         for ranked in self.ranked(offers).await? {
             match self.take(request, &ranked.offer, payment).await? {
                 Taken::Live { task, transaction } => return Ok(Bought { task, transaction, passed }),
@@ -81,18 +103,65 @@ impl Requester {
         Err(RequesterError::no_offer(offers, &passed))
     }
 
-    /// The firm offers, best first, as [`crate::Options::ranking`] has it. Not checked.
+    async fn buy_open(
+        &self,
+        request: &ProofRequest,
+        offers: &[Offer],
+        passed: &mut Vec<PassedOver>,
+    ) -> Result<Option<Bought>, RequesterError> {
+        while let Some(task) = self.open_task(request, offers).await? {
+            match self.go_on(task).await? {
+                Taken::Live { task, transaction } => {
+                    return Ok(Some(Bought { task, transaction, passed: std::mem::take(passed) }));
+                }
+                Taken::Passed(over) => passed.push(over),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The task on record that is this wish, or one of these offers, and has not ended, as the chain has it: to be gone on
+    /// with ([`Requester::go_on`]) before anything else is bought. The same wish is what the same target is called with,
+    /// about the same input and statement, whatever it costs; who wants it twice says so by another
+    /// [`zkpool_api::QuoteRequest::reference`].
+    ///
+    /// # Errors
+    /// [`RequesterError::State`], [`RequesterError::Chain`]; [`RequesterError::BadRequest`] if the request contradicts itself.
+    pub async fn open_task(&self, request: &ProofRequest, offers: &[Offer]) -> Result<Option<TaskId>, RequesterError> {
+        let wish = request.wire(self.address())?;
+        let offered: Vec<_> = offers.iter().filter_map(Offer::firm).map(|offer| id_of(self, &offer.quote)).collect();
+        let mut open = Vec::new();
+        for record in self.tasks()? {
+            let is_it = record.is_for(&wish) || offered.contains(&record.task);
+            if !is_it || record.stage.is_final() {
+                continue;
+            }
+            let stage = self.refresh(record.task).await?.stage;
+            if stage.is_final() {
+                continue;
+            }
+            let sent = self.inner.sender.get(&format!("publish:{}", record.task)).await?;
+            open.push((!matches!(stage, Stage::Published { .. }), sent.is_none(), record.task));
+        }
+        // What is paid for, or may be, before what only could be.
+        open.sort_by_key(|(unpublished, unsent, _)| (*unpublished, *unsent));
+        Ok(open.first().map(|(.., task)| *task))
+    }
+
+    /// The firm offers, best first, as [`crate::Options::ranking`] has it, by what is known of their operators since
+    /// [`Requester::ask`]: quotes do not last. Not checked.
     ///
     /// # Errors
     /// As [`Requester::records`].
     pub async fn ranked(&self, offers: &[Offer]) -> Result<Vec<Ranked>, RequesterError> {
         let firm = offers.iter().filter_map(Offer::firm);
         let operators: Vec<_> = firm.map(|offer| offer.quote.quote.terms.operator).collect();
-        let records = self.records(&operators).await?;
-        Ok(self.inner.options.ranking.rank(offers, &records, self.address()))
+        let records = self.known_records(&operators).await?;
+        Ok(self.inner.options.ranking.rank(offers, &records))
     }
 
-    /// Checks one offer, puts it on record, publishes it and pays.
+    /// Checks one offer, puts it on record, publishes it and pays; unless the same wish is on record and open, which is
+    /// gone on with.
     ///
     /// # Errors
     /// What is not the operator's fault, or leaves it open whether the task will be live: see [`Requester::buy_from`].
@@ -105,11 +174,32 @@ impl Requester {
         if let Err(error) = self.check(request, offer).await {
             return self.pass_over(offer, error).map(Taken::Passed);
         }
-        let task = self.record_paid_by(request, offer, payment).await?;
+        loop {
+            let task = {
+                let _one_at_a_time = self.inner.taking.lock().await;
+                match self.open_task(request, &[]).await? {
+                    Some(open) => open,
+                    None => self.record_paid_by(request, offer, payment).await?,
+                }
+            };
+            match self.go_on(task).await? {
+                Taken::Passed(_) if task != id_of(self, &offer.quote) => {}
+                taken => return Ok(taken),
+            }
+        }
+    }
+
+    /// Publishes a task on record and pays, or goes on where that was interrupted: [`Requester::publish`].
+    ///
+    /// # Errors
+    /// What is not the operator's fault, or leaves it open whether the task will be live: see [`Requester::buy_from`].
+    pub async fn go_on(&self, task: TaskId) -> Result<Taken, RequesterError> {
         let error = match self.publish(task).await {
             Ok(Publication::Accepted { transaction }) => return Ok(Taken::Live { task, transaction }),
             Ok(Publication::Dishonoured { paid, .. }) => {
-                let over = PassedOver::unpaid(offer, &RequesterError::NotBacked { operator: offer.quoted_by() });
+                let record = self.task(task)?;
+                let operator = record.quote.quote.terms.operator;
+                let over = PassedOver::of(&record, &RequesterError::NotBacked { operator });
                 let reason = format!("it was not honoured, and {paid} was paid for that");
                 return Ok(Taken::Passed(PassedOver { reason, paid, ..over }));
             }
@@ -126,7 +216,7 @@ impl Requester {
             _ => false,
         };
         match lost && self.forgo(task, &error).await? {
-            true => Ok(Taken::Passed(PassedOver::unpaid(offer, &error))),
+            true => Ok(Taken::Passed(PassedOver::of(&self.task(task)?, &error))),
             false => Err(error),
         }
     }
@@ -162,7 +252,14 @@ impl Requester {
 
 impl PassedOver {
     pub(crate) fn unpaid(offer: &FirmOffer, error: &RequesterError) -> Self {
-        let (url, operator) = (offer.url.clone(), offer.quoted_by());
+        Self::because(error, offer.url.clone(), offer.quoted_by())
+    }
+
+    fn of(record: &TaskRecord, error: &RequesterError) -> Self {
+        Self::because(error, record.operator.clone(), record.quote.quote.terms.operator)
+    }
+
+    fn because(error: &RequesterError, url: Option<String>, operator: Address) -> Self {
         Self { url, operator, reason: error.to_string(), code: error.code(), paid: U256::ZERO }
     }
 }

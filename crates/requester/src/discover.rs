@@ -9,7 +9,8 @@ use crate::{Requester, RequesterError};
 use futures::{StreamExt, stream};
 use rand::seq::SliceRandom;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 use zkpool_api::{Client, QuoteRequest, Reach};
@@ -25,7 +26,7 @@ pub struct Discovery {
     pub reach: Reach,
     /// Entries that are read; if there are more, which of them is decided by lot.
     pub most_entries: u64,
-    /// Operators of the registry that one request is taken to.
+    /// Services of the registry that one request is taken to.
     pub most_asked: usize,
     /// Of these, places for operators without a good record, drawn by lot; more if there are not enough with one.
     pub newcomers: usize,
@@ -80,26 +81,30 @@ impl Requester {
         let Some(discovery) = &self.inner.options.discovery else { return Ok(Vec::new()) };
         let mut entries = self.listed().await?.entries;
         entries.extend(self.listed_of_old(discovery, &entries).await?);
+        let named: Vec<_> =
+            self.inner.operators.iter().filter_map(|url| Client::base_of(url, Reach::Anywhere).ok()).collect();
         let mut entries: Vec<_> = entries
             .into_iter()
-            .filter(|entry| entry.takes(asked.kind) && Client::check_url(&entry.url, discovery.reach).is_ok())
-            .filter(|entry| !self.inner.operators.iter().any(|known| same(known, &entry.url)))
+            .filter(|entry| entry.takes(asked.kind))
+            // One text for one service, however it is written.
+            .filter_map(|entry| Some(Listed { url: Client::base_of(&entry.url, discovery.reach).ok()?, ..entry }))
+            .filter(|entry| !named.contains(&entry.url))
             .collect();
         let operators: Vec<_> = entries.iter().map(|entry| entry.operator).collect();
-        let records = self.records(&operators).await?;
+        let records = self.known_records(&operators).await?;
         // By lot: nobody has a better place among the new for having been there first, or for its address.
         entries.shuffle(&mut rand::thread_rng());
-        let (known, others) = by_record(entries, &records, self.address());
-        let known = self.with_slots(asked, known, discovery.most_asked.saturating_sub(discovery.newcomers)).await?;
-        let places = discovery.most_asked - known.len().min(discovery.most_asked);
-        let others = self.with_slots(asked, others, places).await?;
+        let (known, others) = by_record(entries, &records);
+        let mut urls = BTreeSet::new();
+        let most = discovery.most_asked.saturating_sub(discovery.newcomers);
+        let known = self.with_slots(asked, known, most, &mut urls).await?;
+        let others = self.with_slots(asked, others, discovery.most_asked, &mut urls).await?;
         Ok(by_url(known.into_iter().chain(others)))
     }
 
     /// Entries of those with the best records that are not among the ones that were read: no crowd hides them.
     async fn listed_of_old(&self, discovery: &Discovery, read: &[Listed]) -> Result<Vec<Listed>, RequesterError> {
-        let me = self.address();
-        let best = self.read_book(|book| book.best(Some(me), discovery.most_asked)).await?.unwrap_or_default();
+        let best = self.with_book(|book| book.best(discovery.most_asked)).await?.unwrap_or_default();
         let registry = RegistryView::new(self.inner.view.rpc().clone(), discovery.registry);
         let mut more = Vec::new();
         for operator in best.into_iter().filter(|operator| read.iter().all(|entry| entry.operator != *operator)) {
@@ -108,31 +113,36 @@ impl Requester {
         Ok(more)
     }
 
-    /// The first `most` of them that have something at stake.
+    /// Those of them that have something at stake, up to `most` services; whoever else has such a service comes with it.
     async fn with_slots(
         &self,
         asked: &QuoteRequest,
         entries: Vec<Listed>,
         most: usize,
+        urls: &mut BTreeSet<String>,
     ) -> Result<Vec<Listed>, RequesterError> {
-        if most == 0 {
-            return Ok(Vec::new());
-        }
+        let urls = Mutex::new(urls);
+        let has_place = |url: &String| {
+            let urls = urls.lock().unwrap_or_else(PoisonError::into_inner);
+            urls.len() < most || urls.contains(url)
+        };
         let looks: Vec<_> = entries
             .into_iter()
             .take(MOST_LOOKED_AT)
-            .map(|entry| async move {
-                let has = self.has_slot(asked, entry.operator).await?;
-                Ok::<_, RequesterError>(has.then_some(entry))
+            .map(|entry| {
+                let has_place = &has_place;
+                async move {
+                    let has = has_place(&entry.url) && self.has_slot(asked, entry.operator).await?;
+                    Ok::<_, RequesterError>(has.then_some(entry))
+                }
             })
             .collect();
         let mut looks = stream::iter(looks).buffered(AT_ONCE);
         let mut found = Vec::new();
         while let Some(entry) = looks.next().await {
-            found.extend(entry?);
-            if found.len() == most {
-                break;
-            }
+            let Some(entry) = entry?.filter(|entry| has_place(&entry.url)) else { continue };
+            urls.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.url.clone());
+            found.push(entry);
         }
         Ok(found)
     }
@@ -159,35 +169,26 @@ impl Requester {
 }
 
 /// Those with a better record than none at all, best first; then the others as they come, those with a bad one last.
-fn by_record(
-    entries: Vec<Listed>,
-    records: &HashMap<Address, OperatorRecord>,
-    me: Address,
-) -> (Vec<Listed>, Vec<Listed>) {
-    let none = OperatorRecord::default().reliability(None);
-    let of = |entry: &Listed| records.get(&entry.operator).map_or(none, |record| record.reliability(Some(me)));
+fn by_record(entries: Vec<Listed>, records: &HashMap<Address, OperatorRecord>) -> (Vec<Listed>, Vec<Listed>) {
+    let none = OperatorRecord::default().reliability();
+    let of = |entry: &Listed| records.get(&entry.operator).map_or(none, OperatorRecord::reliability);
     let (mut known, mut others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| of(entry) > none);
     known.sort_by_key(|entry| std::cmp::Reverse(of(entry)));
     others.sort_by_key(|entry| of(entry) < none);
     (known, others)
 }
 
-/// Each service once, however many entries name it.
+/// Each service once, however many entries name it. URLs are as [`Client::base_of`] has them.
 fn by_url(entries: impl Iterator<Item = Listed>) -> Vec<Found> {
     let mut order = Vec::new();
     let mut claims: BTreeMap<String, Vec<Address>> = BTreeMap::new();
     for entry in entries {
-        let url = entry.url.trim_end_matches('/').to_owned();
-        if !claims.contains_key(&url) {
-            order.push(url.clone());
+        if !claims.contains_key(&entry.url) {
+            order.push(entry.url.clone());
         }
-        claims.entry(url).or_default().push(entry.operator);
+        claims.entry(entry.url).or_default().push(entry.operator);
     }
     order.into_iter().filter_map(|url| claims.remove(&url).map(|claimed_by| Found { url, claimed_by })).collect()
-}
-
-fn same(a: &str, b: &str) -> bool {
-    a.trim().trim_end_matches('/') == b.trim_end_matches('/')
 }
 
 #[cfg(test)]
@@ -200,10 +201,9 @@ mod tests {
 
     #[test]
     fn a_service_that_many_claim_is_asked_once() {
-        let entries = [entry(1, "https://a/"), entry(2, "https://b"), entry(3, "https://a")];
+        let entries = [entry(1, "https://a"), entry(2, "https://b"), entry(3, "https://a")];
         let found = by_url(entries.into_iter());
         assert_eq!(found.len(), 2);
         assert_eq!((found[0].url.as_str(), found[0].claimed_by.len()), ("https://a", 2));
-        assert!(same("https://b/", "https://b") && !same("https://a", "https://b"));
     }
 }

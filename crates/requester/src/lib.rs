@@ -20,9 +20,9 @@
 //! Step by step: [`Requester::ask`], [`Requester::choose`], [`Requester::record`], [`Requester::publish`].
 //!
 //! Money is safe across crashes: the signed quote and every transaction are on disk before anything is sent
-//! ([`Requester::record`]), so whoever starts again calls [`Requester::publish`] with the same task, and nothing is
-//! paid twice. The chain decides what became of a task; what operators say is progress, never an outcome. Every wait has
-//! a bound and says what it waits for.
+//! ([`Requester::record`]), so whoever starts again buys the same again, or calls [`Requester::publish`] with the same
+//! task, and nothing is paid twice. The chain decides what became of a task; what operators say is progress, never an
+//! outcome. Every wait has a bound and says what it waits for.
 
 mod ask;
 mod buy;
@@ -56,7 +56,7 @@ pub use point::Point;
 pub use publish::Publication;
 pub use rank::{Ranked, Ranking};
 pub use request::{Expected, Limits, ProgramFiles, ProofRequest, groth16_statement};
-pub use state::{Stage, TaskRecord};
+pub use state::{Stage, TaskRecord, own_tasks};
 pub use watch::{Ended, Update, Watch};
 
 use point::Probe;
@@ -81,6 +81,8 @@ struct Inner {
     options: Options,
     /// Held while money is found for a publication, so that two do not count on the same.
     paying: tokio::sync::Mutex<money::Reserved>,
+    /// Held while one offer is put on record, so that no other of the same wish is.
+    taking: tokio::sync::Mutex<()>,
     /// Operators' records, as far as they were read.
     book: tokio::sync::Mutex<Option<RecordBook>>,
     probe: Probe,
@@ -117,6 +119,7 @@ impl Requester {
                 operators: config.operators,
                 options: config.options,
                 paying: tokio::sync::Mutex::default(),
+                taking: tokio::sync::Mutex::default(),
                 book: tokio::sync::Mutex::default(),
                 probe,
             }),

@@ -56,9 +56,9 @@ impl Requester {
         offer: &FirmOffer,
         payment: Payment,
     ) -> Result<TaskId, RequesterError> {
-        let url = offer.url.clone();
+        let (quote, call, url) = (offer.quote.clone(), offer.call.clone(), offer.url.clone());
         self.keep(request)?;
-        self.record_quote(offer.quote.clone(), offer.call.clone(), Some(&request.input), payment, url).await
+        self.record_as(&request.quote.reference, quote, call, Some(&request.input), payment, url).await
     }
 
     /// Keeps what the proof is made from, without a record: for a quote that is put on record later, by another process on
@@ -99,6 +99,18 @@ impl Requester {
         payment: Payment,
         operator: Option<String>,
     ) -> Result<TaskId, RequesterError> {
+        self.record_as("", quote, call, input, payment, operator).await
+    }
+
+    async fn record_as(
+        &self,
+        reference: &str,
+        quote: SignedQuote,
+        call: Call,
+        input: Option<&Bytes>,
+        payment: Payment,
+        operator: Option<String>,
+    ) -> Result<TaskId, RequesterError> {
         self.inner.probe.at(Point::Chosen)?;
         if call.hash() != quote.quote.task.call_hash {
             return Err(RequesterError::BadRequest("the call is not the one that the quote commits to".into()));
@@ -114,7 +126,7 @@ impl Requester {
         let task = id_of(self, &quote);
         let from_block = head.number.saturating_sub(LOOK_BACK);
         let mut record = TaskRecord::new(task, quote, call, payment, from_block);
-        record.operator = operator;
+        (record.operator, record.reference) = (operator, reference.to_owned());
         self.inner.state.insert(record)?;
         self.inner.probe.at(Point::Recorded)?;
         Ok(task)

@@ -35,20 +35,18 @@ pub struct Ranked {
 
 impl Ranking {
     /// The firm offers, best first. Among equals the one that is expected sooner. Pure.
-    pub fn rank(&self, offers: &[Offer], records: &HashMap<Address, OperatorRecord>, me: Address) -> Vec<Ranked> {
+    pub fn rank(&self, offers: &[Offer], records: &HashMap<Address, OperatorRecord>) -> Vec<Ranked> {
         let mut ranked: Vec<_> =
-            offers.iter().filter_map(Offer::firm).map(|offer| self.weigh(offer, records, me)).collect();
+            offers.iter().filter_map(Offer::firm).map(|offer| self.weigh(offer, records)).collect();
         ranked.sort_by_key(|ranked| (ranked.cost, ranked.offer.reward(), expected_ms(&ranked.offer)));
         ranked
     }
 
-    fn weigh(&self, offer: &FirmOffer, records: &HashMap<Address, OperatorRecord>, me: Address) -> Ranked {
+    fn weigh(&self, offer: &FirmOffer, records: &HashMap<Address, OperatorRecord>) -> Ranked {
         let terms = &offer.quote.quote.terms;
         // The signer's word, not the service's: who is not behind the signature fails the check.
-        let reliability = match records.get(&terms.operator) {
-            Some(record) => record.reliability(Some(me)),
-            None => OperatorRecord::default().reliability(None),
-        };
+        let record = records.get(&terms.operator);
+        let reliability = record.map_or_else(|| OperatorRecord::default().reliability(), OperatorRecord::reliability);
         let reward = U256::from(terms.reward);
         let risk = reward * U256::from(self.risk_bps) * U256::from(10_000 - reliability.min(10_000))
             / U256::from(10_000 * 10_000);

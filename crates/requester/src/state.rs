@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
+use zkpool_api::QuoteRequest;
 use zkpool_chain::{RecordBook, write_durably};
 use zkpool_protocol::{B256, BlobId, Bytes, Call, SignedQuote, TaskId, U256};
 
@@ -30,6 +31,9 @@ pub struct TaskRecord {
     pub from_block: u64,
     /// Seconds since 1970, by this machine.
     pub recorded_at: u64,
+    /// What tells wishes apart that are equal otherwise ([`zkpool_api::QuoteRequest::reference`]).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reference: String,
     /// Operators that were told of it, for a rescue.
     #[serde(default)]
     pub told: Vec<String>,
@@ -102,8 +106,20 @@ impl TaskRecord {
             stage: Stage::Recorded,
             from_block,
             recorded_at: now,
+            reference: String::new(),
             told: Vec::new(),
         }
+    }
+
+    /// Whether it is what was wished for, whoever offered it and on whatever terms.
+    pub(crate) fn is_for(&self, wish: &QuoteRequest) -> bool {
+        let (terms, task) = (&self.quote.quote.terms, &self.quote.quote.task);
+        terms.target == wish.target
+            && task.call_hash == wish.call.hash()
+            && task.input_hash == B256::from(wish.input)
+            // Whoever takes the operator's statement has said none; the input is about one.
+            && wish.statement.is_none_or(|statement| task.statement == statement)
+            && self.reference == wish.reference
     }
 }
 
@@ -192,6 +208,16 @@ impl StateDir {
         serde_json::from_slice(&fs::read(&self.book).ok()?).ok()
     }
 
+    /// A fault that has to do with them.
+    pub(crate) fn book_error(&self, source: io::Error) -> RequesterError {
+        error("use", &self.book, source)
+    }
+
+    /// The tasks that count as this requester's own: what it only had on record, anybody else may have published.
+    pub(crate) fn own(&self) -> Result<Vec<TaskId>, RequesterError> {
+        own_in(&self.tasks)
+    }
+
     pub(crate) fn put_book(&self, book: &RecordBook) -> Result<(), RequesterError> {
         let bytes = serde_json::to_vec(book).map_err(|e| error("write", &self.book, e.into()))?;
         write_durably(&self.book, &bytes).map_err(|source| error("write", &self.book, source))
@@ -224,20 +250,40 @@ impl StateDir {
     }
 
     pub(crate) fn all(&self) -> Result<Vec<TaskRecord>, RequesterError> {
-        let mut records = Vec::new();
-        for entry in fs::read_dir(&self.tasks).map_err(|source| error("read", &self.tasks, source))? {
-            let path = entry.map_err(|source| error("read", &self.tasks, source))?.path();
-            if path.extension().is_some_and(|extension| extension == "json") {
-                records.push(read(&path)?);
-            }
-        }
-        records.sort_by_key(|record| (record.recorded_at, record.from_block, record.task));
-        Ok(records)
+        all_in(&self.tasks)
     }
 
     fn path(&self, task: TaskId) -> PathBuf {
         self.tasks.join(format!("{task}.json"))
     }
+}
+
+/// The tasks of the requester that works on this directory, which need not be free: what counts as its own experience
+/// ([`RecordBook::count_as_own`]). None if there is no such directory.
+///
+/// # Errors
+/// [`RequesterError::State`] if a record cannot be read.
+pub fn own_tasks(state: &Path) -> Result<Vec<TaskId>, RequesterError> {
+    let tasks = state.join("tasks");
+    if tasks.is_dir() { own_in(&tasks) } else { Ok(Vec::new()) }
+}
+
+fn own_in(tasks: &Path) -> Result<Vec<TaskId>, RequesterError> {
+    let mut records = all_in(tasks)?;
+    records.retain(|record| !matches!(record.stage, Stage::Abandoned { .. }));
+    Ok(records.into_iter().map(|record| record.task).collect())
+}
+
+fn all_in(tasks: &Path) -> Result<Vec<TaskRecord>, RequesterError> {
+    let mut records = Vec::new();
+    for entry in fs::read_dir(tasks).map_err(|source| error("read", tasks, source))? {
+        let path = entry.map_err(|source| error("read", tasks, source))?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            records.push(read(&path)?);
+        }
+    }
+    records.sort_by_key(|record| (record.recorded_at, record.from_block, record.task));
+    Ok(records)
 }
 
 fn read(path: &Path) -> Result<TaskRecord, RequesterError> {

@@ -128,6 +128,19 @@ impl Client {
         base_of(url, reach).map(drop)
     }
 
+    /// Where a client made for this address calls: one text for one service, however it was written down.
+    ///
+    /// # Errors
+    /// As [`Client::check_url`].
+    pub fn base_of(url: &str, reach: Reach) -> Result<String, ClientError> {
+        let mut base = base_of(url, reach)?;
+        // The root's dot changes nothing about where a name leads.
+        if let Some(host) = base.host_str().and_then(|host| host.strip_suffix('.')).map(str::to_owned) {
+            let _ = base.set_host(Some(&host));
+        }
+        Ok(base.as_str().trim_end_matches('/').to_owned())
+    }
+
     /// The service's address.
     pub fn url(&self) -> &str {
         self.inner.base.as_str()

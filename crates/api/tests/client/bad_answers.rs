@@ -117,6 +117,15 @@ async fn a_strangers_address_leads_to_public_places_only() {
         assert!(Client::check_url(bad, Reach::Public).is_err());
     }
     Client::check_url("https://pool.example/a", Reach::Public).unwrap();
+    let base = |url: &str| Client::base_of(url, Reach::Public).unwrap();
+    for same in
+        ["https://POOL.example/", "https://pool.example:443", " https://pool.example./?1#2", "HTTPS://pool.example//"]
+    {
+        assert_eq!(base(same), "https://pool.example", "{same}");
+    }
+    for other in ["https://pool.example/a", "https://pool.example:444", "https://a.pool.example"] {
+        assert_ne!(base(other), base("https://pool.example"));
+    }
     // A name that leads here is found out when it is resolved.
     let (url, seen) = scripted(|_| async { error(404, "not_found", "no") }).await;
     let url = url.replace("http://127.0.0.1", "https://localhost");

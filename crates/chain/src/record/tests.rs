@@ -18,6 +18,7 @@ fn task(n: u64) -> TaskId {
 #[derive(Default)]
 struct Story {
     ledger: Ledger,
+    own: HashSet<TaskId>,
     tasks: u64,
     day: u64,
 }
@@ -26,10 +27,16 @@ impl Story {
     fn say(&mut self, event: PoolEvent) {
         let event = ChainEvent { event, transaction: B256::ZERO, log_index: 0 };
         let timestamp = self.day * DAY + 7;
-        self.ledger.apply(&Block { number: 1, hash: B256::ZERO, timestamp, events: vec![event] });
+        self.ledger.apply(&Block { number: 1, hash: B256::ZERO, timestamp, events: vec![event] }, &self.own);
     }
 
+    /// What names `ME` was really asked for by it.
     fn published(&mut self, operator: u64, requester: Address) -> TaskId {
+        self.own.extend((requester == ME).then(|| task(self.tasks + 1)));
+        self.published_in_the_name_of(operator, requester)
+    }
+
+    fn published_in_the_name_of(&mut self, operator: u64, requester: Address) -> TaskId {
         self.tasks += 1;
         let task = task(self.tasks);
         self.say(PoolEvent::Published { task, operator: address(operator), requester, slot: 0 });
@@ -51,7 +58,7 @@ impl Story {
     }
 
     fn reliability(&self, operator: u64) -> u64 {
-        self.record(operator).reliability(Some(ME))
+        self.record(operator).reliability()
     }
 }
 
@@ -104,9 +111,25 @@ fn a_requesters_own_tasks_count_one_by_one() {
         story.delivered(1, ME, true);
     }
     assert_eq!(story.reliability(1), 10_000 * 22 / 23);
-    assert_eq!(story.record(1).reliability(None), 10_000 * 2_142 / 3_142, "to strangers it is one voice of one day");
     story.defaulted(1, ME);
     assert_eq!(story.reliability(1), 10_000 * 22 / 24);
+    // To strangers it is one voice of one day.
+    let mut story = Story::default();
+    for _ in 0..20 {
+        story.delivered(1, address(50), true);
+    }
+    assert_eq!(story.reliability(1), 10_000 * 2_142 / 3_142);
+}
+
+/// The pool takes the reward from whoever publishes, and believes it whom the task is for.
+#[test]
+fn what_an_operator_publishes_in_a_victims_name_is_no_experience_of_the_victims() {
+    let mut story = Story::default();
+    for _ in 0..1_000 {
+        let task = story.published_in_the_name_of(1, ME);
+        story.say(PoolEvent::Delivered { task, on_time: true, target_ok: true, earmarked: U256::ZERO });
+    }
+    assert_eq!(story.record(1).voices(), Voices { good: 142, bad: 0 }, "a stranger's, of one day");
 }
 
 #[test]
@@ -115,7 +138,7 @@ fn a_thousand_tasks_for_oneself_in_a_day_are_worth_next_to_nothing() {
     for _ in 0..1_000 {
         story.delivered(1, address(50), true);
     }
-    assert_eq!(story.record(1).voices(Some(ME)), Voices { good: 142, bad: 0 }, "a seventh of one task");
+    assert_eq!(story.record(1).voices(), Voices { good: 142, bad: 0 }, "a seventh of one task");
     assert_eq!(story.record(1).past().on_time, 1_000);
 }
 
@@ -129,7 +152,7 @@ fn a_forged_choir_has_its_price_in_days_and_its_limit() {
         }
     }
     // For all of 700 deliveries it is not above one that served this requester eight times.
-    assert_eq!(story.record(1).voices(Some(ME)), Voices { good: 8_000, bad: 0 });
+    assert_eq!(story.record(1).voices(), Voices { good: 8_000, bad: 0 });
     for _ in 0..8 {
         story.delivered(2, ME, true);
     }
@@ -152,7 +175,38 @@ fn a_fault_is_heard_at_once_and_cannot_be_drowned_in_a_day() {
     let mut story = Story::default();
     story.delivered(1, address(50), true);
     story.defaulted(1, address(50));
-    assert_eq!(story.record(1).voices(Some(ME)), Voices { good: 500, bad: 500 });
+    assert_eq!(story.record(1).voices(), Voices { good: 71, bad: 500 });
+    // A late delivery to oneself does not make one day of deliveries count like seven.
+    for _ in 0..1_000 {
+        story.delivered(2, address(60), true);
+    }
+    let before = story.record(2).voices();
+    story.delivered(2, address(60), false);
+    let after = story.record(2).voices();
+    assert!(after.good <= before.good && after.bad > 0, "{before:?} {after:?}");
+}
+
+/// An operator deals with itself under ever new names: the book does not grow, and nothing that was said is lost.
+#[test]
+fn names_without_end_are_not_kept_apart_and_drown_no_fault() {
+    let mut story = Story::default();
+    let mut all = Voices::default();
+    for n in 0..3_000 {
+        story.day = n / 100;
+        match n % 10 {
+            0 => story.defaulted(1, address(100 + n)),
+            _ => story.delivered(1, address(100 + n), true),
+        }
+        all = Voices {
+            good: all.good + if n % 10 == 0 { 0 } else { 142 },
+            bad: all.bad + if n % 10 == 0 { 1_000 } else { 0 },
+        };
+    }
+    let record = story.record(1);
+    assert!(record.by.len() <= TOLD_APART, "{}", record.by.len());
+    assert_eq!((record.requesters(), record.past().on_time, record.past().defaulted), (3_000, 2_700, 300));
+    let bad = (all.bad * CHORUS * MILLE).div_ceil(all.good + all.bad);
+    assert_eq!(record.voices(), Voices { good: CHORUS * MILLE - bad, bad });
 }
 
 #[test]
@@ -192,10 +246,12 @@ fn a_book_is_stored_and_goes_on() {
     let stored = serde_json::to_string(&book).unwrap();
     let mut read: RecordBook = serde_json::from_str(&stored).unwrap();
     assert_eq!((read.begins(), read.next), ((address(9), 5), 12));
-    read.settled.note(&PoolEvent::Delivered { task: open, on_time: true, target_ok: true, earmarked: U256::ZERO }, 3);
+    let own = HashSet::new();
+    let end = PoolEvent::Delivered { task: open, on_time: true, target_ok: true, earmarked: U256::ZERO };
+    read.settled.note(&end, 3, &own);
     assert_eq!(read.of(address(1)).past().on_time, 2);
     assert_eq!(read.of(address(2)), OperatorRecord::default());
-    assert_eq!(read.best(Some(ME), 9), [address(1)]);
+    assert_eq!(read.best(9), [address(1)]);
     read.settled.note(
         &PoolEvent::Dishonoured {
             task: open,
@@ -205,6 +261,7 @@ fn a_book_is_stored_and_goes_on() {
             burned: U256::ZERO,
         },
         3,
+        &story.own,
     );
-    assert!(read.best(Some(ME), 9).is_empty(), "no better than unknown ones");
+    assert!(read.best(9).is_empty(), "no better than unknown ones");
 }

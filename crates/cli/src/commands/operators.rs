@@ -2,7 +2,10 @@
 
 use super::{
     Context,
-    request::args::{AllSettings, Market},
+    request::{
+        DEFAULT_STATE,
+        args::{AllSettings, Market},
+    },
 };
 use crate::{
     chain::{ChainArgs, chain_error},
@@ -11,10 +14,12 @@ use crate::{
     progress::Step,
 };
 use clap::Args;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 use zkpool_chain::{ChainError, PoolView, RecordBook, RegistryView};
-use zkpool_protocol::{Address, ErrorCode, ProofKind};
+use zkpool_protocol::{ErrorCode, ProofKind, TaskId};
+use zkpool_requester::own_tasks;
 
 /// `zkpool operators`
 #[derive(Debug, Args)]
@@ -22,15 +27,24 @@ pub struct OperatorsArgs {
     /// Only those that say that they take this kind of proof
     #[arg(long, value_name = "KIND", value_parser = kind)]
     pub kind: Option<ProofKind>,
-    /// Whose experience counts in full; without it everybody's counts alike
-    #[arg(long, value_name = "ADDRESS")]
-    pub requester: Option<Address>,
+    /// Whose experience counts in full.
+    #[command(flatten)]
+    pub whose: Whose,
     /// Where.
     #[command(flatten)]
     pub chain: ChainArgs,
     /// Which registry.
     #[command(flatten)]
     pub market: Market,
+}
+
+/// A requester's own experience is what stands in its records: anybody can publish a task in its name.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub struct Whose {
+    /// Directory of the requester whose experience counts in full [default: .zkpool/request]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<PathBuf>,
 }
 
 /// Entries that are listed, at most.
@@ -55,7 +69,11 @@ pub async fn run(args: OperatorsArgs, context: &Context) -> CliResult {
     let listing = RegistryView::new(view.rpc().clone(), registry).list(MOST, 0).await;
     let listing = listing.map_err(|e| chain_error("read the registry of operators", e))?;
     let book = match market.records_from {
-        Some(from) => Some(read_book(&view, from).await?),
+        Some(from) => {
+            let state = section.with(&args.whose)?.state.unwrap_or_else(|| PathBuf::from(DEFAULT_STATE));
+            let own = own_tasks(&state).map_err(|e| CliError::coded("read the requester's records", &e, e.code()))?;
+            Some(read_book(&view, from, own).await?)
+        }
         None => None,
     };
     let heading = ["operator", "url", "kinds", "on time", "late", "rescued", "failed", "requesters", "expected"];
@@ -66,7 +84,7 @@ pub async fn run(args: OperatorsArgs, context: &Context) -> CliResult {
         let mut value = json!({ "operator": entry });
         if let Some(book) = &book {
             let record = book.of(entry.operator);
-            let (past, reliability) = (record.past(), record.reliability(args.requester));
+            let (past, reliability) = (record.past(), record.reliability());
             let failed = past.lost + past.defaulted + past.dishonoured;
             row.extend([past.on_time, past.late, past.rescued, failed].map(|n| n.to_string()));
             row.extend([record.requesters().to_string(), format!("{}.{:02} %", reliability / 100, reliability % 100)]);
@@ -88,9 +106,10 @@ pub async fn run(args: OperatorsArgs, context: &Context) -> CliResult {
 }
 
 /// Reads all records from a block on.
-async fn read_book(view: &PoolView, from: u64) -> CliResult<RecordBook> {
+async fn read_book(view: &PoolView, from: u64, own: Vec<TaskId>) -> CliResult<RecordBook> {
     let attempt = "read what operators have done";
     let mut book = RecordBook::new(view.domain().pool, from);
+    book.count_as_own(own);
     let mut follower = book.follower(view.rpc().clone());
     let step = Step::begin("reading what operators have done");
     let read = tokio::time::timeout(RECORDS_BOUND, async {

@@ -79,6 +79,21 @@ async fn the_cheapest_honest_offer_is_chosen_and_the_others_are_told() {
 }
 
 #[tokio::test]
+async fn one_that_is_silent_does_not_let_the_others_quotes_expire() {
+    let world = World::new().await;
+    let silent = Operator::start(&world, Manner::Silent).await;
+    // Not what was asked for, so that it does not hurry anybody.
+    let altering = Operator::start(&world, Manner::Altering).await;
+    let fleeting = Operator::start(&world, Manner::Fleeting { seconds: 30 }).await;
+    let urls = [&silent, &altering, &fleeting].map(|operator| operator.url.clone());
+    let options = Options { ask_bound: Duration::from_secs(60), ..World::options() };
+    let config = Config { options, ..world.config(world.chain.rpc(), world.dir.path(), urls.to_vec()) };
+    let sdk = Requester::open(config).await.unwrap();
+    let bought = sdk.buy(&world.request(1), Payment::Pool).await.unwrap();
+    assert_eq!(sdk.task(bought.task).unwrap().operator, Some(fleeting.url.clone()));
+}
+
+#[tokio::test]
 async fn an_operator_that_lacks_the_program_gets_it() {
     let world = World::new().await;
     let operator = Operator::start(&world, Manner::Honest { reward: 1_000, slot: 0 }).await;

@@ -19,14 +19,14 @@ use zkpool_chain::{Past, PoolEvent, testing::Deployer};
 use zkpool_protocol::{ErrorCode, TaskId};
 
 /// A world with a registry, and operators in it.
-struct Market {
-    world: World,
+pub(super) struct Market {
+    pub(super) world: World,
     registry: Address,
-    operators: Vec<Operator>,
+    pub(super) operators: Vec<Operator>,
 }
 
 impl Market {
-    async fn new(manners: &[Manner]) -> Self {
+    pub(super) async fn new(manners: &[Manner]) -> Self {
         let world = World::new().await;
         let registry = Deployer::new(&world.chain, world.chain.account(0)).deploy("OperatorRegistry").await.unwrap();
         let mut market = Self { world, registry, operators: Vec::new() };
@@ -43,11 +43,11 @@ impl Market {
         Options { discovery: Some(discovery), records_from: Some(0), ..World::options() }
     }
 
-    fn config(&self) -> Config {
+    pub(super) fn config(&self) -> Config {
         Config { options: self.options(), ..self.world.config(self.world.chain.rpc(), self.world.dir.path(), vec![]) }
     }
 
-    async fn open(&self) -> Requester {
+    pub(super) async fn open(&self) -> Requester {
         Requester::open(self.config()).await.unwrap()
     }
 
@@ -55,7 +55,7 @@ impl Market {
         self.world.chain.account(8 + 2 * n as u32)
     }
 
-    fn position(&self, operator: Address) -> usize {
+    pub(super) fn position(&self, operator: Address) -> usize {
         (0..).find(|n| self.address(*n) == operator).unwrap()
     }
 
@@ -77,7 +77,7 @@ impl Market {
     }
 }
 
-fn honest(reward: u128) -> Manner {
+pub(super) fn honest(reward: u128) -> Manner {
     Manner::Honest { reward, slot: 0 }
 }
 
@@ -246,7 +246,7 @@ async fn entries_of_strangers_get_neither_the_input_nor_a_call_into_this_network
     let (world, url) = (&market.world, market.operators[0].url.clone());
     // An impostor that names the same service, one without slots, and one for another kind of proof.
     world.one_more(1).await;
-    world.list(market.registry, 1, &format!("{url}/")).await;
+    world.list(market.registry, 1, &format!("{}/?1", url.replace("http", "HTTP"))).await;
     let idle = Operator::start(world, honest(1)).await;
     let call = zkpool_chain::registration(&idle.url, &["groth16-bn254".into()]).unwrap();
     world.call(STRANGER, market.registry, call).await;
@@ -269,8 +269,20 @@ async fn entries_of_strangers_get_neither_the_input_nor_a_call_into_this_network
         assert!(stranger.desk.blobs.lock().unwrap().is_empty(), "it has not got the input");
     }
 
-    // As it is unless told otherwise: nothing in this machine's network is called.
+    // However many claim a service, it takes one place.
+    let request = world.request(1);
+    let wire = request.wire(sdk.address()).unwrap();
     drop(sdk);
+    for _ in 0..10 {
+        let discovery = Discovery { most_asked: 2, newcomers: 2, ..market.options().discovery.unwrap() };
+        let options = Options { discovery: Some(discovery), ..market.options() };
+        let sdk = Requester::open(Config { options, ..market.config() }).await.unwrap();
+        let found = sdk.discover(&wire).await.unwrap();
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(found.iter().find(|found| found.url == url).unwrap().claimed_by.len(), 2, "{found:?}");
+    }
+
+    // As it is unless told otherwise: nothing in this machine's network is called.
     let discovery = Discovery::of(market.registry);
     let options = Options { discovery: Some(discovery), ..market.options() };
     let sdk = Requester::open(Config { options, ..market.config() }).await.unwrap();
@@ -295,7 +307,14 @@ async fn records_are_kept_and_read_on() {
     let whose = market.address(0);
     assert_eq!(sdk.records(&[whose]).await.unwrap()[&whose].past().on_time, 1);
     drop(sdk);
-    assert!(world.dir.path().join("records.json").exists());
+    // It is written only if there is something new that can no longer change.
+    let stored = world.dir.path().join("records.json");
+    let before = std::fs::metadata(&stored).unwrap().modified().unwrap();
+    let sdk = market.open().await;
+    let read = sdk.records(&[whose]).await.unwrap().remove(&whose).unwrap();
+    assert_eq!(read.reliability(), 7_500, "one's own, and none of a stranger's");
+    assert_eq!(std::fs::metadata(&stored).unwrap().modified().unwrap(), before);
+    drop(sdk);
     let sdk = market.open().await;
     world.chain.pass(300).await.unwrap();
     let (task, _) = market.buy(&sdk, &world.request(2)).await;

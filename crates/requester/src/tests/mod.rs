@@ -8,5 +8,6 @@ mod many;
 mod operator;
 mod publication;
 mod ranking;
+mod twice;
 mod watching;
 mod world;

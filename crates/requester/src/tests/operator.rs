@@ -35,6 +35,8 @@ pub(super) enum Manner {
     /// Signs just what was asked for, after a short preflight, at this price, from this slot; for what it is asked next from
     /// the next slot.
     Honest { reward: u128, slot: u32 },
+    /// Honest, at a thousand, with quotes that are valid for so many seconds.
+    Fleeting { seconds: u64 },
     /// Signs everything from one slot.
     SellsOver { reward: u128, slot: u32 },
     /// Asks for more than it was told is the most.
@@ -224,7 +226,10 @@ async fn poll(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Reply {
         }
         _ => (1_000, 0),
     };
-    let quoter = Quoter { reward, ..desk.quoter.clone() };
+    let mut quoter = Quoter { reward, ..desk.quoter.clone() };
+    if let Manner::Fleeting { seconds } = desk.manner {
+        quoter.validity = seconds;
+    }
     let mut quote = quoter.quote(&request, slot).await;
     if desk.manner == Manner::Altering {
         quote.terms.liability = 0;

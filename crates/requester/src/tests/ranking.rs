@@ -39,7 +39,7 @@ fn offer(operator: u8, reward: u128, expected_ms: Option<u64>) -> Offer {
 }
 
 fn order(ranking: &Ranking, offers: &[Offer]) -> Vec<u8> {
-    let ranked = ranking.rank(offers, &HashMap::new(), ME);
+    let ranked = ranking.rank(offers, &HashMap::new());
     ranked.iter().map(|ranked| ranked.offer.quote.quote.terms.operator[0]).collect()
 }
 

@@ -63,6 +63,8 @@ pub(super) struct Quoter {
     pub(super) signer: Key,
     pub(super) rpc: Rpc,
     pub(super) reward: u128,
+    /// Seconds.
+    pub(super) validity: u64,
 }
 
 impl Quoter {
@@ -79,7 +81,7 @@ impl Quoter {
                 call_gas: asked.call_gas,
                 proof_window: asked.proof_window,
                 liability_window: asked.liability_window,
-                valid_until: self.rpc.head().await.unwrap().timestamp + 200,
+                valid_until: self.rpc.head().await.unwrap().timestamp + self.validity,
                 reward_token: asked.reward_token,
                 reward: self.reward,
                 advance: if one_token { ADVANCE } else { 0 },
@@ -274,6 +276,7 @@ impl World {
             signer: self.chain.key(SIGNER),
             rpc: self.chain.rpc(),
             reward: REWARD,
+            validity: 200,
         }
     }
 

@@ -24,11 +24,12 @@ use std::{path::PathBuf, time::Duration};
 use zkpool_chain::{SenderOptions, alloy::primitives::U256};
 use zkpool_protocol::{B256, Domain, ErrorCode, SignedQuote, TaskId};
 use zkpool_requester::{
-    Config, Expected, Offer, Options, Payment, Publication, Ranked, Requester, RequesterError, Stage, Taken,
+    Config, Expected, Offer, Options, PassedOver, Payment, ProofRequest, Publication, Ranked, Requester,
+    RequesterError, Stage, Taken,
 };
 
 /// Where quotes are stored.
-const DEFAULT_STATE: &str = ".zkpool/request";
+pub const DEFAULT_STATE: &str = ".zkpool/request";
 /// What to do after an interruption.
 const RESUME: &str = "nothing is lost: `zkpool request resume` goes on without paying twice";
 
@@ -207,6 +208,11 @@ async fn whole_road(args: RunArgs, context: &Context) -> CliResult {
     let payment = payment(&own)?;
     let wish = section(context)?.with(&args.all.wish)?;
     let request = wish::build(&wish, requester.address(), context.output)?;
+    let mut passed = Vec::new();
+    // Before anybody is asked: the operator of what is paid for already may be away.
+    if let Some(task) = go_on_with_open(&requester, &request, &[], &mut passed, context).await? {
+        return follow_unless(&requester, task, &args, context).await;
+    }
     let mut offers = offer::ask(&requester, &request).await?;
     if args.deposit
         && let Some(reward) = offer::lacks_funds(&offers)
@@ -219,12 +225,10 @@ async fn whole_road(args: RunArgs, context: &Context) -> CliResult {
         money::bring(&requester, request.quote.reward_token, missing).await.map_err(money)?;
         offers = offer::ask(&requester, &request).await?;
     }
-    if let Some(task) = open_already(&requester, &offers) {
-        context.output.note(format!("task {task} is the same and still open: going on with it, nothing is paid twice"));
-        return publish_and_follow(&requester, task, &args, context).await;
+    if let Some(task) = go_on_with_open(&requester, &request, &offers, &mut passed, context).await? {
+        return follow_unless(&requester, task, &args, context).await;
     }
     let attempt = "find an acceptable quote";
-    let mut passed = Vec::new();
     for Ranked { offer: best, .. } in requester.ranked(&offers).await.map_err(|e| failed(attempt, e))? {
         // Looked at before its price is held against the purse.
         if let Err(error) = requester.check(&request, &best).await {
@@ -250,19 +254,32 @@ async fn whole_road(args: RunArgs, context: &Context) -> CliResult {
     Err(failed(attempt, RequesterError::no_offer(&offers, &passed)))
 }
 
-/// An equal wish from before that has not ended: its operator answers with the same quote.
-fn open_already(requester: &Requester, offers: &[Offer]) -> Option<TaskId> {
-    offers.iter().filter_map(Offer::firm).find_map(|offer| {
-        let record = requester.task(offer.quote.quote.id(requester.domain())).ok()?;
-        (!record.stage.is_final()).then_some(record.task)
-    })
-}
-
-async fn publish_and_follow(requester: &Requester, task: TaskId, args: &RunArgs, context: &Context) -> CliResult {
-    if let Some(outcome) = publish_recorded(requester, task, false, context).await? {
-        return end(context, &outcome);
+/// An equal wish from before that has not ended is gone on with. Its task if it is live.
+async fn go_on_with_open(
+    requester: &Requester,
+    request: &ProofRequest,
+    offers: &[Offer],
+    passed: &mut Vec<PassedOver>,
+    context: &Context,
+) -> CliResult<Option<TaskId>> {
+    let looked = |e| failed("look for what is bought already", e);
+    while let Some(task) = requester.open_task(request, offers).await.map_err(looked)? {
+        context.output.note(format!("task {task} is the same and still open: going on with it, nothing is paid twice"));
+        let step = Step::begin("publishing and paying");
+        let taken = requester.go_on(task).await;
+        step.end();
+        match taken.map_err(|e| failed("publish the quote", e))? {
+            Taken::Live { task, transaction } => {
+                tell(requester, task, transaction, context).await?;
+                return Ok(Some(task));
+            }
+            Taken::Passed(over) => {
+                context.output.note(format!("nothing can come of it any more ({}): taking another", over.reason));
+                passed.push(over);
+            }
+        }
     }
-    follow_unless(requester, task, args, context).await
+    Ok(None)
 }
 
 /// Follows a live task, if that was not declined.
