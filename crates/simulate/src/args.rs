@@ -92,7 +92,7 @@ pub struct Scenario {
     /// How much time a job has, as a multiple of what it typically takes
     #[arg(long, value_name = "TIMES", default_value_t = 4.0, value_parser = positive)]
     pub slack: f64,
-    /// What the operator loses if it never delivers, as a multiple of the work's price
+    /// The liability, as a multiple of the work's price; a bond of a quarter of it comes on top
     #[arg(long, value_name = "TIMES", default_value_t = 10.0, value_parser = positive)]
     pub penalty: f64,
     /// Another one gives other provers, jobs and failures

@@ -36,7 +36,7 @@ const BOND_PART: f64 = 0.25;
 const LIABLE: u64 = 3;
 /// What a failed lease costs where nobody races, as a part of what is at stake: nearly always somebody makes up for it, or the
 /// result is late and only half of the bond is lost. For `suited`; measured with a sweep over the penalty.
-const UNMENDED: f64 = 0.02;
+const UNMENDED: f64 = 0.015;
 
 /// What happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +64,9 @@ struct Lease {
 
 struct Task {
     price: u128,
+    bond: f64,
+    /// The liability and the bond.
+    at_stake: f64,
     leases: Vec<usize>,
 }
 
@@ -175,18 +178,20 @@ impl Pool<'_> {
         let window = (typical * self.scenario.slack) as Millis + self.rules.delivery;
         let load = (self.busy * 10_000 / self.provers.len()) as u32;
         let alone = price(&self.priced(units, load, Strategy::Assign, 0));
-        let at_stake = (alone.work as f64 * self.scenario.penalty) as u128;
+        let liability = alone.work as f64 * self.scenario.penalty;
+        let bond = liability * BOND_PART;
+        let at_stake = liability + bond;
         let strategy = match self.choice {
             Choice::One(strategy) => strategy,
             Choice::Suited => {
                 let unmended = (self.scenario.failures * UNMENDED * 10_000.0) as u32;
-                suited(alone.work, at_stake, unmended)
+                suited(alone.work, at_stake as u128, unmended)
             }
         };
-        let price = price(&self.priced(units, load, strategy, at_stake));
+        let price = price(&self.priced(units, load, strategy, at_stake as u128));
         let deal = Deal { strategy, pay: alone.work * SHARE / 10_000 };
         let over = self.now + window * LIABLE;
-        self.open.insert(job, Task { price: price.total(), leases: vec![] });
+        self.open.insert(job, Task { price: price.total(), bond, at_stake, leases: vec![] });
         self.next.push(Reverse((over, Next::Over(job))));
         self.index.apply(Event::Job(OpenJob {
             id: id(job),
@@ -300,7 +305,7 @@ impl Pool<'_> {
         if at <= deadline {
             self.books.on_time += 1;
         } else {
-            self.books.lost += self.at_stake(job) * BOND_PART / 2.0;
+            self.books.lost += task.bond / 2.0;
         }
         self.cancel(&task);
     }
@@ -309,12 +314,8 @@ impl Pool<'_> {
         let Some(task) = self.open.remove(&job) else { return };
         self.index.apply(Event::Closed { job: id(job) });
         self.books.defaulted += 1;
-        self.books.lost += self.at_stake(job) * (1.0 + BOND_PART);
+        self.books.lost += task.at_stake;
         self.cancel(&task);
-    }
-
-    fn at_stake(&self, job: u32) -> f64 {
-        self.arrivals[job as usize].units() as f64 * UNIT_PRICE as f64 / 1e6 * self.scenario.penalty
     }
 
     /// Whoever still works on it hears so at its next sign of life.
