@@ -33,6 +33,22 @@ impl Capacity {
         Ok(Self { provers: provers.collect(), leases: workload.leases.len(), backlog })
     }
 
+    /// Without those who ask for more than so many wei for a million units: a job that pays less is kept from all machines of
+    /// an owner one of which asks for more.
+    pub(crate) fn affordable(mut self, wei_per_million_units: u128) -> Self {
+        let dear = |prover: &ProverRecord| {
+            let asks = prover.description.asks.clone().into_iter();
+            let (who, dear) = (prover.id.address, asks.filter(move |(_, ask)| *ask > wei_per_million_units));
+            dear.map(move |(kind, _)| (who, kind))
+        };
+        let dear: BTreeSet<(Address, ProofKind)> = self.provers.iter().flat_map(dear).collect();
+        for prover in &mut self.provers {
+            let who = prover.id.address;
+            prover.description.speeds.retain(|kind, _| !dear.contains(&(who, *kind)));
+        }
+        self
+    }
+
     /// How many provers there are.
     pub(crate) fn provers(&self) -> usize {
         self.provers.len()

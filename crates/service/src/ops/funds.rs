@@ -24,6 +24,8 @@ pub(crate) struct Funds<'a> {
     held: Amounts,
     /// How many jobs each device has in hand.
     busy: BTreeMap<&'a ProverId, usize>,
+    /// Who is at work on each job.
+    holders: BTreeMap<JobId, Vec<Address>>,
     enclaves: BTreeMap<ProgramId, B256>,
     /// Devices that were heard of, and may be given jobs.
     able: Vec<&'a ProverRecord>,
@@ -50,12 +52,14 @@ impl<'a> Funds<'a> {
             left,
             held: Amounts::new(),
             busy: BTreeMap::new(),
+            holders: BTreeMap::new(),
             enclaves,
             able: workload.provers.iter().filter(|prover| may_work(ctx, prover, now)).collect(),
         };
         let jobs: BTreeMap<JobId, &WorkItem> = workload.jobs.iter().map(|item| (item.job.id, item)).collect();
         for lease in &workload.leases {
             *funds.busy.entry(&lease.prover).or_default() += 1;
+            funds.holders.entry(lease.job).or_default().push(lease.prover.address);
             if let Some((token, amount)) = jobs.get(&lease.job).and_then(|item| funds.earns(item)) {
                 let held = funds.held.entry((lease.prover.address, token)).or_default();
                 *held = held.saturating_add(lease.pay.unwrap_or(amount));
@@ -99,17 +103,21 @@ impl<'a> Funds<'a> {
     /// For each job those who must not be given it: not enough is set apart for them.
     pub(crate) fn barred(&self) -> Vec<Vec<Address>> {
         let all = &self.workload.provers;
-        let paid: BTreeSet<Address> = all.iter().filter(|p| !p.description.unpaid).map(|p| p.id.address).collect();
-        let admitted: BTreeMap<Address, BTreeSet<JobId>> =
-            paid.iter().filter_map(|who| Some((*who, self.admitted(*who)?))).collect();
+        let paid = self.paid();
+        let mut devices: BTreeMap<Address, Vec<&ProverRecord>> = BTreeMap::new();
+        for device in &self.able {
+            devices.entry(device.id.address).or_default().push(device);
+        }
+        let too_many = |(who, devices): (&Address, &Vec<&ProverRecord>)| (*who, self.too_many(*who, devices));
+        let too_many: BTreeMap<Address, BTreeSet<JobId>> =
+            devices.iter().filter(|(who, _)| paid.contains(*who)).map(too_many).collect();
         let barred = |item: &WorkItem| match self.earns(item) {
             // What cannot be told yet is given to nobody.
             None => all.iter().map(|prover| prover.id.address).collect::<BTreeSet<_>>().into_iter().collect(),
             Some((_, 0)) => Vec::new(),
             Some((token, amount)) => {
                 let is_short = |who: &Address| {
-                    self.free(*who, token) < amount
-                        || admitted.get(who).is_some_and(|jobs| !jobs.contains(&item.job.id))
+                    self.free(*who, token) < amount || too_many.get(who).is_some_and(|jobs| jobs.contains(&item.job.id))
                 };
                 paid.iter().copied().filter(is_short).collect()
             }
@@ -117,15 +125,34 @@ impl<'a> Funds<'a> {
         self.workload.jobs.iter().map(barred).collect()
     }
 
-    /// The jobs of which a prover with several places may be given all at once; `None` if those are all that it could be
-    /// given one of. One decision must not promise its devices more than is there for them together.
-    fn admitted(&self, who: Address) -> Option<BTreeSet<JobId>> {
-        let devices: Vec<_> = self.workload.provers.iter().filter(|prover| prover.id.address == who).collect();
+    /// Who is paid for what it does. Whether it is, an address says for all of its devices.
+    fn paid(&self) -> BTreeSet<Address> {
+        let paid = self.workload.provers.iter().filter(|prover| !prover.description.unpaid);
+        paid.map(|prover| prover.id.address).collect()
+    }
+
+    /// How many more could be at work on a job.
+    fn lacking(&self, item: &WorkItem) -> usize {
+        let wanted = usize::try_from(item.strategy.holders()).unwrap_or(usize::MAX);
+        wanted.saturating_sub(self.holders.get(&item.job.id).map_or(0, Vec::len))
+    }
+
+    fn is_held_by(&self, item: &WorkItem, who: Address) -> bool {
+        self.holders.get(&item.job.id).is_some_and(|holders| holders.contains(&who))
+    }
+
+    /// The jobs that a prover with several places is not given for now: one decision must not promise its devices more than
+    /// is there for them together.
+    fn too_many(&self, who: Address, devices: &[&ProverRecord]) -> BTreeSet<JobId> {
+        let mut refused = BTreeSet::new();
         let places: usize = devices.iter().map(|device| self.places(device)).sum();
         if places < 2 {
-            return None;
+            return refused;
         }
-        let can = |item: &&WorkItem| is_open(item) && devices.iter().any(|device| self.can(device, item));
+        let can = |item: &&WorkItem| {
+            let fits = |device: &&&ProverRecord| self.places(device) > 0 && self.can(device, item);
+            is_open(item) && self.lacking(item) > 0 && !self.is_held_by(item, who) && devices.iter().any(|d| fits(&d))
+        };
         let mut of_tokens: BTreeMap<Address, Vec<(JobId, u128)>> = BTreeMap::new();
         for item in self.workload.jobs.iter().filter(can) {
             if let Some((token, amount)) = self.earns(item).filter(|(token, amount)| *amount <= self.free(who, *token))
@@ -133,49 +160,53 @@ impl<'a> Funds<'a> {
                 of_tokens.entry(token).or_default().push((item.job.id, amount));
             }
         }
-        let (mut admitted, mut is_all) = (BTreeSet::new(), true);
         for (token, jobs) in of_tokens {
             let mut free = self.free(who, token);
             let mut amounts: Vec<u128> = jobs.iter().map(|(_, amount)| *amount).collect();
             amounts.sort_unstable_by_key(|amount| Reverse(*amount));
-            let most = amounts.iter().take(places).fold(0, |sum: u128, amount| sum.saturating_add(*amount));
-            let is_short = most > free;
-            is_all &= !is_short;
+            if amounts.iter().take(places).fold(0, |sum: u128, amount| sum.saturating_add(*amount)) <= free {
+                continue;
+            }
             for (job, amount) in jobs {
-                if !is_short || amount <= free {
-                    admitted.insert(job);
-                    free = free.saturating_sub(amount);
+                match free.checked_sub(amount) {
+                    Some(rest) => free = rest,
+                    None => {
+                        refused.insert(job);
+                    }
                 }
             }
         }
-        (!is_all).then_some(admitted)
+        refused
     }
 
-    /// What each prover would have to have in one tranche of a token to be given a job that waits, and that nobody who could
-    /// take it now has enough for.
+    /// What each prover would have to have in one tranche of a token to be given a job that waits, or that too few race for, and
+    /// for which too few of those who could take it now have enough.
     pub(crate) fn missing(&self, token: Address) -> BTreeMap<Address, u128> {
         // Jobs that the same provers can do are one question: about the one that earns most.
         let mut rows: BTreeMap<_, (u128, &WorkItem)> = BTreeMap::new();
-        for item in self.workload.jobs.iter().filter(|item| item.job.state == JobState::Ready && is_open(item)) {
+        for item in self.workload.jobs.iter().filter(|item| is_open(item) && self.lacking(item) > 0) {
             let Some((_, amount)) = self.earns(item).filter(|(of, amount)| *of == token && *amount > 0) else {
                 continue;
             };
             let job = &item.job.job;
             let enclave = self.enclaves.get(&job.program).filter(|_| job.operation == Operation::Attest);
-            let row = rows.entry((job.kind, job.memory, enclave, &item.excluded)).or_insert((amount, item));
+            let at_work = (self.lacking(item), self.holders.get(&item.job.id));
+            let row = rows.entry((job.kind, job.memory, enclave, &item.excluded, at_work)).or_insert((amount, item));
             if amount > row.0 {
                 *row = (amount, item);
             }
         }
-        let mut missing = BTreeMap::new();
+        let (mut missing, paid) = (BTreeMap::new(), self.paid());
         for (amount, item) in rows.into_values() {
-            let is_free = |prover: &&&ProverRecord| self.places(prover) > 0 && self.can(prover, item);
-            let free: Vec<_> = self.able.iter().filter(is_free).collect();
-            if free.iter().any(|p| p.description.unpaid || self.free(p.id.address, token) >= amount) {
+            let is_free = |prover: &&&ProverRecord| {
+                self.places(prover) > 0 && self.can(prover, item) && !self.is_held_by(item, prover.id.address)
+            };
+            let free: BTreeSet<Address> = self.able.iter().filter(is_free).map(|prover| prover.id.address).collect();
+            let takes = |who: &&Address| !paid.contains(*who) || self.free(**who, token) >= amount;
+            if free.iter().filter(takes).count() >= self.lacking(item) {
                 continue;
             }
-            for prover in free {
-                let who = prover.id.address;
+            for who in free.into_iter().filter(|who| paid.contains(who)) {
                 let needs = missing.entry(who).or_default();
                 *needs = amount.saturating_add(self.held(who, token)).max(*needs);
             }
@@ -186,9 +217,7 @@ impl<'a> Funds<'a> {
     /// What each prover would have to have in one tranche of a token to be paid for what it has in hand, if it could not be
     /// paid out of what it has: its tranche was closed, or the service has another key.
     pub(crate) async fn owed(&self, ctx: &Context, token: Address) -> OpResult<BTreeMap<Address, u128>> {
-        let (signer, now) = (ctx.voucher_signer()?, ctx.clock.now());
-        let paid: BTreeSet<Address> =
-            self.workload.provers.iter().filter(|p| !p.description.unpaid).map(|p| p.id.address).collect();
+        let (signer, now, paid) = (ctx.voucher_signer()?, ctx.clock.now(), self.paid());
         let mut owed = BTreeMap::new();
         for ((who, of), held) in &self.held {
             if *of != token || !paid.contains(who) || self.left.get(&(*who, token)).is_some_and(|left| left >= held) {
@@ -320,6 +349,7 @@ mod tests {
             left: left.iter().map(|(prover, left)| ((who(*prover), TOKEN), *left)).collect(),
             held: Amounts::new(),
             busy: BTreeMap::new(),
+            holders: BTreeMap::new(),
             enclaves: BTreeMap::new(),
             able: workload.provers.iter().collect(),
         }
@@ -366,6 +396,36 @@ mod tests {
         let mut unpaid = workload.clone();
         unpaid.provers[1].description.unpaid = true;
         assert!(needs(&funds(&unpaid, &[])).is_empty());
+    }
+
+    /// What others hold, and what one holds oneself, takes nothing of what further jobs may cost.
+    #[test]
+    fn jobs_in_hand_do_not_bar_those_that_wait() {
+        let workload = workload(&[40, 40, 40, 40], vec![device(1, "a"), device(1, "b"), device(2, "c")]);
+        let holders = BTreeMap::from([0, 1].map(|index| (workload.jobs[index].job.id, vec![who(2)])));
+        let funds = Funds { holders, ..funds(&workload, &[(1, 60)]) };
+        let open = open_to(&funds, 1);
+        assert!(open.contains(&2) && !open.contains(&3), "one of the two: {open:?}");
+    }
+
+    #[test]
+    fn a_race_is_paid_for_as_many_as_it_takes() {
+        let mut workload = workload(&[50], vec![device(1, "a"), device(2, "b"), device(3, "c")]);
+        workload.jobs[0].strategy = Strategy::Race { provers: 2 };
+        let needs = |funds: &Funds| funds.missing(TOKEN).into_keys().collect::<Vec<_>>();
+        assert_eq!(needs(&funds(&workload, &[(1, 50)])), [who(1), who(2), who(3)], "one is not enough");
+        assert!(needs(&funds(&workload, &[(1, 50), (2, 50)])).is_empty());
+        let held = || BTreeMap::from([(workload.jobs[0].job.id, vec![who(1)])]);
+        assert_eq!(needs(&Funds { holders: held(), ..funds(&workload, &[(1, 50)]) }), [who(2), who(3)]);
+        assert!(needs(&Funds { holders: held(), ..funds(&workload, &[(1, 50), (3, 50)]) }).is_empty());
+    }
+
+    #[test]
+    fn a_device_that_says_unpaid_beside_one_that_is_paid_holds_up_nobody() {
+        let mut workload = workload(&[50], vec![device(1, "a"), device(1, "b"), device(2, "c")]);
+        workload.provers[1].description.unpaid = true;
+        let funds = funds(&workload, &[]);
+        assert_eq!(funds.missing(TOKEN).into_keys().collect::<Vec<_>>(), [who(1), who(2)]);
     }
 
     #[test]

@@ -294,12 +294,14 @@ async fn workers(ctx: &Context) -> OpResult<Vec<Address>> {
     Ok(joined.into_iter().map(|prover| prover.id.address).filter(|who| seen.insert(*who)).collect())
 }
 
-/// Who has too little left: who is owed something first, then who has earned something before, then newcomers, as far as
-/// their bound goes, whoever joined first before others.
+/// Who has too little left: who is owed something first, then who could be given a job that waits for money, then who has
+/// earned something before, then newcomers, as far as their bound goes, whoever joined first before others. For a job that
+/// waits one newcomer at a time goes beyond the bound.
 async fn wanted(ctx: &Context, pay: &Pay, policy: &TranchePolicy, urgent: &Urgent) -> OpResult<Vec<Cap>> {
     let left = left(ctx, pay, policy.token).await?;
-    let mut room = policy.for_newcomers().saturating_sub(ctx.store.unearned(policy.token).await?);
-    let (mut owed, mut known, mut new) = (Vec::new(), Vec::new(), Vec::new());
+    let (bound, unearned) = (policy.for_newcomers(), ctx.store.unearned(policy.token).await?);
+    let (mut room, mut beyond) = (bound.saturating_sub(unearned), unearned > bound);
+    let (mut owed, mut waited_for, mut known, mut new) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let workers = workers(ctx).await?;
     let away = urgent.owed.keys().filter(|who| !workers.contains(who));
     for prover in workers.iter().chain(away).copied() {
@@ -310,15 +312,20 @@ async fn wanted(ctx: &Context, pay: &Pay, policy: &TranchePolicy, urgent: &Urgen
         let has_earned = ctx.store.earmarks_of(prover).await?.iter().any(|mark| mark.voucher.count > 0);
         let amount = if has_earned { policy.cap } else { policy.first_cap }.max(needs);
         let cap = Cap { prover, amount };
+        let is_waited_for = urgent.missing.contains_key(&prover);
         if urgent.owed.contains_key(&prover) {
             owed.push(cap);
         } else if has_earned {
-            known.push(cap);
+            if is_waited_for { &mut waited_for } else { &mut known }.push(cap);
         } else if amount <= room {
             room -= amount;
-            new.push(cap);
+            if is_waited_for { &mut waited_for } else { &mut new }.push(cap);
+        } else if is_waited_for && !beyond {
+            (beyond, room) = (true, 0);
+            waited_for.push(cap);
         }
     }
+    owed.extend(waited_for);
     owed.extend(known);
     owed.extend(new);
     owed.truncate(usize::try_from(pay.max_provers).unwrap_or(usize::MAX));

@@ -11,7 +11,7 @@ mod offer;
 mod size;
 
 pub(super) use bundle::parts;
-pub(super) use offer::{delivery_gas, quote_price, work};
+pub(super) use offer::{delivery_gas, quote_price, rate, work};
 pub(super) use size::agreeable;
 
 use crate::{Change, Context, OpError, OpResult, metrics};

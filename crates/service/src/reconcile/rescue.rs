@@ -152,17 +152,22 @@ async fn in_time(
         Err(error) if matches!(error.code, ErrorCode::NoProver | ErrorCode::TooLarge) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let Some(proving) = work.proving_ms(Strategy::Assign, 0) else { return Ok(None) };
-    let proven = included.saturating_add(proving.div_ceil(1_000));
-    if effective.max(proven).saturating_add(delivery) > task.chain.liability_deadline {
-        return Ok(None);
-    }
     let early = calldata::early_legs(ctx, &task.ask, parts).await?;
     let delivering = calldata::gas(preflight::delivery_gas(&task.ask, parts), calldata);
     let gas = delivering.saturating_add(early).saturating_add(ANNOUNCE_GAS);
     // A race costs more than the reward was made for.
     let ask = Ask { strategy: Some(Strategy::Assign), ..task.ask.clone() };
-    Ok(Some(preflight::quote_price(ctx, &ask, &work, gas, &capacity, head)))
+    let price = preflight::quote_price(ctx, &ask, &work, gas, &capacity, head);
+    // Provers are paid out of the reward that there is; who would not do it for that does not count.
+    let paid = Price { work: quote.terms.reward, gas: 0, premium: 0, ..price };
+    let capacity = capacity.affordable(preflight::rate(ctx, quote.terms.reward_token, &paid));
+    let Ok(work) = preflight::work(task.ask.kind, parts, &capacity, left.saturating_mul(1_000)) else {
+        return Ok(None);
+    };
+    let Some(proving) = work.proving_ms(Strategy::Assign, 0) else { return Ok(None) };
+    let proven = included.saturating_add(proving.div_ceil(1_000));
+    let in_time = effective.max(proven).saturating_add(delivery) <= task.chain.liability_deadline;
+    Ok(in_time.then_some(price))
 }
 
 async fn announce(ctx: &Context, id: TaskId, quote: &Quote, slot: u32, task: &TaskRecord) -> OpResult<()> {

@@ -32,14 +32,20 @@ fn wishes(deposit: bool) -> Value {
 
 impl Service {
     async fn paying(deposit: bool) -> Self {
-        let service = Self::with(wishes(deposit), Default::default()).await;
+        Self::paying_as(wishes(deposit)).await
+    }
+
+    async fn paying_as(wishes: Value) -> Self {
+        let service = Self::with(wishes, Default::default()).await;
         service.see_chain(10);
         service
     }
 
-    /// That has announced its share, and has money for its provers.
+    /// That has announced its share, and has money for its provers, newcomers among them.
     async fn rich() -> Self {
-        let service = Self::paying(false).await;
+        let mut wishes = wishes(false);
+        wishes["pay"]["tranches"][0]["newcomers"] = 1_000.into();
+        let service = Self::paying_as(wishes).await;
         {
             let mut books = service.ledger.books();
             (books.share, books.fund) = (5_000, 10_000);

@@ -5,7 +5,8 @@ use crate::{
     operator::{Died, Operator, UNITS},
 };
 use zkpool_api::{
-    ClaimRequest, ClaimedJob, FailRequest, HeartbeatRequest, JoinRequest, KindSpeed, ResultReply, ResultRequest,
+    ClaimRequest, ClaimedJob, FailRequest, HeartbeatRequest, JoinRequest, KindAsk, KindSpeed, ResultReply,
+    ResultRequest,
 };
 use zkpool_protocol::{Address, Bytes, ErrorCode, ProofKind};
 use zkpool_service::{OpResult, ops};
@@ -29,6 +30,8 @@ pub(crate) enum Habit {
 pub(crate) struct Prover {
     pub(crate) address: Address,
     pub(crate) habit: Habit,
+    /// What it asks for a million work units, in wei.
+    pub(crate) ask: Option<u128>,
     /// What it works on, and for how many rounds it has.
     pub(crate) held: Vec<(ClaimedJob, u32)>,
     /// Every job that it was ever given.
@@ -37,7 +40,7 @@ pub(crate) struct Prover {
 
 impl Prover {
     pub(crate) fn new(byte: u8, habit: Habit) -> Self {
-        Self { address: Address::repeat_byte(byte), habit, held: vec![], given: vec![] }
+        Self { address: Address::repeat_byte(byte), habit, ask: None, held: vec![], given: vec![] }
     }
 
     pub(crate) fn id(&self) -> ProverId {
@@ -54,7 +57,11 @@ impl Prover {
             cpus: 2,
             memory: 1 << 30,
             kinds: vec![KindSpeed { kind: ProofKind::Groth16Bn254, units_per_second }],
-            asks: vec![],
+            asks: self
+                .ask
+                .map(|ask| KindAsk { kind: ProofKind::Groth16Bn254, wei_per_million_units: ask })
+                .into_iter()
+                .collect(),
             concurrency: 4,
             enclaves: vec![],
             unpaid: false,

@@ -2,7 +2,7 @@
 
 use crate::{
     pool::{PAYER, Pool},
-    prover::Habit,
+    prover::{Habit, Prover},
 };
 use serde_json::json;
 use zkpool_api::{QuoteReply, QuoteRequest, QuoteStatus};
@@ -108,4 +108,23 @@ async fn what_is_worth_it_is_raced_for_if_the_requester_does_not_choose() {
     assert_eq!(pool.task(id).await.payer, PAYER);
     pool.until(id, TaskState::Delivered).await;
     assert_eq!(leases(&pool, id).await.len(), 2);
+}
+
+/// A quote would bind, and nobody would do the work for what it pays.
+#[tokio::test]
+async fn nothing_is_promised_that_nobody_would_do_for_its_pay() {
+    let mut pool = Pool::start().await;
+    let mut dear = Prover::new(0xc0, Habit::Works(0));
+    dear.ask = Some(1_000_001);
+    dear.join(&pool.operator).await.unwrap();
+    pool.provers.push(dear);
+    let reply = pool.ask(Pool::wish("dear")).await.unwrap();
+    assert_eq!((reply.status, reply.error.unwrap().code), (QuoteStatus::Indicative, ErrorCode::NoProver));
+    // A race pays its winner twice.
+    let reply = pool.ask(wish("raced", RACE)).await.unwrap();
+    assert!(reply.error.unwrap().message.contains("present 1 could"));
+    pool.provers[0].ask = Some(1_000_000);
+    pool.provers[0].join(&pool.operator).await.unwrap();
+    pool.round_of(2).await.unwrap();
+    assert_eq!(pool.ask(Pool::wish("dear")).await.unwrap().status, QuoteStatus::Quoted);
 }

@@ -18,7 +18,8 @@ use crate::{
 use rand::RngCore;
 use zkpool_chain::{Head, Simulated};
 use zkpool_protocol::{
-    Address, B256, ErrorCode, MOST_RACERS, ProofKind, Quote, Strategy, Task, Terms, U256, WorkUnits, pay::ETHER,
+    Address, B256, ErrorCode, MOST_RACERS, ProofKind, Quote, Strategy, Task, Terms, U256, WorkUnits,
+    pay::{ETHER, in_wei},
 };
 use zkpool_scheduler::{PriceInput, each_has_one_of_its_own, price, suited};
 use zkpool_store::{Ask, InputRecord, Measured, Millis, Price, StoreError, TaskRecord};
@@ -51,6 +52,9 @@ pub(super) async fn offer(ctx: &Context, task: &TaskRecord) -> Result<(), Declin
     if let Some(why) = paused(ctx).await? {
         return Err(priced(why));
     }
+    // Who would not do it for that does not count.
+    let capacity = capacity.affordable(rate(ctx, task.ask.reward_token, &price));
+    let work = self::work(task.ask.kind, &parts, &capacity, window).map_err(&priced)?;
     in_time(ctx, task, &work, strategy, &capacity).map_err(&priced)?;
     racers(&work, strategy).map_err(&priced)?;
     committee::would_sign(ctx, &parts).await.map_err(&priced)?;
@@ -225,11 +229,23 @@ pub(in crate::reconcile) fn quote_price(
     with(Strategy::Assign)
 }
 
+/// What a million units of a task with this price pay, in wei.
+pub(in crate::reconcile) fn rate(ctx: &Context, reward_token: Address, price: &Price) -> u128 {
+    let Some(pay) = &ctx.config.pay else {
+        let once = ctx.config.pricing.wei_per_million_units;
+        return once.saturating_mul(price.strategy.holders().into());
+    };
+    let per_ether = ctx.config.token(reward_token).map_or(ETHER, |token| token.per_ether);
+    let share = U256::from(price.reward()) * U256::from(pay.share_bps) / U256::from(10_000);
+    let wei = in_wei(share.saturating_to(), per_ether);
+    (U256::from(wei) * U256::from(1_000_000) / U256::from(price.units.0.max(1))).saturating_to()
+}
+
 /// Whether the provers that are present have the time, after all that is promised already.
 fn in_time(ctx: &Context, task: &TaskRecord, work: &Work, strategy: Strategy, capacity: &Capacity) -> OpResult<()> {
     let Some(proving_ms) = work.proving_ms(strategy, rules(ctx).bidding) else {
         let message = format!(
-            "none of the {} provers present proves {} with {} MiB of memory",
+            "none of the {} provers present proves {} with {} MiB of memory for what it would pay",
             capacity.provers(),
             work.kind,
             work.memory >> 20
