@@ -80,6 +80,8 @@ fn a_prover_that_has_no_bond_is_told_what_to_do_and_works_when_it_has_one() {
     stage.configure_pay();
     let bond = format!("every = 0\nbond = {{ token = \"{}\", amount = \"1000000000000000000\" }}", stage.token);
     stage.configure_more(|text| text.replace("every = 0", &bond));
+    // While there is no signer, the share is in force at once.
+    stage.run(&["operator", "set-share", "5000"]).succeeds();
     stage.run(&["operator", "set-signer", &stage.address(SIGNER)]).succeeds();
     stage.run(&["operator", "deposit", "9ether"]).succeeds();
     let service = Process::start(&stage, &["service", "run"]);
