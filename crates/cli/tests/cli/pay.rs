@@ -67,9 +67,9 @@ fn nothing_is_done_for_an_operator_whose_pay_cannot_be_checked() {
     let service = Process::start(&stage, &["service", "run"]);
     service.says("the service runs");
     let env = [("WORDS", zkpool_chain::testing::MNEMONIC)];
-    let args =
-        ["prover", "run", "--key", PROVER, "--operator", &stage.url(), "--state", "blind", "--config", "none.toml"];
-    stage.place.write("none.toml", "");
+    let url = stage.url();
+    let args = ["prover", "run", "--key", PROVER, "--operator", &url, "--state", "blind", "--config", "none.toml"];
+    stage.place.write("none.toml", "[prover]\nkinds = [\"groth16-bn254\"]\n");
     stage.place.run_with(&args, &env).fails(3, "unpaid", &["--rpc", "--unpaid"]);
     assert!(service.stop().success());
 }

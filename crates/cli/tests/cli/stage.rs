@@ -213,6 +213,7 @@ impl Stage {
             key = "{PROVER}"
             operators = "http://127.0.0.1:{port}"
             state = "prover"
+            kinds = ["groth16-bn254"]  # the zkVM's benchmark takes a minute
             unpaid = true
 
             [request]
