@@ -185,7 +185,8 @@ mod tests {
         book.save(&Holding { disputed: disputed.clone(), ..holding(0, 1) }).unwrap();
         let kept = Book::open(dir.path()).unwrap().all().remove(0);
         assert_eq!((kept.vouched().amount, kept.left(), kept.best()), (10, 90, disputed.as_ref()));
-        book.save(&Holding { voucher: holding(0, 2).voucher, ..kept }).unwrap();
+        let Holding { voucher, vouched_at, .. } = holding(0, 2);
+        book.save(&Holding { voucher, vouched_at, ..kept }).unwrap();
         assert_eq!(book.all(), [holding(0, 2)]);
     }
 
