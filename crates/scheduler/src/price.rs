@@ -1,7 +1,7 @@
 //! What a task costs.
 
 use crate::Strategy;
-use zkpool_protocol::{U256, WorkUnits};
+use zkpool_protocol::{U256, WorkUnits, pay::in_token};
 
 /// What a price is made from. Wei unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +49,7 @@ impl PriceParts {
     /// In a token of which one ether is worth `per_ether` of the smallest unit; rounded up.
     #[must_use]
     pub fn in_token(&self, per_ether: u128) -> Self {
-        let ether = 1_000_000_000_000_000_000;
-        let turn = |wei| mul_div_up(wei, per_ether, ether);
+        let turn = |wei| in_token(wei, per_ether);
         Self { work: turn(self.work), gas: turn(self.gas), premium: turn(self.premium) }
     }
 }

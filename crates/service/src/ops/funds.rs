@@ -1,13 +1,13 @@
 //! What provers can still be promised: what is set apart for them, less what they hold already. By this the dispatcher gives
 //! jobs out, and the `pay` reconciler sets apart what is missing.
 
-use super::{bonds, programs};
+use super::bonds;
 use crate::{Context, OpResult, capacity::presence};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, HashMap},
 };
-use zkpool_protocol::{Address, B256, JobId, JobState, Operation, ProgramId, ProgramManifest, TaskId, pay::TaskPay};
+use zkpool_protocol::{Address, B256, JobId, Operation, ProgramId, TaskId, pay::TaskPay};
 use zkpool_store::{Millis, ProverId, ProverRecord, WorkItem, Workload};
 
 /// Amounts by prover and token.
@@ -22,11 +22,13 @@ pub(crate) struct Funds<'a> {
     left: Amounts,
     /// What the leases that have not ended will earn.
     held: Amounts,
+    /// And of that those of devices that count on it.
+    due: Amounts,
     /// How many jobs each device has in hand.
     busy: BTreeMap<&'a ProverId, usize>,
     /// Who is at work on each job.
     holders: BTreeMap<JobId, Vec<Address>>,
-    enclaves: BTreeMap<ProgramId, B256>,
+    enclaves: &'a BTreeMap<ProgramId, B256>,
     /// Devices that were heard of, and may be given jobs.
     able: Vec<&'a ProverRecord>,
 }
@@ -37,9 +39,9 @@ impl<'a> Funds<'a> {
         ctx: &Context,
         workload: &'a Workload,
         pays: &'a HashMap<TaskId, TaskPay>,
+        enclaves: &'a BTreeMap<ProgramId, B256>,
     ) -> OpResult<Self> {
         let now = ctx.clock.now();
-        let enclaves = enclaves(ctx, workload).await?;
         let signer = ctx.voucher_signer()?;
         let mut left = Amounts::new();
         for mark in ctx.store.open_earmarks().await?.iter().filter(|mark| mark.tranche.signer == signer) {
@@ -51,18 +53,26 @@ impl<'a> Funds<'a> {
             pays,
             left,
             held: Amounts::new(),
+            due: Amounts::new(),
             busy: BTreeMap::new(),
             holders: BTreeMap::new(),
             enclaves,
             able: workload.provers.iter().filter(|prover| may_work(ctx, prover, now)).collect(),
         };
         let jobs: BTreeMap<JobId, &WorkItem> = workload.jobs.iter().map(|item| (item.job.id, item)).collect();
+        let paid = workload.provers.iter().filter(|prover| !prover.description.unpaid);
+        let paid: BTreeSet<&ProverId> = paid.map(|prover| &prover.id).collect();
         for lease in &workload.leases {
             *funds.busy.entry(&lease.prover).or_default() += 1;
             funds.holders.entry(lease.job).or_default().push(lease.prover.address);
             if let Some((token, amount)) = jobs.get(&lease.job).and_then(|item| funds.earns(item)) {
-                let held = funds.held.entry((lease.prover.address, token)).or_default();
-                *held = held.saturating_add(lease.pay.unwrap_or(amount));
+                let (of, amount) = ((lease.prover.address, token), lease.pay.unwrap_or(amount));
+                let held = funds.held.entry(of).or_default();
+                *held = held.saturating_add(amount);
+                if paid.contains(&lease.prover) {
+                    let due = funds.due.entry(of).or_default();
+                    *due = due.saturating_add(amount);
+                }
             }
         }
         Ok(funds)
@@ -108,21 +118,35 @@ impl<'a> Funds<'a> {
         for device in &self.able {
             devices.entry(device.id.address).or_default().push(device);
         }
-        let too_many = |(who, devices): (&Address, &Vec<&ProverRecord>)| (*who, self.too_many(*who, devices));
-        let too_many: BTreeMap<Address, BTreeSet<JobId>> =
-            devices.iter().filter(|(who, _)| paid.contains(*who)).map(too_many).collect();
+        let mut too_many: BTreeMap<JobId, Vec<Address>> = BTreeMap::new();
+        for (who, devices) in devices.iter().filter(|(who, _)| paid.contains(*who)) {
+            for job in self.too_many(*who, devices) {
+                too_many.entry(job).or_default().push(*who);
+            }
+        }
+        // In order of what can be promised, so that a job looks at those alone who are short of it.
+        let in_order = |token| {
+            let mut free: Vec<_> = paid.iter().map(|who| (self.free(*who, token), *who)).collect();
+            free.sort_unstable();
+            (token, free)
+        };
+        let free: BTreeMap<Address, Vec<(u128, Address)>> = self.tokens().into_iter().map(in_order).collect();
         let barred = |item: &WorkItem| match self.earns(item) {
             // What cannot be told yet is given to nobody.
             None => all.iter().map(|prover| prover.id.address).collect::<BTreeSet<_>>().into_iter().collect(),
             Some((_, 0)) => Vec::new(),
             Some((token, amount)) => {
-                let is_short = |who: &Address| {
-                    self.free(*who, token) < amount || too_many.get(who).is_some_and(|jobs| jobs.contains(&item.job.id))
-                };
-                paid.iter().copied().filter(is_short).collect()
+                let short = free.get(&token).into_iter().flatten().take_while(|(free, _)| *free < amount);
+                let others = too_many.get(&item.job.id).into_iter().flatten();
+                short.map(|(_, who)| *who).chain(others.copied()).collect()
             }
         };
         self.workload.jobs.iter().map(barred).collect()
+    }
+
+    /// In which jobs are paid.
+    fn tokens(&self) -> BTreeSet<Address> {
+        self.pays.values().map(|pay| pay.token).collect()
     }
 
     /// Who is paid for what it does. Whether it is, an address says for all of its devices.
@@ -151,7 +175,7 @@ impl<'a> Funds<'a> {
         }
         let can = |item: &&WorkItem| {
             let fits = |device: &&&ProverRecord| self.places(device) > 0 && self.can(device, item);
-            is_open(item) && self.lacking(item) > 0 && !self.is_held_by(item, who) && devices.iter().any(|d| fits(&d))
+            item.is_open() && self.lacking(item) > 0 && !self.is_held_by(item, who) && devices.iter().any(|d| fits(&d))
         };
         let mut of_tokens: BTreeMap<Address, Vec<(JobId, u128)>> = BTreeMap::new();
         for item in self.workload.jobs.iter().filter(can) {
@@ -184,7 +208,7 @@ impl<'a> Funds<'a> {
     pub(crate) fn missing(&self, token: Address) -> BTreeMap<Address, u128> {
         // Jobs that the same provers can do are one question: about the one that earns most.
         let mut rows: BTreeMap<_, (u128, &WorkItem)> = BTreeMap::new();
-        for item in self.workload.jobs.iter().filter(|item| is_open(item) && self.lacking(item) > 0) {
+        for item in self.workload.jobs.iter().filter(|item| item.is_open() && self.lacking(item) > 0) {
             let Some((_, amount)) = self.earns(item).filter(|(of, amount)| *of == token && *amount > 0) else {
                 continue;
             };
@@ -217,18 +241,18 @@ impl<'a> Funds<'a> {
     /// What each prover would have to have in one tranche of a token to be paid for what it has in hand, if it could not be
     /// paid out of what it has: its tranche was closed, or the service has another key.
     pub(crate) async fn owed(&self, ctx: &Context, token: Address) -> OpResult<BTreeMap<Address, u128>> {
-        let (signer, now, paid) = (ctx.voucher_signer()?, ctx.clock.now(), self.paid());
+        let (signer, now) = (ctx.voucher_signer()?, ctx.clock.now());
         let mut owed = BTreeMap::new();
-        for ((who, of), held) in &self.held {
-            if *of != token || !paid.contains(who) || self.left.get(&(*who, token)).is_some_and(|left| left >= held) {
+        for ((who, of), due) in &self.due {
+            if *of != token || self.left.get(&(*who, token)).is_some_and(|left| left >= due) {
                 continue;
             }
             let marks = ctx.store.earmarks_of(*who).await?;
             let counts = |tranche: &zkpool_store::TrancheRecord| {
                 tranche.token == token && tranche.signer == signer && tranche.pays(now)
             };
-            if !marks.iter().any(|mark| counts(&mark.tranche) && mark.left() >= *held) {
-                owed.insert(*who, *held);
+            if !marks.iter().any(|mark| counts(&mark.tranche) && mark.left() >= *due) {
+                owed.insert(*who, *due);
             }
         }
         Ok(owed)
@@ -236,14 +260,8 @@ impl<'a> Funds<'a> {
 
     /// Whether a job waits for money.
     pub(crate) fn is_missing(&self) -> bool {
-        let tokens: BTreeSet<Address> = self.pays.values().map(|pay| pay.token).collect();
-        tokens.into_iter().any(|token| !self.missing(token).is_empty())
+        self.tokens().into_iter().any(|token| !self.missing(token).is_empty())
     }
-}
-
-/// What waits cannot be given out yet, and what is the service's own never is.
-fn is_open(item: &WorkItem) -> bool {
-    item.job.state != JobState::Waiting && item.job.job.operation.is_for_provers()
 }
 
 fn may_work(ctx: &Context, prover: &ProverRecord, now: Millis) -> bool {
@@ -251,22 +269,10 @@ fn may_work(ctx: &Context, prover: &ProverRecord, now: Millis) -> bool {
     ctx.status.is_present(&prover.id, presence(ctx, now)) && !bonds::bars(ctx, prover) && standing.excluded_until <= now
 }
 
-/// The SGX programs of which jobs take an enclave.
-async fn enclaves(ctx: &Context, workload: &Workload) -> OpResult<BTreeMap<ProgramId, B256>> {
-    let mut enclaves = BTreeMap::new();
-    for item in workload.jobs.iter().filter(|item| item.job.job.operation == Operation::Attest) {
-        let id = item.job.job.program;
-        if let ProgramManifest::Sgx { enclave } = programs::known(ctx, id).await?.manifest {
-            enclaves.insert(id, enclave);
-        }
-    }
-    Ok(enclaves)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use zkpool_protocol::{BlobId, Job, ProofKind, Strategy, WorkUnits};
+    use zkpool_protocol::{BlobId, Job, JobState, ProofKind, Strategy, WorkUnits};
     use zkpool_store::{JobRecord, ProverDescription, Standing};
 
     const TOKEN: Address = Address::repeat_byte(0x70);
@@ -343,14 +349,16 @@ mod tests {
 
     fn funds<'a>(workload: &'a Workload, left: &[(u8, u128)]) -> Funds<'a> {
         static PAYS: std::sync::LazyLock<HashMap<TaskId, TaskPay>> = std::sync::LazyLock::new(pays);
+        static NO_ENCLAVES: BTreeMap<ProgramId, B256> = BTreeMap::new();
         Funds {
             workload,
             pays: &PAYS,
             left: left.iter().map(|(prover, left)| ((who(*prover), TOKEN), *left)).collect(),
             held: Amounts::new(),
+            due: Amounts::new(),
             busy: BTreeMap::new(),
             holders: BTreeMap::new(),
-            enclaves: BTreeMap::new(),
+            enclaves: &NO_ENCLAVES,
             able: workload.provers.iter().collect(),
         }
     }

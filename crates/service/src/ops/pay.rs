@@ -8,7 +8,7 @@ use zkpool_api::{
     TrancheReply, TrancheView, TranchesReply,
 };
 use zkpool_protocol::{
-    Address, B256, BlobId, Bytes, ErrorCode, TaskId,
+    Address, B256, BlobId, Bytes, ErrorCode, ProgramId, TaskId,
     pay::{CapTree, LeasedJob, Ledger, SignedResult, SignedVoucher, TaskPay, Voucher},
 };
 use zkpool_store::{Earmark, Earning, ResultPay, Role, TaskRecord, TrancheRecord, TrancheStatus, Workload};
@@ -122,16 +122,17 @@ pub(crate) async fn learn(ctx: &Context, workload: &Workload, known: &mut HashMa
 }
 
 /// Keeps jobs from provers for which not enough is set apart: they would refuse, or work for nothing. What they hold
-/// already counts as earned. `pays` says what tasks pay.
+/// already counts as earned. `pays` says what tasks pay, `enclaves` of which jobs take what enclave.
 pub(crate) async fn bar_unfunded(
     ctx: &Context,
     workload: &mut Workload,
     pays: &HashMap<TaskId, TaskPay>,
+    enclaves: &BTreeMap<ProgramId, B256>,
 ) -> OpResult<()> {
     if ctx.config.pay.is_none() || workload.jobs.is_empty() {
         return Ok(());
     }
-    let funds = Funds::of(ctx, workload, pays).await?;
+    let funds = Funds::of(ctx, workload, pays, enclaves).await?;
     let barred = funds.barred();
     // Somebody can be given money before the deadline.
     if funds.is_missing() {

@@ -4,9 +4,9 @@ use crate::{Context, OpError, OpResult, parts};
 use std::{collections::BTreeMap, path::PathBuf};
 use zkpool_api::ProgramView;
 use zkpool_protocol::{
-    ATTEST_UNITS, Address, BlobId, ErrorCode, PreflightRequest, ProgramId, ProgramManifest, WorkUnits,
+    ATTEST_UNITS, Address, B256, BlobId, ErrorCode, Operation, PreflightRequest, ProgramId, ProgramManifest, WorkUnits,
 };
-use zkpool_store::{Measured, ProgramRecord};
+use zkpool_store::{Measured, ProgramRecord, Workload};
 
 /// Registers a program whose blobs are there; again is no change. Waits for the worker, within the configured bound.
 /// Fails with `NotFound` (a part is missing), `UnknownProgram` and `BadRequest` (a bundle's legs), `BadProvingKey`, `BadWitnessGenerator`, `BadGuest`, `PreflightExceeded`.
@@ -97,4 +97,16 @@ fn view(ctx: &Context, record: &ProgramRecord) -> ProgramView {
         public_inputs: record.public_inputs,
         trusted: ctx.config.trusted_programs.contains(&id),
     }
+}
+
+/// The SGX programs of which jobs take an enclave.
+pub(crate) async fn enclaves(ctx: &Context, workload: &Workload) -> OpResult<BTreeMap<ProgramId, B256>> {
+    let mut enclaves = BTreeMap::new();
+    for item in workload.jobs.iter().filter(|item| item.job.job.operation == Operation::Attest) {
+        let id = item.job.job.program;
+        if let ProgramManifest::Sgx { enclave } = known(ctx, id).await?.manifest {
+            enclaves.insert(id, enclave);
+        }
+    }
+    Ok(enclaves)
 }

@@ -13,7 +13,7 @@ use crate::{
     ops::{bonds, pay, programs},
 };
 use std::collections::{BTreeMap, HashMap};
-use zkpool_protocol::{B256, JobId, JobState, Operation, ProgramId, ProgramManifest};
+use zkpool_protocol::{B256, JobId, ProgramId};
 use zkpool_scheduler::{Action, Candidate, Holder, LegOf, Millis, OpenJob, Standing, Typical, after};
 use zkpool_store::{Grant, LeaseEnd, LeaseOutcome, LeaseRecord, ProverId, StoreError, WorkItem, Workload};
 
@@ -27,9 +27,9 @@ pub(crate) async fn tick(ctx: &Context) -> OpResult<bool> {
     pay::learn(ctx, &workload, &mut board.pays).await?;
     let worth = Worth::all(ctx, &workload, &board.pays);
     bar_dear(&mut workload, &worth);
-    pay::bar_unfunded(ctx, &mut workload, &board.pays).await?;
+    let enclaves = programs::enclaves(ctx, &workload).await?;
+    pay::bar_unfunded(ctx, &mut workload, &board.pays, &enclaves).await?;
     ctx.status.keep_handed(|job, token| workload.leases.iter().any(|lease| lease.job == *job && lease.token == token));
-    let enclaves = enclaves(ctx, &workload).await?;
     board.follow(rules(ctx));
     let candidates = candidates(ctx, &workload);
     let ways = ways(&workload, &Typical::of(candidates.iter().map(|(_, candidate)| candidate)));
@@ -135,22 +135,8 @@ fn open(
         leg: item.leg.filter(|leg| leg.independent).map(|leg| LegOf { bundle: leg.bundle, leg: leg.leg }),
         deal: worth.deal(),
     };
-    // What waits cannot be given out yet, and what is the service's own never is.
-    let is_open = |item: &WorkItem| item.job.state != JobState::Waiting && item.job.job.operation.is_for_provers();
     let all = workload.jobs.iter().zip(worth).zip(ways);
-    all.filter(|((item, _), _)| is_open(item)).map(job).collect()
-}
-
-/// The SGX programs of which jobs take an enclave.
-async fn enclaves(ctx: &Context, workload: &Workload) -> OpResult<BTreeMap<ProgramId, B256>> {
-    let mut enclaves = BTreeMap::new();
-    for item in workload.jobs.iter().filter(|item| item.job.job.operation == Operation::Attest) {
-        let id = item.job.job.program;
-        if let ProgramManifest::Sgx { enclave } = programs::known(ctx, id).await?.manifest {
-            enclaves.insert(id, enclave);
-        }
-    }
-    Ok(enclaves)
+    all.filter(|((item, _), _)| item.is_open()).map(job).collect()
 }
 
 /// For each job how long the longest way from its end to its task's end takes. A task's jobs stand together, in order.

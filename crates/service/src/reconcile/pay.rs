@@ -13,6 +13,7 @@ use crate::{
         bonds,
         funds::Funds,
         pay::{learn, tree},
+        programs,
     },
     reconcile::dispatch::{Worth, bar_dear},
 };
@@ -206,7 +207,8 @@ async fn open(
     learn(ctx, &workload, &mut pays).await?;
     let worth = Worth::all(ctx, &workload, &pays);
     bar_dear(&mut workload, &worth);
-    let funds = Funds::of(ctx, &workload, &pays).await?;
+    let enclaves = programs::enclaves(ctx, &workload).await?;
+    let funds = Funds::of(ctx, &workload, &pays, &enclaves).await?;
     let urgent = Urgent { owed: funds.owed(ctx, policy.token).await?, missing: funds.missing(policy.token) };
     let mut caps = wanted(ctx, pay, policy, &urgent).await?;
     let all = ctx.store.tranches().await?;

@@ -19,7 +19,7 @@ use crate::{
 };
 use zkpool_bindings::IZKPool;
 use zkpool_chain::{Head, TxRequest, TxState, alloy::sol_types::SolCall};
-use zkpool_protocol::{ErrorCode, Quote, Strategy, TaskId, TaskState, U256, pay::ETHER};
+use zkpool_protocol::{ErrorCode, Quote, Strategy, TaskId, TaskState, pay::in_wei};
 use zkpool_store::{Ask, Millis, Price, TaskRecord};
 
 /// Gas of announcing a rescue.
@@ -208,8 +208,7 @@ fn gain(ctx: &Context, quote: &Quote, price: &Price) -> i128 {
     let terms = &quote.terms;
     let wei = |token, amount: u128| {
         let per_ether = ctx.config.token(token).map(|token| token.per_ether)?;
-        let value = U256::from(amount) * U256::from(ETHER) / U256::from(per_ether);
-        i128::try_from(value).ok()
+        i128::try_from(in_wei(amount, per_ether)).ok()
     };
     let cost = wei(terms.reward_token, price.reward()).unwrap_or(i128::MAX);
     let (Some(reward), Some(bond)) =

@@ -53,6 +53,20 @@ impl Service {
         service
     }
 
+    /// With a job in a prover's hands, and money set apart for it.
+    async fn at_work() -> (Self, Work, PrivateKeySigner, LeaseRecord) {
+        let service = Self::paying(false).await;
+        {
+            let mut books = service.ledger.books();
+            (books.share, books.fund) = (5_000, 100);
+        }
+        let work = service.work().await;
+        let prover = key(1);
+        let lease = service.lease(&work, prover.address()).await;
+        service.settle_pay().await;
+        (service, work, prover, lease)
+    }
+
     async fn join(&self, prover: &PrivateKeySigner, unpaid: bool) {
         let token = self.token(prover).await;
         let kinds = json!([{ "kind": "groth16-bn254", "units_per_second": 100.0 }]);
@@ -177,13 +191,7 @@ async fn a_plan_that_died_half_way_is_made_anew() {
 
 #[tokio::test]
 async fn an_accepted_result_is_vouched_for_and_a_retry_gets_the_same_voucher() {
-    let service = Service::paying(false).await;
-    service.ledger.books().share = 5_000;
-    service.ledger.books().fund = 100;
-    let work = service.work().await;
-    let prover = key(1);
-    let lease = service.lease(&work, prover.address()).await;
-    service.settle_pay().await;
+    let (service, work, prover, lease) = Service::at_work().await;
     let token = service.token(&prover).await;
     let claim = json!({ "device": "rig", "wait": 0 });
     let job = service.call("POST /v1/jobs/claim", Some(&token), &claim).await.json();
@@ -395,13 +403,7 @@ async fn a_tranche_is_closed_when_the_next_one_is_open_or_does_not_come() {
 
 #[tokio::test]
 async fn a_job_in_hand_is_paid_whatever_becomes_of_tranche_and_key() {
-    let service = Service::paying(false).await;
-    service.ledger.books().share = 5_000;
-    service.ledger.books().fund = 100;
-    let work = service.work().await;
-    let prover = key(1);
-    let lease = service.lease(&work, prover.address()).await;
-    service.settle_pay().await;
+    let (service, work, prover, lease) = Service::at_work().await;
     // Its tranche can be claimed from for too short a time, and the key is another one.
     let soon = service.ctx.clock.now() / 1_000 + 3_600;
     service.ctx.store.note_tranche(0, TrancheStatus::Closing, Some(soon)).await.unwrap();
@@ -477,4 +479,23 @@ async fn nothing_is_set_apart_for_who_is_away() {
     service.settle_pay().await;
     let caps = service.ctx.store.caps_of(0).await.unwrap();
     assert_eq!(caps, [Cap { prover: key(2).address(), amount: 10 }]);
+}
+
+/// Or it could have money set apart at once that was never promised.
+#[tokio::test]
+async fn what_was_taken_for_nothing_is_not_paid_because_one_says_otherwise_later() {
+    let service = Service::paying(false).await;
+    let (prover, id) = (key(1), ProverId { address: key(1).address(), device: "rig".into() });
+    let is_unpaid = async || service.ctx.store.prover(&id).await.unwrap().unwrap().description.unpaid;
+    service.join(&prover, true).await;
+    let work = service.work().await;
+    let now = service.ctx.clock.now();
+    let grant = zkpool_store::Grant::sole(now + 60_000);
+    let lease = service.ctx.store.grant_lease(work.job, &id, grant, now).await.unwrap();
+    service.join(&prover, false).await;
+    assert!(is_unpaid().await);
+    let over = zkpool_store::LeaseOutcome { end: LeaseEnd::Expired, note: None, standing: None };
+    service.ctx.store.end_lease(work.job, lease.token, &over, now).await.unwrap();
+    service.join(&prover, false).await;
+    assert!(!is_unpaid().await);
 }

@@ -283,6 +283,13 @@ pub struct WorkItem {
     pub suppliers: Vec<ProverId>,
 }
 
+impl WorkItem {
+    /// Whether provers can be given it: what waits cannot be yet, and what is the service's own never is.
+    pub fn is_open(&self) -> bool {
+        self.job.state != JobState::Waiting && self.job.job.operation.is_for_provers()
+    }
+}
+
 /// Of which leg a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LegRef {

@@ -162,7 +162,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let enclave = B256::repeat_byte(7);
         let text = format!(
-            "early = true\n[[leg]]\nzkey = \"a.zkey\"\nwasm = \"a.wasm\"\ninputs = \"a.json\"\n[[leg]]\nguest = \
+            "early = true\nshared_provers = true\n[[leg]]\nzkey = \"a.zkey\"\nwasm = \"a.wasm\"\ninputs = \"a.json\"\n[[leg]]\nguest = \
              \"guest.bin\"\nstdin = \"batch.bin\"\nreceipt = \"succinct\"\n[[leg]]\nenclave = \"{enclave}\"\nstdin = \
              \"batch.bin\"\n"
         );
@@ -174,7 +174,7 @@ mod tests {
         // Three envelopes, and what two of them read, once.
         assert_eq!(bundle.blobs.len(), 4);
         let WitnessSource::Legs(inputs) = &bundle.source else { panic!("no legs") };
-        assert_eq!((inputs.envelopes.len(), inputs.shared_provers, inputs.early), (3, false, true));
+        assert_eq!((inputs.envelopes.len(), inputs.shared_provers, inputs.early), (3, true, true));
         let second = bundle.blobs.iter().find(|blob| BlobId::of(blob) == inputs.envelopes[1]).unwrap();
         assert_eq!(TaskInput::from_bytes(second).unwrap().blobs(), [BlobId::of(b"a batch")]);
     }

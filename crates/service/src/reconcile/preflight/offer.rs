@@ -195,7 +195,7 @@ pub(in crate::reconcile) fn quote_price(
     let pricing = &ctx.config.pricing;
     let per_ether = |token| ctx.config.token(token).map_or(ETHER, |token| token.per_ether);
     let at_stake = U256::from(ask.liability) + U256::from(ask.bond) + U256::from(ask.burn);
-    let at_stake = at_stake * U256::from(ETHER) / U256::from(per_ether(ask.liability_token));
+    let at_stake = in_wei(at_stake.saturating_to(), per_ether(ask.liability_token));
     let alone = PriceInput {
         units: work.units,
         wei_per_million_units: pricing.wei_per_million_units,
@@ -204,7 +204,7 @@ pub(in crate::reconcile) fn quote_price(
         gas,
         // A block that is fuller by the time of the delivery is to be paid for.
         gas_price: pricing.min_gas_price.max(head.base_fee.saturating_mul(2)),
-        at_stake: at_stake.try_into().unwrap_or(u128::MAX),
+        at_stake,
         premium_bps: pricing.premium_bps,
         strategy: Strategy::Assign,
     };
