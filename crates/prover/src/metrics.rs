@@ -94,7 +94,7 @@ fn sums(holdings: Vec<Holding>, tills: &[Arc<Till>]) -> BTreeMap<(Address, Addre
         let sum = sums.entry((holding.operator, holding.token)).or_default();
         let (voucher, till) = (holding.vouched(), tills.iter().find(|till| till.has(&holding)));
         let paid = till.and_then(|till| till.paid_of(holding.tranche));
-        sum.earned += voucher.amount;
+        sum.earned += holding.earned();
         sum.receipts += voucher.count;
         sum.last = sum.last.max(holding.vouched_at.unwrap_or_default());
         if holding.open {
@@ -102,7 +102,7 @@ fn sums(holdings: Vec<Holding>, tills: &[Arc<Till>]) -> BTreeMap<(Address, Addre
         }
         if let Some(paid) = paid {
             if holding.reclaimed {
-                sum.lost += voucher.amount.saturating_sub(paid);
+                sum.lost += holding.earned().saturating_sub(paid);
             }
             *sum.claimed.get_or_insert_default() += paid;
         }

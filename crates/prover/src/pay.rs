@@ -28,7 +28,7 @@ use std::{
 use zkpool_api::{ClaimedJob, Client, ClientError, EarmarkView};
 use zkpool_protocol::{
     Address, B256, Bytes, ErrorCode, JobId,
-    pay::{Cap, LeasedJob, Ledger, SignedResult, SignedVoucher, asked},
+    pay::{Cap, LeasedJob, Ledger, SignedResult, asked},
 };
 
 /// How old may be what is known of a tranche when another job is asked for. Closing one takes far longer.
@@ -223,14 +223,17 @@ impl Till {
     async fn look(&self) -> Result<(), Withheld> {
         let _turn = self.turn.lock().await;
         let found = self.client.earmarks(self.prover).await?;
-        let named: Vec<u64> = found.earmarks.iter().map(|earmark| earmark.tranche.index).collect();
-        for earmark in found.earmarks {
-            self.look_at(earmark).await?;
+        // Whether or not the operator still speaks of them: it may have closed one while nobody looked.
+        for holding in self.holdings().into_iter().filter(|held| held.open) {
+            let tranche = holding.tranche;
+            let found = self.config.desk.tranche(&self.ledger, self.operator, tranche).await?;
+            // It may be there again later, so that nothing is written; until then it is not counted on.
+            let found = found.ok_or(Withheld::Vanished { tranche })?;
+            self.keep(Holding { open: found.open, ..holding }).await?;
         }
-        // What the operator does not speak of any more may have been closed while nobody looked.
-        for holding in self.holdings().into_iter().filter(|held| held.open && !named.contains(&held.tranche)) {
-            let found = self.config.desk.tranche(&self.ledger, self.operator, holding.tranche).await?;
-            self.keep(Holding { open: found.is_some_and(|found| found.open), ..holding }).await?;
+        let known: Vec<u64> = self.holdings().iter().map(|holding| holding.tranche).collect();
+        for earmark in found.earmarks.into_iter().filter(|earmark| !known.contains(&earmark.tranche.index)) {
+            self.look_at(earmark).await?;
         }
         *locked(&self.looked) = Some(Instant::now());
         Ok(())
@@ -239,44 +242,32 @@ impl Till {
     /// Takes an earmark into the book if the chain bears it out.
     async fn look_at(&self, earmark: EarmarkView) -> Result<(), Withheld> {
         let index = earmark.tranche.index;
-        let known = self.holdings().into_iter().find(|holding| holding.tranche == index);
         let Some(found) = self.config.desk.tranche(&self.ledger, self.operator, index).await? else {
             tracing::warn!(tranche = index, "the operator names a tranche that is not on chain");
-            return match known {
-                Some(known) => self.keep(Holding { open: false, ..known }).await,
-                None => Ok(()),
-            };
+            return Ok(());
         };
-        let holding = match known {
-            Some(known) => Holding { open: found.open, ..known },
-            None => {
-                let (cap, proof) = (Cap { prover: self.prover, amount: earmark.cap }, earmark.proof());
-                if proof.verify(&cap, found.root, found.total).is_none() {
-                    tracing::warn!(
-                        tranche = index,
-                        "the operator names a cap that is not in the tranche's tree on chain"
-                    );
-                    return Ok(());
-                }
-                Holding {
-                    ledger: self.ledger,
-                    url: self.client.url().to_owned(),
-                    operator: self.operator,
-                    tranche: index,
-                    prover: self.prover,
-                    token: found.token,
-                    signer: found.signer,
-                    open: found.open,
-                    cap: earmark.cap,
-                    proof,
-                    voucher: None,
-                    vouched_at: None,
-                    reclaimed: false,
-                    disputed: None,
-                }
-            }
-        };
-        self.keep(holding).await
+        let (cap, proof) = (Cap { prover: self.prover, amount: earmark.cap }, earmark.proof());
+        if proof.verify(&cap, found.root, found.total).is_none() {
+            tracing::warn!(tranche = index, "the operator names a cap that is not in the tranche's tree on chain");
+            return Ok(());
+        }
+        self.keep(Holding {
+            ledger: self.ledger,
+            url: self.client.url().to_owned(),
+            operator: self.operator,
+            tranche: index,
+            prover: self.prover,
+            token: found.token,
+            signer: found.signer,
+            open: found.open,
+            cap: earmark.cap,
+            proof,
+            voucher: None,
+            vouched_at: None,
+            reclaimed: false,
+            disputed: None,
+        })
+        .await
     }
 
     /// Durable before it counts; a disk that refuses is waited for.
@@ -295,11 +286,7 @@ impl Till {
     /// Notes what a job in hand will earn. Fails if that is less than is asked (in wei, for a million work units), or not
     /// set apart.
     pub(crate) fn promise(&self, job: &ClaimedJob, ask: Option<u128>) -> Result<(), Withheld> {
-        if !self.is_checked() {
-            return Ok(());
-        }
-        let Some(pay) = job.pay else { return Err(Withheld::NotPromised) };
-        if let Some(ask) = ask {
+        if let (Some(ask), Some(pay)) = (ask, job.pay) {
             let rate = locked(&self.rates).get(&pay.token).copied();
             let rate = rate.ok_or(Withheld::NoRate { token: pay.token })?;
             let asked = asked(ask, job.units, rate);
@@ -307,6 +294,10 @@ impl Till {
                 return Err(Withheld::BelowAsk { token: pay.token, amount: pay.amount, asked });
             }
         }
+        if !self.is_checked() {
+            return Ok(());
+        }
+        let Some(pay) = job.pay else { return Err(Withheld::NotPromised) };
         let left = self.left(pay.token);
         if pay.amount > left {
             return Err(Withheld::TooLittle { token: pay.token, amount: pay.amount, left });
@@ -329,10 +320,9 @@ impl Till {
     async fn claim_due(&self, above: Option<u128>, observer: &dyn Observer) {
         for holding in self.holdings() {
             let index = holding.tranche;
-            let Some(SignedVoucher { voucher, .. }) = holding.best() else { continue };
-            let earned = voucher.amount.min(holding.cap);
+            let earned = holding.earned();
             let known = self.paid_of(index);
-            if known == Some(earned) || (holding.reclaimed && known.is_some()) {
+            if earned == 0 || known == Some(earned) || (holding.reclaimed && known.is_some()) {
                 continue;
             }
             let desk = &self.config.desk;
@@ -346,21 +336,24 @@ impl Till {
                     continue;
                 }
             };
-            // What is about to be closed is not waited for.
-            let is_worth_it = above.is_some_and(|above| due >= above) || !holding.open;
-            if due == 0 || !is_worth_it || holding.reclaimed {
+            if due == 0 || holding.reclaimed {
                 continue;
             }
-            match desk.tranche(&self.ledger, self.operator, index).await {
+            // Nobody else may look at it: a prover that is out, or that works for whatever comes, asks for no job.
+            let open = match desk.tranche(&self.ledger, self.operator, index).await {
                 Ok(Some(found)) if found.reclaimed => {
                     self.forfeit(holding, due, observer).await;
                     continue;
                 }
-                Ok(_) => {}
+                Ok(found) => holding.open && found.is_none_or(|found| found.open),
                 Err(error) => {
                     tracing::warn!(tranche = index, %error, "cannot ask the chain about a tranche; trying again");
                     continue;
                 }
+            };
+            // What is about to be closed is not waited for.
+            if above.is_some_and(|above| due < above) && open {
+                continue;
             }
             if above.is_none() {
                 continue;

@@ -61,7 +61,7 @@ enum End {
     Returned,
     Lost(String),
     Failed(Failure),
-    /// Accepted, and not vouched for as it should be.
+    /// Accepted and not vouched for as it should be, or not sent as it would not be.
     Withheld(String),
 }
 

@@ -67,6 +67,11 @@ impl Holding {
         both.max_by_key(|signed| signed.voucher.amount)
     }
 
+    /// What the ledger pays in all, in the token's smallest unit, as long as it pays.
+    pub fn earned(&self) -> u128 {
+        self.best().map_or(0, |best| best.voucher.amount).min(self.cap)
+    }
+
     /// What can still be earned, in the token's smallest unit.
     pub fn left(&self) -> u128 {
         self.cap.saturating_sub(self.vouched().amount)
@@ -116,13 +121,17 @@ impl Book {
         found
     }
 
-    /// Writes a holding, durably. An older voucher never takes the place of a newer one.
+    /// Writes a holding, durably. An older voucher never takes the place of a newer one, and no tranche opens again.
     pub(super) fn save(&self, holding: &Holding) -> io::Result<()> {
         let (mut holdings, name) = (locked(&self.holdings), holding.name());
         let mut kept = holding.clone();
         if let Some(known) = holdings.get(&name).filter(|known| known.vouched().count > kept.vouched().count) {
             kept.voucher.clone_from(&known.voucher);
             kept.vouched_at = known.vouched_at;
+        }
+        if let Some(known) = holdings.get(&name) {
+            kept.open &= known.open;
+            kept.reclaimed |= known.reclaimed;
         }
         if kept.disputed.as_ref().is_some_and(|disputed| disputed.voucher.amount <= kept.vouched().amount) {
             kept.disputed = None;
@@ -188,6 +197,10 @@ mod tests {
         let Holding { voucher, vouched_at, .. } = holding(0, 2);
         book.save(&Holding { voucher, vouched_at, ..kept }).unwrap();
         assert_eq!(book.all(), [holding(0, 2)]);
+        // What others knew before does not undo what is known since.
+        book.save(&Holding { open: false, reclaimed: true, ..holding(0, 2) }).unwrap();
+        book.save(&holding(0, 3)).unwrap();
+        assert_eq!(book.all(), [Holding { open: false, reclaimed: true, ..holding(0, 3) }]);
     }
 
     #[test]

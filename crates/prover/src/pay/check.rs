@@ -26,6 +26,10 @@ pub(crate) enum Withheld {
         "nothing is set apart for this prover, or less than {min}: the operator sets it apart within minutes of joining"
     )]
     NothingSetApart { min: u128 },
+    #[error(
+        "tranche {tranche}, in which pay is set apart, is not on chain as this endpoint has it: it was reorganised away, or the endpoint is behind"
+    )]
+    Vanished { tranche: u64 },
     #[error("the operator has not said what the job earns")]
     NotPromised,
     #[error("the job earns {amount} of {token}, and {left} is set apart and not earned yet")]

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 /// How often it is looked whether something is worth claiming.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// Claims for as long as the agent runs, if the owner wants it.
+/// Claims for as long as the agent runs, if the owner wants it, and keeps what was paid for its metrics.
 pub(crate) async fn collect(shared: Arc<Shared>) {
     let Some(pay) = &shared.config.pay else { return };
     if !pay.desk.sees_chain() || (pay.claim_above.is_none() && shared.config.metrics.is_none()) {

@@ -166,6 +166,8 @@ pub(crate) struct FakeChain {
     pub(crate) claimed: Vec<Holding>,
     /// How often the chain was asked what was paid.
     pub(crate) looks: u32,
+    /// And about a tranche.
+    pub(crate) tranche_looks: u32,
 }
 
 /// The agent's end of it.
@@ -201,7 +203,9 @@ impl PayDesk for FakeDesk {
     }
 
     async fn tranche(&self, _: &Ledger, _: Address, _: u64) -> Result<Option<TrancheOnChain>, DeskError> {
-        Ok(self.chain().tranche)
+        let mut chain = self.chain();
+        chain.tranche_looks += 1;
+        Ok(chain.tranche)
     }
 
     async fn paid(&self, _: &Ledger, _: Address, _: u64, _: Address) -> Result<u128, DeskError> {

@@ -21,7 +21,7 @@ use zkpool_api::{
 };
 use zkpool_protocol::{
     Address, BlobId, ErrorCode, JobId, JobState, Operation, ProgramManifest, ProofKind, TaskId, TaskInput, TaskState,
-    WitnessSource, WorkUnits, pay::ETHER,
+    WitnessSource, WorkUnits,
 };
 
 /// The chain of every operator in these tests.
@@ -65,6 +65,8 @@ pub(crate) struct Script {
     pub(crate) wrong_blobs: HashMap<BlobId, VecDeque<Vec<u8>>>,
     /// How it pays; none: outside.
     pub(crate) cashier: Option<super::cashier::Cashier>,
+    /// What it takes one ether to be worth in the token that it pays in, if it says so.
+    pub(crate) rate: Option<u128>,
     /// The kinds of proof that it offers; all if none is named.
     pub(crate) offers: Vec<ProofKind>,
     tokens: u64,
@@ -305,6 +307,7 @@ impl Inner {
 
 async fn info(State(inner): State<Inner>) -> Json<Info> {
     let script = inner.script.lock().unwrap();
+    let token = TokenInfo { address: super::cashier::TOKEN, reward: true, liability: true, per_ether: 0 };
     Json(Info {
         version: "test".into(),
         chain_id: CHAIN,
@@ -313,7 +316,7 @@ async fn info(State(inner): State<Inner>) -> Json<Info> {
         kinds: if script.offers.is_empty() { ProofKind::ALL.to_vec() } else { script.offers.clone() },
         verifiers: Vec::new(),
         trusted_targets: Vec::new(),
-        tokens: vec![TokenInfo { address: super::cashier::TOKEN, reward: true, liability: true, per_ether: ETHER }],
+        tokens: script.rate.iter().map(|rate| TokenInfo { per_ether: *rate, ..token }).collect(),
         limits: Limits {
             json_bytes: 1,
             blob_bytes: 1,
@@ -370,8 +373,10 @@ async fn claim(State(inner): State<Inner>, headers: HeaderMap, Json(request): Js
         return *response;
     }
     let wait = Duration::from_secs(request.wait.into());
+    // What a test writes once it has heard of this claim is for the next one.
+    let scripted = inner.scripted(|script| script.claim.pop_front());
     inner.tell(Heard::Claim(request));
-    if let Some(response) = inner.scripted(|script| script.claim.pop_front()) {
+    if let Some(response) = scripted {
         return response;
     }
     let job = tokio::time::timeout(wait, async {

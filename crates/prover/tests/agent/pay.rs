@@ -28,6 +28,16 @@ fn vouchers(state: &Path) -> Vec<Holding> {
     Book::open(&state.join("vouchers")).unwrap().all()
 }
 
+/// Until something is so.
+async fn until(is_so: impl Fn() -> bool) {
+    super::kit::within(async {
+        while !is_so() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
 async fn earned(agent: &mut Running) -> (u128, u128) {
     agent
         .tells(|event| match event {
@@ -70,22 +80,28 @@ async fn a_result_is_signed_and_its_voucher_is_on_disk() {
 async fn a_job_that_pays_less_than_is_asked_is_not_done() {
     let ((mut operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
     let dir = tempfile::tempdir().unwrap();
-    // A job has one unit.
-    for (ask, taken) in [(10_000_000, true), (10_000_001, false)] {
+    // A job has one unit. Ten of a token at three thousand million for an ether are 3,333,333,333 wei and a third.
+    let rate = Some(3_000_000_000);
+    for (ask, rate, refused) in [
+        (3_333_333_333_000_000, rate, None),
+        (3_333_333_333_000_001, rate, Some("11 is asked")),
+        (1, None, Some("does not say what one ether is worth")),
+    ] {
+        operator.script().rate = rate;
         let asks = [(ProofKind::Groth16Bn254, ask)].into();
         let config = ProverConfig { asks, ..paid_config(&operator, dir.path(), &desk) };
         let mut agent = Running::start(config, &conductor);
         let said = operator.hears_join().await.asks;
         assert_eq!((said[0].kind, said[0].wei_per_million_units), (ProofKind::Groth16Bn254, ask));
         operator.give(operator.new_job());
-        if taken {
+        if let Some(why) = refused {
+            let (_, refused) = operator.hears_fail().await;
+            assert_eq!(refused.code, ErrorCode::Unpaid);
+            assert!(refused.message.contains(why), "{}", refused.message);
+        } else {
             conductor.began().await;
             conductor.end(Ending::Proof(b"p"));
             assert_eq!(earned(&mut agent).await, (10, 10));
-        } else {
-            let (_, refused) = operator.hears_fail().await;
-            assert_eq!(refused.code, ErrorCode::Unpaid);
-            assert!(refused.message.contains("11 is asked"), "{}", refused.message);
         }
         agent.stop_in_order().await;
     }
@@ -143,21 +159,38 @@ async fn nothing_is_done_before_the_chain_bears_it_out() {
     let on_chain = desk.chain().tranche.unwrap();
     desk.chain().tranche = Some(zkpool_prover::TrancheOnChain { total: on_chain.total + 1, ..on_chain });
     let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
-    for wrong in [None, Some(zkpool_prover::TrancheOnChain { open: false, ..on_chain })] {
-        let trouble = |event: &Event| match event {
-            Event::OperatorTrouble { code: ErrorCode::Unpaid, .. } => Some(()),
-            _ => None,
-        };
-        agent.tells(trouble).await;
-        desk.chain().tranche = wrong;
-        agent.tells(trouble).await;
-    }
+    told_unpaid(&mut agent).await;
+    desk.chain().tranche = None;
+    told_unpaid(&mut agent).await;
+    told_unpaid(&mut agent).await;
     assert!(!operator.heard_so_far().iter().any(|heard| matches!(heard, Heard::Claim(_))));
     desk.chain().tranche = Some(on_chain);
     operator.give(operator.new_job());
     conductor.began().await;
     conductor.end(Ending::Proof(b"p"));
     assert_eq!(earned(&mut agent).await, (10, 10));
+
+    agent.stop_in_order().await;
+
+    // Later it is not there for a while: a reorganisation, or an endpoint that is behind.
+    desk.chain().tranche = None;
+    let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+    told_unpaid(&mut agent).await;
+    desk.chain().tranche = Some(on_chain);
+    operator.give(operator.new_job());
+    conductor.began().await;
+    conductor.end(Ending::Proof(b"q"));
+    assert_eq!(earned(&mut agent).await, (10, 20));
+    agent.stop_in_order().await;
+
+    // To somebody who hears of it only now, one that closes is nothing.
+    let dir = tempfile::tempdir().unwrap();
+    closing(&desk, 14 * 24 * 3_600);
+    operator.heard_so_far();
+    let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+    told_unpaid(&mut agent).await;
+    told_unpaid(&mut agent).await;
+    assert!(!operator.heard_so_far().iter().any(|heard| matches!(heard, Heard::Claim(_))));
     agent.stop_in_order().await;
 }
 
@@ -235,12 +268,7 @@ async fn what_is_due_is_claimed_by_itself() {
         conductor.end(Ending::Proof(b"p"));
         earned(&mut agent).await;
     }
-    super::kit::within(async {
-        while desk.chain().claimed.is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    until(|| !desk.chain().claimed.is_empty()).await;
     let claimed = desk.chain().claimed.clone();
     assert_eq!((claimed.len(), claimed[0].vouched().amount), (1, 20));
     let cap = zkpool_protocol::pay::Cap { prover: claimed[0].prover, amount: claimed[0].cap };
@@ -252,12 +280,35 @@ async fn what_is_due_is_claimed_by_itself() {
     agent.stop_in_order().await;
 }
 
+/// Nor does it ask for jobs, so that nothing else looks at the tranche.
+#[tokio::test]
+async fn what_closes_is_claimed_though_little_is_due_and_nobody_asks_for_work() {
+    let ((operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = paid_config(&operator, dir.path(), &desk);
+    config.pay.as_mut().unwrap().claim_above = Some(1_000);
+    let mut agent = Running::start(config.clone(), &conductor);
+    operator.give(operator.new_job());
+    conductor.began().await;
+    conductor.end(Ending::Proof(b"p"));
+    earned(&mut agent).await;
+    agent.stop_in_order().await;
+    assert!(desk.chain().claimed.is_empty());
+    closing(&desk, 14 * 24 * 3_600);
+    config.pay.as_mut().unwrap().unpaid = true;
+    let agent = Running::start(config, &conductor);
+    until(|| !desk.chain().claimed.is_empty()).await;
+    agent.stop_in_order().await;
+}
+
 #[tokio::test]
 async fn a_tranche_that_was_taken_back_is_spoken_of_once() {
     let ((operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
     let dir = tempfile::tempdir().unwrap();
     let mut config = paid_config(&operator, dir.path(), &desk);
     config.pay.as_mut().unwrap().claim_above = Some(20);
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    config.metrics = Some(address);
     let mut agent = Running::start(config.clone(), &conductor);
     let work = async |conductor: &mut Conductor, agent: &mut Running| {
         operator.give(operator.new_job());
@@ -266,6 +317,7 @@ async fn a_tranche_that_was_taken_back_is_spoken_of_once() {
         earned(agent).await
     };
     work(&mut conductor, &mut agent).await;
+    until(|| desk.chain().tranche_looks >= 2).await;
     // While the chain already says so, the agent's last look at it was before.
     let found = desk.chain().tranche.unwrap();
     desk.chain().tranche = Some(zkpool_prover::TrancheOnChain { open: false, reclaimed: true, ..found });
@@ -275,6 +327,8 @@ async fn a_tranche_that_was_taken_back_is_spoken_of_once() {
         _ => None,
     };
     assert_eq!(agent.tells(forfeited).await, (0, TOKEN, 20));
+    let page = scraped(address).await;
+    assert!(page.lines().any(|line| line.starts_with("zkpool_prover_lost{") && line.ends_with(" 20")), "{page}");
     assert!(desk.chain().claimed.is_empty(), "nothing is sent that can only fail");
     let kept = vouchers(dir.path());
     assert!(kept[0].reclaimed && kept[0].vouched().amount == 20 && kept[0].vouched_at.is_some());
@@ -283,40 +337,12 @@ async fn a_tranche_that_was_taken_back_is_spoken_of_once() {
     // Nor after a restart: what was lost is looked up once, and left alone.
     desk.chain().looks = 0;
     let mut agent = Running::start(config, &conductor);
-    super::kit::within(async {
-        while desk.chain().looks == 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    until(|| desk.chain().looks > 0).await;
     agent.stop.wind_down();
     while let Some(event) = agent.events.recv().await {
         assert_eq!(forfeited(&event), None);
     }
     assert!(desk.chain().claimed.is_empty());
-}
-
-#[tokio::test]
-async fn a_tranche_that_closed_unseen_is_not_counted_on() {
-    let ((operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
-    let dir = tempfile::tempdir().unwrap();
-    let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
-    operator.give(operator.new_job());
-    conductor.began().await;
-    conductor.end(Ending::Proof(b"p"));
-    earned(&mut agent).await;
-    agent.stop_in_order().await;
-    assert!(vouchers(dir.path())[0].open);
-
-    // The operator names nothing any more, and the chain says why.
-    operator.script().cashier.as_mut().unwrap().silent = true;
-    let found = desk.chain().tranche.unwrap();
-    desk.chain().tranche = Some(zkpool_prover::TrancheOnChain { open: false, reclaimed: true, ..found });
-    let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
-    let unpaid = |event: &Event| matches!(event, Event::OperatorTrouble { code: ErrorCode::Unpaid, .. }).then_some(());
-    agent.tells(unpaid).await;
-    assert!(!vouchers(dir.path())[0].open);
-    agent.stop_in_order().await;
 }
 
 /// The page, as Prometheus asks for it.
@@ -387,25 +413,53 @@ fn closing(desk: &FakeDesk, seconds: u64) {
     desk.chain().tranche = Some(zkpool_prover::TrancheOnChain { open: false, closes_at, ..on_chain });
 }
 
-#[tokio::test]
-async fn a_tranche_that_the_operator_does_not_name_any_more_is_looked_at_all_the_same() {
-    let ((mut operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
-    let dir = tempfile::tempdir().unwrap();
-    let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+/// Until the owner is told that the operator is not worked for, as it does not pay.
+async fn told_unpaid(agent: &mut Running) {
+    agent.tells(|event| matches!(event, Event::OperatorTrouble { code: ErrorCode::Unpaid, .. }).then_some(())).await;
+}
+
+/// A result is sent, and the agent dies before there is an answer.
+async fn sent_without_an_answer(
+    operator: &mut FakeOperator,
+    desk: &FakeDesk,
+    conductor: &mut Conductor,
+    dir: &std::path::Path,
+) {
+    let agent = Running::start(paid_config(operator, dir, desk), conductor);
+    operator.script().every_result = Some(Say::Error(ErrorCode::Storage));
     operator.give(operator.new_job());
     conductor.began().await;
     conductor.end(Ending::Proof(b"p"));
-    earned(&mut agent).await;
-    agent.stop_in_order().await;
-    // It is closed, and left out of what is named.
-    closing(&desk, 14 * 24 * 3_600);
-    operator.script().cashier.as_mut().unwrap().silent = true;
-    operator.heard_so_far();
-    let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
-    agent.tells(|event| matches!(event, Event::OperatorTrouble { code: ErrorCode::Unpaid, .. }).then_some(())).await;
-    assert!(!vouchers(dir.path())[0].open);
-    agent.stop_in_order().await;
-    assert!(!operator.heard_so_far().iter().any(|heard| matches!(heard, Heard::Claim(_))), "no work is asked for");
+    operator.hears_result().await;
+    agent.crash().await;
+}
+
+#[tokio::test]
+async fn a_tranche_that_the_operator_does_not_name_any_more_is_looked_at_all_the_same() {
+    for reclaimed in [false, true] {
+        let ((mut operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
+        let dir = tempfile::tempdir().unwrap();
+        let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+        operator.give(operator.new_job());
+        conductor.began().await;
+        conductor.end(Ending::Proof(b"p"));
+        earned(&mut agent).await;
+        agent.stop_in_order().await;
+        assert!(vouchers(dir.path())[0].open);
+        // It is closed, or even taken back, and left out of what is named.
+        closing(&desk, 14 * 24 * 3_600);
+        if reclaimed {
+            let found = desk.chain().tranche.unwrap();
+            desk.chain().tranche = Some(zkpool_prover::TrancheOnChain { reclaimed, closes_at: None, ..found });
+        }
+        operator.script().cashier.as_mut().unwrap().silent = true;
+        operator.heard_so_far();
+        let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+        told_unpaid(&mut agent).await;
+        assert!(!vouchers(dir.path())[0].open);
+        agent.stop_in_order().await;
+        assert!(!operator.heard_so_far().iter().any(|heard| matches!(heard, Heard::Claim(_))), "no work is asked for");
+    }
 }
 
 #[tokio::test]
@@ -413,19 +467,11 @@ async fn a_voucher_of_a_tranche_that_closes_meanwhile_is_taken_while_it_can_be_c
     for (left, taken) in [(14 * 24 * 3_600, true), (3_600, false)] {
         let ((mut operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
         let dir = tempfile::tempdir().unwrap();
-        let agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
-        operator.script().every_result = Some(Say::Error(ErrorCode::Storage));
-        operator.give(operator.new_job());
-        conductor.began().await;
-        conductor.end(Ending::Proof(b"p"));
-        operator.hears_result().await;
-        agent.crash().await;
+        sent_without_an_answer(&mut operator, &desk, &mut conductor, dir.path()).await;
         // The answer comes after a restart that has found it closing.
         closing(&desk, left);
         let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
-        agent
-            .tells(|event| matches!(event, Event::OperatorTrouble { code: ErrorCode::Unpaid, .. }).then_some(()))
-            .await;
+        told_unpaid(&mut agent).await;
         operator.script().every_result = None;
         match taken {
             true => {
@@ -445,13 +491,7 @@ async fn a_voucher_of_a_tranche_that_closes_meanwhile_is_taken_while_it_can_be_c
 async fn an_operator_that_does_not_speak_of_pay_any_more_is_not_worked_for() {
     let ((mut operator, mut desk), mut conductor) = (paying(10, 100), Conductor::new());
     let dir = tempfile::tempdir().unwrap();
-    let agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
-    operator.script().every_result = Some(Say::Error(ErrorCode::Storage));
-    operator.give(operator.new_job());
-    conductor.began().await;
-    conductor.end(Ending::Proof(b"p"));
-    operator.hears_result().await;
-    agent.crash().await;
+    sent_without_an_answer(&mut operator, &desk, &mut conductor, dir.path()).await;
     operator.script().every_result = None;
     operator.script().cashier.as_mut().unwrap().denies = true;
     operator.heard_so_far();
@@ -479,6 +519,6 @@ async fn an_operator_that_does_not_speak_of_pay_any_more_is_not_worked_for() {
     conductor.began().await;
     conductor.end(Ending::Proof(b"p"));
     assert_eq!(earned(&mut agent).await, (10, 20));
-    agent.tells(|event| matches!(event, Event::OperatorTrouble { code: ErrorCode::Unpaid, .. }).then_some(())).await;
+    told_unpaid(&mut agent).await;
     agent.stop_in_order().await;
 }

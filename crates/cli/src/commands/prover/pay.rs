@@ -125,8 +125,7 @@ async fn on_chain(view: &LedgerView, holding: &Holding) -> CliResult<OnChain> {
     let paid = view.paid(holding.operator, holding.tranche, holding.prover).await.map_err(failed)?;
     let paid: u128 = paid.saturating_to();
     let state = view.tranche(holding.operator, holding.tranche).await.map_err(failed)?.map(|tranche| tranche.state);
-    let earned = holding.best().map_or(0, |best| best.voucher.amount).min(holding.cap);
-    let rest = earned.saturating_sub(paid);
+    let rest = holding.earned().saturating_sub(paid);
     let (due, lost) = if state == Some(TrancheState::Reclaimed) { (0, rest) } else { (rest, 0) };
     Ok(OnChain { paid, due, lost, state })
 }
@@ -164,7 +163,7 @@ pub async fn earnings(args: EarningsArgs, context: &Context) -> CliResult {
             holding.tranche.to_string(),
             holding.token.to_string(),
             holding.cap.to_string(),
-            voucher.amount.to_string(),
+            holding.earned().to_string(),
             voucher.count.to_string(),
             shown(|seen| seen.paid),
             shown(|seen| seen.due),
