@@ -57,6 +57,8 @@ pub struct Scenery {
     pub stage: Stage,
     /// The account of what happens.
     pub timeline: Timeline,
+    /// For all calls: making one reads the machine's certificates, which takes tens of milliseconds.
+    pub http: reqwest::Client,
 }
 
 /// An operator: a cold key that owns, a hot one that signs, and a service.
@@ -178,7 +180,7 @@ impl Operator {
                 let slot = stage.view().slot(self.owner.address(), token, self.slots - 1).await.ok()?;
                 (slot.closes_at.is_none() && slot.collateral > 0).then_some(())?;
             }
-            let metrics = reqwest::get(format!("{}/metrics", self.url)).await.ok()?.text().await.ok()?;
+            let metrics = scenery.get(&format!("{}/metrics", self.url)).await?.text().await.ok()?;
             let present = metrics.lines().find_map(|line| line.strip_prefix("zkpool_provers ")?.parse::<f64>().ok())?;
             (present >= f64::from(provers)).then_some(())
         };
@@ -256,6 +258,11 @@ impl Scenery {
         Ok(Ran { value: serde_json::from_str(&text).unwrap_or(Value::Null), code })
     }
 
+    /// What a process of the scene answers, if it is there and answers with success.
+    pub async fn get(&self, url: &str) -> Option<reqwest::Response> {
+        self.http.get(url).send().await.ok()?.error_for_status().ok()
+    }
+
     /// Waits until `check` gives something, looking ten times a second; the processes must stay alive.
     pub async fn wait<T>(
         &self,
@@ -272,7 +279,7 @@ impl Scenery {
             for process in processes.iter_mut() {
                 process.check().attempt(format!("waiting for {what}"))?;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         let tails: Vec<_> = processes.iter().map(|p| format!("--- {}:\n{}", p.name(), p.tail())).collect();
         Err(DemoError::new(format!("waiting for {what}"), format!("not within {bound:?}\n{}", tails.join("\n"))))

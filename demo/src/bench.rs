@@ -100,7 +100,7 @@ async fn run(args: &Args) -> Result<Figures> {
     let circuit = Circuit::find(&zkpool)?;
     let stage = Stage::set().await?;
     let semaphore = OnChain::deploy(&stage).await?;
-    let scenery = Scenery { zkpool, dir, stage, timeline: Timeline::begin() };
+    let scenery = Scenery { zkpool, dir, stage, timeline: Timeline::begin(), http: zkpool_demo::run::http()? };
     let member = circuit.member(&scenery.dir)?;
     let group = semaphore.group(&scenery.stage, &member).await?;
     let (signal, proof) = circuit.proven_signal(&scenery.dir, &member, group)?;

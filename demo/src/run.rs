@@ -65,6 +65,11 @@ impl Options {
     }
 }
 
+/// Talks to this machine's own processes only.
+pub fn http() -> Result<reqwest::Client> {
+    reqwest::Client::builder().no_proxy().build().attempt("making an HTTP client")
+}
+
 impl Scenery {
     /// A chain with the pool, and a directory for all that the processes write.
     pub async fn set(zkpool: PathBuf, dir: &std::path::Path) -> Result<Self> {
@@ -74,7 +79,7 @@ impl Scenery {
         timeline.title("Setting up");
         let stage = Stage::set().await?;
         timeline.say("chain", format!("anvil at {}, ZKPool at {}", stage.anvil.url(), stage.domain.pool));
-        Ok(Self { zkpool, dir, stage, timeline })
+        Ok(Self { zkpool, dir, stage, timeline, http: http()? })
     }
 }
 

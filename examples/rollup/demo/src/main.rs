@@ -78,7 +78,7 @@ async fn play(scenery: &Scenery, args: &Args) -> Result<Option<Summary>> {
     let mut views = Vec::new();
     for batch in 0..args.batches {
         timeline.title(&format!("Batch {batch}"));
-        for sent in users.send(&scenery.stage, &node).await? {
+        for sent in users.send(scenery, &node).await? {
             timeline
                 .say("users", format!("account {} sends {} to account {}, signed", sent.from, sent.amount, sent.to));
         }
@@ -87,7 +87,7 @@ async fn play(scenery: &Scenery, args: &Args) -> Result<Option<Summary>> {
         let bound = Duration::from_secs(60 * args.bound);
         views.push(node.finished(scenery, batch, bound, &mut alive, &mut Told::new(&names)).await?);
     }
-    let state = node.state().await.attempt("asking the node")?;
+    let state = node.state(scenery).await.attempt("asking the node")?;
     let policy = &state["policy"];
     let (root, finalised) = cast.ground.root(&scenery.stage).await?;
     let (simulated, ground) = (simulated(policy), cast.ground.clone());

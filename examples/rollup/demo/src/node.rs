@@ -61,14 +61,14 @@ impl RollupNode {
         let process = Process::start("node", &scenery.dir, command).attempt("starting the rollup's node")?;
         let mut node = Self { process, url: format!("http://{listen}"), rollup: cast.ground.rollup };
         let url = format!("{}/state", node.url);
-        let look = async || reqwest::get(&url).await.ok().filter(|answer| answer.status().is_success());
+        let look = async || scenery.get(&url).await;
         scenery.wait("the rollup's node", START, &mut [&mut node.process], look).await?;
         Ok(node)
     }
 
     /// Everything that it says now.
-    pub async fn state(&self) -> Option<Value> {
-        reqwest::get(format!("{}/state", self.url)).await.ok()?.json().await.ok()
+    pub async fn state(&self, scenery: &Scenery) -> Option<Value> {
+        scenery.get(&format!("{}/state", self.url)).await?.json().await.ok()
     }
 
     /// Waits until a batch has ended; what happens goes to the timeline. Returns the batch's last view. At most `bound`.
@@ -84,7 +84,7 @@ impl RollupNode {
         let mut processes: Vec<&mut Process> = others.iter_mut().map(|process| &mut **process).collect();
         processes.push(&mut self.process);
         let look = async || {
-            let state: Value = reqwest::get(&url).await.ok()?.json().await.ok()?;
+            let state: Value = scenery.get(&url).await?.json().await.ok()?;
             let view = view_of(&state, batch)?.clone();
             told.news(scenery, &state["policy"], &view);
             (view["ended"] == true).then_some(view)

@@ -3,15 +3,14 @@
 use crate::node::RollupNode;
 use alloy::primitives::{B256, hex};
 use rand::Rng;
-use reqwest::Client;
 use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 use zkpool_demo::{
+    actors::Scenery,
     error::{Attempt, DemoError, Result},
-    stage::Stage,
 };
 use zkpool_rollup::{
     Domain, State, Wallet,
@@ -76,9 +75,8 @@ impl Users {
     }
 
     /// Enough transfers for a batch, by chance, each signed by its sender.
-    pub async fn send(&mut self, stage: &Stage, node: &RollupNode) -> Result<Vec<Sent>> {
-        let domain = Domain { chain_id: stage.domain.chain_id, rollup: node.rollup.into_array() };
-        let client = Client::builder().no_proxy().build().attempt("making a client")?;
+    pub async fn send(&mut self, scenery: &Scenery, node: &RollupNode) -> Result<Vec<Sent>> {
+        let domain = Domain { chain_id: scenery.stage.domain.chain_id, rollup: node.rollup.into_array() };
         let mut sent = Vec::with_capacity(TRANSFERS);
         for _ in 0..TRANSFERS {
             let (from, to, amount) = self.wish();
@@ -86,7 +84,7 @@ impl Users {
             let record = self.wallets[from as usize].transfer(&domain, from, to, amount, nonce).encode();
             let body = json!({ "record": hex::encode_prefixed(record) });
             let what = "sending a transfer";
-            let answer = client.post(format!("{}/transfers", node.url)).json(&body).send().await.attempt(what)?;
+            let answer = scenery.http.post(format!("{}/transfers", node.url)).json(&body).send().await.attempt(what)?;
             if !answer.status().is_success() {
                 return Err(DemoError::new(what, answer.text().await.unwrap_or_default()));
             }

@@ -111,7 +111,7 @@ async fn task(operator: &Operator, view: &Value) -> TaskView {
 async fn held(scenery: &Scenery, node: &mut RollupNode, service: &mut Process, batch: u32) -> Value {
     let url = format!("{}/state", node.url);
     let look = async || {
-        let state: Value = reqwest::get(&url).await.ok()?.json().await.ok()?;
+        let state: Value = scenery.get(&url).await?.json().await.ok()?;
         let view = view_of(&state, batch)?.clone();
         let lied = |leg: &Value| leg["tries"][0]["agrees"] == false;
         let all = view["legs"].as_array()?.iter().filter(|leg| lied(leg)).count() == 2;
@@ -143,7 +143,7 @@ async fn a_bundle_with_lying_legs_is_held_and_repaired_by_others() {
     let provers = honest(&cast);
     cast.operator.ready(&scenery, &mut cast.service, 2).await.unwrap();
     let mut node = RollupNode::start(&scenery, &cast, &sequencer, &users, false).await.unwrap();
-    users.send(&scenery.stage, &node).await.unwrap();
+    users.send(&scenery, &node).await.unwrap();
     let mut told = Told::new(&names);
     let first = node.finished(&scenery, 0, PATIENCE, &mut [&mut cast.service], &mut told).await.unwrap();
     assert_eq!(first["stage"], "final", "{first}");
@@ -157,7 +157,7 @@ async fn a_bundle_with_lying_legs_is_held_and_repaired_by_others() {
     for liar in &liars {
         liar.join(cast.ground.enclave).await;
     }
-    users.send(&scenery.stage, &node).await.unwrap();
+    users.send(&scenery, &node).await.unwrap();
     tokio::join!(liars[0].lies(&legs[0]), liars[1].lies(&legs[1]));
     let view = held(&scenery, &mut node, &mut cast.service, 1).await;
     tokio::time::sleep(HELD).await;

@@ -6,7 +6,6 @@ use crate::{
 };
 use digit_core::{Image, classify};
 use rand::{Rng, rngs::StdRng};
-use reqwest::Client;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -67,18 +66,17 @@ impl Application {
         others: &mut [&mut Process],
         watch: &mut dyn FnMut(&Value),
     ) -> Result<Asked> {
-        let client = Client::builder().no_proxy().timeout(PRICED).build().attempt("making a client")?;
         let images: Vec<Vec<u8>> = drawn.images().iter().map(|image| image.to_vec()).collect();
-        let priced = post(&client, &format!("{}/api/questions", self.url), json!({ "images": images })).await?;
+        let priced = post(scenery, &format!("{}/api/questions", self.url), json!({ "images": images })).await?;
         tell_offer(scenery, &priced);
         let question = format!("{}/api/questions/{}", self.url, priced["id"]);
-        post(&client, &format!("{question}/prove"), json!({})).await?;
+        post(scenery, &format!("{question}/prove"), json!({})).await?;
         let start = Instant::now();
         let mut told = Told::default();
         let mut processes: Vec<&mut Process> = others.iter_mut().map(|process| &mut **process).collect();
         processes.push(&mut self.process);
         let look = async || {
-            let view: Value = client.get(&question).send().await.ok()?.json().await.ok()?;
+            let view: Value = scenery.get(&question).await?.json().await.ok()?;
             told.news(scenery, &view);
             watch(&view);
             (view["ended"] == true).then_some(view)
@@ -132,12 +130,9 @@ impl Application {
         }
         browser.close().await?;
         // The oracle's first question.
-        let view: Value = reqwest::get(format!("{}/api/questions/0", self.url))
-            .await
-            .attempt("reading the question")?
-            .json()
-            .await
-            .attempt("reading the question")?;
+        let url = format!("{}/api/questions/0", self.url);
+        let what = "reading the question";
+        let view: Value = scenery.get(&url).await.attempt(what)?.json().await.attempt(what)?;
         let told: Vec<String> =
             view["delivery"]["classes"].as_array().into_iter().flatten().map(Value::to_string).collect();
         if told.join(" ") != classes {
@@ -156,9 +151,9 @@ async fn shown(page: &Browser, selector: &str) -> Result<Option<String>> {
     Ok(Some(page.text(selector).await?).filter(|text| !text.is_empty()))
 }
 
-async fn post(client: &Client, url: &str, body: Value) -> Result<Value> {
+async fn post(scenery: &Scenery, url: &str, body: Value) -> Result<Value> {
     let what = format!("POST {url}");
-    let answer = client.post(url).json(&body).send().await.attempt(&what)?;
+    let answer = scenery.http.post(url).timeout(PRICED).json(&body).send().await.attempt(&what)?;
     let status = answer.status();
     let value: Value = answer.json().await.attempt(&what)?;
     if status.is_success() {

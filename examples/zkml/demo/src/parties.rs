@@ -48,7 +48,7 @@ impl Application {
         let process = Process::start("application", &scenery.dir, command).attempt("starting the application")?;
         let mut application = Self { process, url: format!("http://{listen}") };
         let info = format!("{}/api/info", application.url);
-        let look = async || reqwest::get(&info).await.ok().filter(|answer| answer.status().is_success());
+        let look = async || scenery.get(&info).await;
         scenery.wait("the page", SOON, &mut [&mut application.process], look).await?;
         Ok(application)
     }
