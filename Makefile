@@ -15,6 +15,8 @@ export PATH := $(PATH):$(BIN):$(CURDIR)/target/tools/bin
 export NO_PROXY := 127.0.0.1,localhost$(subst $() ,,$(patsubst %,$(comma)%,$(NO_PROXY) $(no_proxy)))
 export no_proxy := $(NO_PROXY)
 export FOUNDRY_SOLC := $(CURDIR)/$(CONTRACTS)/tools/solc
+# Clippy compiles the crates of the workspace for lint and tests alike: apart, everything below them would be compiled twice.
+CLIPPY := RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings
 FORGE := cd $(CONTRACTS) && forge
 NPM_STAMP := $(CONTRACTS)/node_modules/.package-lock.json
 RISC0_STAMP := $(CONTRACTS)/lib/risc0/.stamp
@@ -86,9 +88,9 @@ test-contracts: contracts ## Solidity: unit, fuzz, invariants, attacks, gas snap
 	node $(CONTRACTS)/tools/mutants.mjs --trace
 
 test-rust: contracts chromium nextest ## Rust: unit to end-to-end, the demos included
-	cargo build --workspace --all-targets
-	cargo nextest run --workspace --no-fail-fast
-	cargo test --doc --workspace --quiet
+	$(CLIPPY) cargo build --workspace --all-targets
+	$(CLIPPY) cargo nextest run --workspace --no-fail-fast
+	$(CLIPPY) cargo test --doc --workspace --quiet
 
 mutants: contracts ## breaks the contracts on purpose: every mutant must be caught by its own test
 	node $(CONTRACTS)/tools/mutants.mjs
@@ -128,7 +130,7 @@ lint-contracts: contracts
 lint-rust:
 	cargo fmt --all --check
 	node ci/rings.mjs
-	cargo clippy --workspace --all-targets -- -D warnings
+	$(CLIPPY) cargo build --workspace --all-targets
 
 fmt: setup ## formats everything
 	$(FORGE) fmt
