@@ -1,5 +1,5 @@
 # ZKPool. Two commands do everything: `make demo` runs the main job, `make test` passes all tests.
-# A fresh machine needs cargo, node with npm, a C compiler and make.
+# A fresh machine needs cargo (with clippy for the tests, as rustup installs it), node with npm, a C compiler and make.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -16,6 +16,7 @@ export NO_PROXY := 127.0.0.1,localhost$(subst $() ,,$(patsubst %,$(comma)%,$(NO_
 export no_proxy := $(NO_PROXY)
 export FOUNDRY_SOLC := $(CURDIR)/$(CONTRACTS)/tools/solc
 # Clippy compiles the crates of the workspace for lint and tests alike: apart, everything below them would be compiled twice.
+# A plain `cargo test` compiles the workspace's own crates once more.
 CLIPPY := RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings
 FORGE := cd $(CONTRACTS) && forge
 NPM_STAMP := $(CONTRACTS)/node_modules/.package-lock.json

@@ -51,17 +51,20 @@ build() { # build WAY CIRCUIT SOURCE…
   [[ $1 = clang* ]] && compiler=$clang
   local circuit=$2
   shift 2
-  [ "$place/rows" -nt crates/backends/cxx/zkpool_fpext.h ] && [ "$place/rows" -nt bench/risc0_rows.cpp ] && return
+  local made="$compiler $options $*"
+  [ "$place/rows" -nt crates/backends/cxx/zkpool_fpext.h ] && [ "$place/rows" -nt bench/risc0_rows.cpp ] \
+    && [ "$(cat "$place/made" 2>/dev/null)" = "$made" ] && return
   mkdir -p "$place"
   : >"$place/seconds"
   for source in "$@"; do
     # shellcheck disable=SC2086 # a compiler's words, and its options
-    { time $compiler $options -c "$source" -o "$place/$(basename "$source" .cpp).o"; } 2>>"$place/seconds"
+    { time $compiler $options -c "$source" -o "$place/$(basename "$source" .cpp).o" 2>&3; } 3>&2 2>>"$place/seconds"
   done
   part=
   [ "$circuit" = recursion ] && part=-DRECURSION
   # shellcheck disable=SC2086
   $compiler $options $part bench/risc0_rows.cpp "$place"/*.o -o "$place/rows"
+  echo "$made" >"$place/made"
 }
 
 for way in "${ways[@]}"; do

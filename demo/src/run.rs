@@ -7,7 +7,7 @@ use crate::{
     stage::Stage,
 };
 use serde::Serialize;
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 /// Options of every demo.
 #[derive(Debug, clap::Args)]
@@ -65,9 +65,9 @@ impl Options {
     }
 }
 
-/// Talks to this machine's own processes only.
+/// Talks to this machine's own processes only, and waits for none of them longer than half a minute.
 pub fn http() -> Result<reqwest::Client> {
-    reqwest::Client::builder().no_proxy().build().attempt("making an HTTP client")
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().attempt("making an HTTP client")
 }
 
 impl Scenery {

@@ -223,11 +223,8 @@ impl Operator {
 
     /// How the operator pays, and whether the agent can look after it.
     async fn agree_on_pay(&self, info: &Info) -> Result<(), ProverError> {
-        let Some(pay) = info.pay else {
-            self.may_be_paid_outside(info)?;
-            self.shared.set_till(&self.url, None);
-            return Ok(());
-        };
+        // What it has paid with before is kept: something may still be due.
+        let Some(pay) = info.pay else { return self.may_be_paid_outside(info) };
         let ledger = Ledger { chain_id: info.chain_id, address: pay.ledger };
         let cannot = || ProverError::CannotCheckPay { operator: self.url.clone(), ledger: pay.ledger };
         let config = self.shared.config.pay.clone().ok_or_else(cannot)?;

@@ -19,7 +19,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Debug,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -36,6 +36,10 @@ const FRESH: Duration = Duration::from_secs(600);
 
 /// Out of a tranche that can be reclaimed earlier than this nothing is taken for pay: it must be claimed before.
 const CLAIMABLE: Duration = Duration::from_secs(24 * 3_600);
+
+/// What can be reclaimed earlier than this is claimed however little it is. Services give no vouchers out of such a tranche any
+/// more, so that one claim is the last.
+const LAST_CALL: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// What the chain says of a tranche.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +65,17 @@ impl TrancheOnChain {
     /// out of it.
     fn pays(&self) -> bool {
         self.open || self.closes_at.is_some_and(|at| at >= crate::unix_now() + CLAIMABLE.as_secs())
+    }
+
+    fn closes_soon(&self) -> bool {
+        self.closes_at.is_some_and(|at| at < crate::unix_now() + LAST_CALL.as_secs())
+    }
+
+    /// Whether it is the tranche of a holding: after a reorganisation another can have its number.
+    fn is_of(&self, holding: &Holding) -> bool {
+        let cap = Cap { prover: holding.prover, amount: holding.cap };
+        (self.token, self.signer) == (holding.token, holding.signer)
+            && holding.proof.verify(&cap, self.root, self.total).is_some()
     }
 }
 
@@ -121,6 +136,9 @@ pub(crate) struct Till {
     signed: Arc<Signed>,
     /// What the chain was last found to say, and when.
     looked: Mutex<Option<Instant>>,
+    /// The open tranches of the book that the endpoint did not know then, or knew as others: reorganised away, or it is
+    /// behind. They may be there again, so that the book keeps them, but are not counted on.
+    vanished: Mutex<BTreeSet<u64>>,
     /// What the jobs in hand will earn.
     promised: Mutex<BTreeMap<JobId, (Address, u128)>>,
     /// What the operator takes one ether to be worth, by token.
@@ -149,6 +167,7 @@ impl Till {
             book,
             signed,
             looked: Mutex::default(),
+            vanished: Mutex::default(),
             promised: Mutex::default(),
             rates: Mutex::default(),
             paid: Mutex::default(),
@@ -192,9 +211,19 @@ impl Till {
         self.book.of(&self.ledger, self.operator, self.prover)
     }
 
+    fn has_vanished(&self, tranche: u64) -> bool {
+        locked(&self.vanished).contains(&tranche)
+    }
+
+    /// Those that something can still be earned in.
+    fn open(&self) -> Vec<Holding> {
+        let is_open = |held: &Holding| held.open && !self.has_vanished(held.tranche);
+        self.holdings().into_iter().filter(is_open).collect()
+    }
+
     /// What can still be earned in a token beyond what is promised for jobs in hand. One receipt is in one tranche.
     fn left(&self, token: Address) -> u128 {
-        let best = self.holdings().iter().filter(|h| h.open && h.token == token).map(Holding::left).max();
+        let best = self.open().iter().filter(|h| h.token == token).map(Holding::left).max();
         let promised: u128 = locked(&self.promised).values().filter(|(t, _)| *t == token).map(|(_, a)| a).sum();
         best.unwrap_or_default().saturating_sub(promised)
     }
@@ -205,7 +234,7 @@ impl Till {
             return Ok(());
         }
         let enough = || {
-            let tokens: Vec<Address> = self.holdings().iter().filter(|h| h.open).map(|h| h.token).collect();
+            let tokens: Vec<Address> = self.open().iter().map(|h| h.token).collect();
             tokens.iter().any(|token| self.left(*token) >= self.config.min_left.max(1))
         };
         let is_fresh = locked(&self.looked).is_some_and(|at| at.elapsed() < FRESH);
@@ -216,7 +245,11 @@ impl Till {
         if enough() {
             return Ok(());
         }
-        Err(Withheld::NothingSetApart { min: self.config.min_left.max(1) })
+        let vanished = locked(&self.vanished).first().copied();
+        Err(match vanished {
+            Some(tranche) => Withheld::Vanished { tranche },
+            None => Withheld::NothingSetApart { min: self.config.min_left.max(1) },
+        })
     }
 
     /// Asks the operator what is set apart, and the chain whether it is so.
@@ -225,14 +258,20 @@ impl Till {
         let found = self.client.earmarks(self.prover).await?;
         // Whether or not the operator still speaks of them: it may have closed one while nobody looked.
         for holding in self.holdings().into_iter().filter(|held| held.open) {
-            let tranche = holding.tranche;
-            let found = self.config.desk.tranche(&self.ledger, self.operator, tranche).await?;
-            // It may be there again later, so that nothing is written; until then it is not counted on.
-            let found = found.ok_or(Withheld::Vanished { tranche })?;
-            self.keep(Holding { open: found.open, ..holding }).await?;
+            let index = holding.tranche;
+            let found = self.config.desk.tranche(&self.ledger, self.operator, index).await?;
+            match found.filter(|found| found.is_of(&holding)) {
+                Some(found) => {
+                    locked(&self.vanished).remove(&index);
+                    self.keep(Holding { open: found.open, ..holding }).await?;
+                }
+                None => {
+                    locked(&self.vanished).insert(index);
+                }
+            }
         }
-        let known: Vec<u64> = self.holdings().iter().map(|holding| holding.tranche).collect();
-        for earmark in found.earmarks.into_iter().filter(|earmark| !known.contains(&earmark.tranche.index)) {
+        let known = |index| self.holdings().iter().any(|held| held.tranche == index) && !self.has_vanished(index);
+        for earmark in found.earmarks.into_iter().filter(|earmark| !known(earmark.tranche.index)) {
             self.look_at(earmark).await?;
         }
         *locked(&self.looked) = Some(Instant::now());
@@ -251,6 +290,7 @@ impl Till {
             tracing::warn!(tranche = index, "the operator names a cap that is not in the tranche's tree on chain");
             return Ok(());
         }
+        locked(&self.vanished).remove(&index);
         self.keep(Holding {
             ledger: self.ledger,
             url: self.client.url().to_owned(),
@@ -340,22 +380,18 @@ impl Till {
                 continue;
             }
             // Nobody else may look at it: a prover that is out, or that works for whatever comes, asks for no job.
-            let open = match desk.tranche(&self.ledger, self.operator, index).await {
+            let is_urgent = match desk.tranche(&self.ledger, self.operator, index).await {
                 Ok(Some(found)) if found.reclaimed => {
                     self.forfeit(holding, due, observer).await;
                     continue;
                 }
-                Ok(found) => holding.open && found.is_none_or(|found| found.open),
+                Ok(found) => found.is_some_and(|found| found.closes_soon()),
                 Err(error) => {
                     tracing::warn!(tranche = index, %error, "cannot ask the chain about a tranche; trying again");
                     continue;
                 }
             };
-            // What is about to be closed is not waited for.
-            if above.is_some_and(|above| due < above) && open {
-                continue;
-            }
-            if above.is_none() {
+            if !above.is_some_and(|above| due >= above || is_urgent) {
                 continue;
             }
             match desk.claim(&holding).await {

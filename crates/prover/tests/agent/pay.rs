@@ -183,6 +183,15 @@ async fn nothing_is_done_before_the_chain_bears_it_out() {
     assert_eq!(earned(&mut agent).await, (10, 20));
     agent.stop_in_order().await;
 
+    // With another in its place, in which the prover has more, that one counts.
+    assert_eq!(vouchers(dir.path())[0].cap, 100);
+    operator.script().cashier.as_mut().unwrap().cap = 200;
+    let other = operator.script().cashier.as_ref().unwrap().tranche();
+    desk.chain().tranche = Some(other);
+    let agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+    until(|| vouchers(dir.path())[0].cap == 200).await;
+    agent.stop_in_order().await;
+
     // To somebody who hears of it only now, one that closes is nothing.
     let dir = tempfile::tempdir().unwrap();
     closing(&desk, 14 * 24 * 3_600);
@@ -294,7 +303,7 @@ async fn what_closes_is_claimed_though_little_is_due_and_nobody_asks_for_work() 
     earned(&mut agent).await;
     agent.stop_in_order().await;
     assert!(desk.chain().claimed.is_empty());
-    closing(&desk, 14 * 24 * 3_600);
+    closing(&desk, 6 * 24 * 3_600);
     config.pay.as_mut().unwrap().unpaid = true;
     let agent = Running::start(config, &conductor);
     until(|| !desk.chain().claimed.is_empty()).await;

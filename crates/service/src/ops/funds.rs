@@ -22,8 +22,6 @@ pub(crate) struct Funds<'a> {
     left: Amounts,
     /// What the leases that have not ended will earn.
     held: Amounts,
-    /// And of that those of devices that count on it.
-    due: Amounts,
     /// How many jobs each device has in hand.
     busy: BTreeMap<&'a ProverId, usize>,
     /// Who is at work on each job.
@@ -53,26 +51,18 @@ impl<'a> Funds<'a> {
             pays,
             left,
             held: Amounts::new(),
-            due: Amounts::new(),
             busy: BTreeMap::new(),
             holders: BTreeMap::new(),
             enclaves,
             able: workload.provers.iter().filter(|prover| may_work(ctx, prover, now)).collect(),
         };
         let jobs: BTreeMap<JobId, &WorkItem> = workload.jobs.iter().map(|item| (item.job.id, item)).collect();
-        let paid = workload.provers.iter().filter(|prover| !prover.description.unpaid);
-        let paid: BTreeSet<&ProverId> = paid.map(|prover| &prover.id).collect();
         for lease in &workload.leases {
             *funds.busy.entry(&lease.prover).or_default() += 1;
             funds.holders.entry(lease.job).or_default().push(lease.prover.address);
             if let Some((token, amount)) = jobs.get(&lease.job).and_then(|item| funds.earns(item)) {
-                let (of, amount) = ((lease.prover.address, token), lease.pay.unwrap_or(amount));
-                let held = funds.held.entry(of).or_default();
-                *held = held.saturating_add(amount);
-                if paid.contains(&lease.prover) {
-                    let due = funds.due.entry(of).or_default();
-                    *due = due.saturating_add(amount);
-                }
+                let held = funds.held.entry((lease.prover.address, token)).or_default();
+                *held = held.saturating_add(lease.pay.unwrap_or(amount));
             }
         }
         Ok(funds)
@@ -241,18 +231,18 @@ impl<'a> Funds<'a> {
     /// What each prover would have to have in one tranche of a token to be paid for what it has in hand, if it could not be
     /// paid out of what it has: its tranche was closed, or the service has another key.
     pub(crate) async fn owed(&self, ctx: &Context, token: Address) -> OpResult<BTreeMap<Address, u128>> {
-        let (signer, now) = (ctx.voucher_signer()?, ctx.clock.now());
+        let (signer, now, paid) = (ctx.voucher_signer()?, ctx.clock.now(), self.paid());
         let mut owed = BTreeMap::new();
-        for ((who, of), due) in &self.due {
-            if *of != token || self.left.get(&(*who, token)).is_some_and(|left| left >= due) {
+        for ((who, of), held) in &self.held {
+            if *of != token || !paid.contains(who) || self.left.get(&(*who, token)).is_some_and(|left| left >= held) {
                 continue;
             }
             let marks = ctx.store.earmarks_of(*who).await?;
             let counts = |tranche: &zkpool_store::TrancheRecord| {
                 tranche.token == token && tranche.signer == signer && tranche.pays(now)
             };
-            if !marks.iter().any(|mark| counts(&mark.tranche) && mark.left() >= *due) {
-                owed.insert(*who, *due);
+            if !marks.iter().any(|mark| counts(&mark.tranche) && mark.left() >= *held) {
+                owed.insert(*who, *held);
             }
         }
         Ok(owed)
@@ -355,7 +345,6 @@ mod tests {
             pays: &PAYS,
             left: left.iter().map(|(prover, left)| ((who(*prover), TOKEN), *left)).collect(),
             held: Amounts::new(),
-            due: Amounts::new(),
             busy: BTreeMap::new(),
             holders: BTreeMap::new(),
             enclaves: &NO_ENCLAVES,

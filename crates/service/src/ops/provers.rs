@@ -49,8 +49,6 @@ pub async fn join(ctx: &Context, who: Address, request: JoinRequest) -> OpResult
             let said = description.speeds.entry(kind).or_insert(speed);
             *said = said.max(speed);
         }
-        // Nor is it paid for what it was given to do for nothing.
-        description.unpaid |= known.description.unpaid;
     }
     let prover = ctx.store.join_prover(&id, &description, now).await?;
     ctx.status.heard(&id, now);

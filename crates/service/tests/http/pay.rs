@@ -480,22 +480,3 @@ async fn nothing_is_set_apart_for_who_is_away() {
     let caps = service.ctx.store.caps_of(0).await.unwrap();
     assert_eq!(caps, [Cap { prover: key(2).address(), amount: 10 }]);
 }
-
-/// Or it could have money set apart at once that was never promised.
-#[tokio::test]
-async fn what_was_taken_for_nothing_is_not_paid_because_one_says_otherwise_later() {
-    let service = Service::paying(false).await;
-    let (prover, id) = (key(1), ProverId { address: key(1).address(), device: "rig".into() });
-    let is_unpaid = async || service.ctx.store.prover(&id).await.unwrap().unwrap().description.unpaid;
-    service.join(&prover, true).await;
-    let work = service.work().await;
-    let now = service.ctx.clock.now();
-    let grant = zkpool_store::Grant::sole(now + 60_000);
-    let lease = service.ctx.store.grant_lease(work.job, &id, grant, now).await.unwrap();
-    service.join(&prover, false).await;
-    assert!(is_unpaid().await);
-    let over = zkpool_store::LeaseOutcome { end: LeaseEnd::Expired, note: None, standing: None };
-    service.ctx.store.end_lease(work.job, lease.token, &over, now).await.unwrap();
-    service.join(&prover, false).await;
-    assert!(!is_unpaid().await);
-}
