@@ -13,7 +13,7 @@
 #
 # Runs are interleaved, so that whatever else the machine does hits all. Prints for the circuit of segments and for that of
 # lifts and joins the least and the median CPU time of a row, the ratio to the first way, and the CPU time of compiling it.
-# Compiling takes up to five CPU minutes for each way (kept in target/risc0-build). Needs cargo, a C++ compiler (CXX) and
+# Compiling takes up to nine CPU minutes for each way (kept in target/risc0-build). Needs cargo, a C++ compiler (CXX) and
 # python3.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -17,6 +17,8 @@ use std::borrow::Cow;
 
 /// All of a reward, in basis points.
 pub const ALL_BPS: u16 = 10_000;
+/// Receipts are given out of a tranche that is to be closed as long as it can be claimed from for so many seconds more.
+pub const CLAIMABLE: u64 = 7 * 24 * 3_600;
 /// One ether, in wei.
 pub const ETHER: u128 = 1_000_000_000_000_000_000;
 /// Shares are multiples of this many basis points (`SHARE_STEP`).

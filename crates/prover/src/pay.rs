@@ -28,18 +28,14 @@ use std::{
 use zkpool_api::{ClaimedJob, Client, ClientError, EarmarkView};
 use zkpool_protocol::{
     Address, B256, Bytes, ErrorCode, JobId,
-    pay::{Cap, LeasedJob, Ledger, SignedResult, asked},
+    pay::{self, Cap, LeasedJob, Ledger, SignedResult, asked},
 };
 
 /// How old may be what is known of a tranche when another job is asked for. Closing one takes far longer.
 const FRESH: Duration = Duration::from_secs(600);
 
-/// Out of a tranche that can be reclaimed earlier than this nothing is taken for pay: it must be claimed before.
-const CLAIMABLE: Duration = Duration::from_secs(24 * 3_600);
-
-/// What can be reclaimed earlier than this is claimed however little it is. Services give no vouchers out of such a tranche any
-/// more, so that one claim is the last.
-const LAST_CALL: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// A voucher of a tranche that can be reclaimed earlier than this is no pay: it must be claimed before.
+const CLAIM_TIME: Duration = Duration::from_secs(24 * 3_600);
 
 /// What the chain says of a tranche.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,11 +60,12 @@ impl TrancheOnChain {
     /// Whether what is earned now can still be claimed: a job that was given out before its tranche was to be closed is paid
     /// out of it.
     fn pays(&self) -> bool {
-        self.open || self.closes_at.is_some_and(|at| at >= crate::unix_now() + CLAIMABLE.as_secs())
+        self.open || self.closes_at.is_some_and(|at| at >= crate::unix_now() + CLAIM_TIME.as_secs())
     }
 
+    /// Whether no more is earned in it, so that one claim is the last.
     fn closes_soon(&self) -> bool {
-        self.closes_at.is_some_and(|at| at < crate::unix_now() + LAST_CALL.as_secs())
+        self.closes_at.is_some_and(|at| at < crate::unix_now() + pay::CLAIMABLE)
     }
 
     /// Whether it is the tranche of a holding: after a reorganisation another can have its number.
@@ -245,9 +242,9 @@ impl Till {
         if enough() {
             return Ok(());
         }
-        let vanished = locked(&self.vanished).first().copied();
+        let vanished = self.holdings().into_iter().find(|held| held.open && self.has_vanished(held.tranche));
         Err(match vanished {
-            Some(tranche) => Withheld::Vanished { tranche },
+            Some(Holding { tranche, .. }) => Withheld::Vanished { tranche },
             None => Withheld::NothingSetApart { min: self.config.min_left.max(1) },
         })
     }

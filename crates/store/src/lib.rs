@@ -20,9 +20,9 @@ pub use facts::{Advance, Advanced, Fact, Said};
 pub use sqlite::{Owner, SqliteStore};
 pub use store::Store;
 pub use types::{
-    AnnouncedRescue, Ask, AttestationRecord, CLAIMABLE, Completion, Earmark, Earning, End, Grant, InputRecord,
-    JobCensus, JobRecord, LeaseEnd, LeaseOutcome, LeaseRecord, LegOf, LegRef, LogEntry, Measured, Meta, Millis, NewLeg,
-    NewResult, NewTask, NewTranche, NewWatch, Noted, OnChain, Outing, Plan, Price, ProgramRecord, ProverDescription,
-    ProverId, ProverRecord, Refusal, Renewal, RequestId, ResultPay, Role, Standing, TaskKey, TaskRecord, TrancheRecord,
+    AnnouncedRescue, Ask, AttestationRecord, Completion, Earmark, Earning, End, Grant, InputRecord, JobCensus,
+    JobRecord, LeaseEnd, LeaseOutcome, LeaseRecord, LegOf, LegRef, LogEntry, Measured, Meta, Millis, NewLeg, NewResult,
+    NewTask, NewTranche, NewWatch, Noted, OnChain, Outing, Plan, Price, ProgramRecord, ProverDescription, ProverId,
+    ProverRecord, Refusal, Renewal, RequestId, ResultPay, Role, Standing, TaskKey, TaskRecord, TrancheRecord,
     TrancheStatus, WorkItem, Workload,
 };

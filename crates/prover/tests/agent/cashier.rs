@@ -163,6 +163,8 @@ impl Cashier {
 #[derive(Debug, Default)]
 pub(crate) struct FakeChain {
     pub(crate) tranche: Option<TrancheOnChain>,
+    /// The number of a tranche that is not there.
+    pub(crate) gone: Option<u64>,
     pub(crate) claimed: Vec<Holding>,
     /// How often the chain was asked what was paid.
     pub(crate) looks: u32,
@@ -202,10 +204,10 @@ impl PayDesk for FakeDesk {
         Ok(LEDGER)
     }
 
-    async fn tranche(&self, _: &Ledger, _: Address, _: u64) -> Result<Option<TrancheOnChain>, DeskError> {
+    async fn tranche(&self, _: &Ledger, _: Address, tranche: u64) -> Result<Option<TrancheOnChain>, DeskError> {
         let mut chain = self.chain();
         chain.tranche_looks += 1;
-        Ok(chain.tranche)
+        Ok(chain.tranche.filter(|_| chain.gone != Some(tranche)))
     }
 
     async fn paid(&self, _: &Ledger, _: Address, _: u64, _: Address) -> Result<u128, DeskError> {

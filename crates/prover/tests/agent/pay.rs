@@ -38,6 +38,14 @@ async fn until(is_so: impl Fn() -> bool) {
     .await;
 }
 
+/// One job is given and proven; what it has earned, and all that was earned.
+async fn works(operator: &FakeOperator, conductor: &mut Conductor, agent: &mut Running) -> (u128, u128) {
+    operator.give(operator.new_job());
+    conductor.began().await;
+    conductor.end(Ending::Proof(b"p"));
+    earned(agent).await
+}
+
 async fn earned(agent: &mut Running) -> (u128, u128) {
     agent
         .tells(|event| match event {
@@ -114,10 +122,7 @@ async fn the_first_voucher_that_is_withheld_or_wrong_is_the_last() {
         let ((operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
         let dir = tempfile::tempdir().unwrap();
         let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
-        operator.give(operator.new_job());
-        conductor.began().await;
-        conductor.end(Ending::Proof(b"first"));
-        earned(&mut agent).await;
+        works(&operator, &mut conductor, &mut agent).await;
 
         operator.script().cashier.as_mut().unwrap().manner = manner;
         operator.give(operator.new_job());
@@ -165,10 +170,7 @@ async fn nothing_is_done_before_the_chain_bears_it_out() {
     told_unpaid(&mut agent).await;
     assert!(!operator.heard_so_far().iter().any(|heard| matches!(heard, Heard::Claim(_))));
     desk.chain().tranche = Some(on_chain);
-    operator.give(operator.new_job());
-    conductor.began().await;
-    conductor.end(Ending::Proof(b"p"));
-    assert_eq!(earned(&mut agent).await, (10, 10));
+    assert_eq!(works(&operator, &mut conductor, &mut agent).await, (10, 10));
 
     agent.stop_in_order().await;
 
@@ -177,10 +179,7 @@ async fn nothing_is_done_before_the_chain_bears_it_out() {
     let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
     told_unpaid(&mut agent).await;
     desk.chain().tranche = Some(on_chain);
-    operator.give(operator.new_job());
-    conductor.began().await;
-    conductor.end(Ending::Proof(b"q"));
-    assert_eq!(earned(&mut agent).await, (10, 20));
+    assert_eq!(works(&operator, &mut conductor, &mut agent).await, (10, 20));
     agent.stop_in_order().await;
 
     // With another in its place, in which the prover has more, that one counts.
@@ -232,10 +231,7 @@ async fn receipts_of_another_device_are_walked_through() {
     for total in [30, 60] {
         operator.script().cashier.as_mut().unwrap().pay_another_device(total);
         operator.script().cashier.as_mut().unwrap().pay_another_device(total + 1);
-        operator.give(operator.new_job());
-        conductor.began().await;
-        conductor.end(Ending::Proof(b"p"));
-        assert_eq!(earned(&mut agent).await, (10, total.into()));
+        assert_eq!(works(&operator, &mut conductor, &mut agent).await, (10, total.into()));
     }
     agent.stop_in_order().await;
 }
@@ -272,10 +268,7 @@ async fn what_is_due_is_claimed_by_itself() {
     let mut agent = Running::start(config, &conductor);
     for _ in 0..2 {
         assert!(desk.chain().claimed.is_empty());
-        operator.give(operator.new_job());
-        conductor.began().await;
-        conductor.end(Ending::Proof(b"p"));
-        earned(&mut agent).await;
+        works(&operator, &mut conductor, &mut agent).await;
     }
     until(|| !desk.chain().claimed.is_empty()).await;
     let claimed = desk.chain().claimed.clone();
@@ -297,10 +290,7 @@ async fn what_closes_is_claimed_though_little_is_due_and_nobody_asks_for_work() 
     let mut config = paid_config(&operator, dir.path(), &desk);
     config.pay.as_mut().unwrap().claim_above = Some(1_000);
     let mut agent = Running::start(config.clone(), &conductor);
-    operator.give(operator.new_job());
-    conductor.began().await;
-    conductor.end(Ending::Proof(b"p"));
-    earned(&mut agent).await;
+    works(&operator, &mut conductor, &mut agent).await;
     agent.stop_in_order().await;
     assert!(desk.chain().claimed.is_empty());
     closing(&desk, 6 * 24 * 3_600);
@@ -319,18 +309,12 @@ async fn a_tranche_that_was_taken_back_is_spoken_of_once() {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     config.metrics = Some(address);
     let mut agent = Running::start(config.clone(), &conductor);
-    let work = async |conductor: &mut Conductor, agent: &mut Running| {
-        operator.give(operator.new_job());
-        conductor.began().await;
-        conductor.end(Ending::Proof(b"p"));
-        earned(agent).await
-    };
-    work(&mut conductor, &mut agent).await;
+    works(&operator, &mut conductor, &mut agent).await;
     until(|| desk.chain().tranche_looks >= 2).await;
     // While the chain already says so, the agent's last look at it was before.
     let found = desk.chain().tranche.unwrap();
     desk.chain().tranche = Some(zkpool_prover::TrancheOnChain { open: false, reclaimed: true, ..found });
-    work(&mut conductor, &mut agent).await;
+    works(&operator, &mut conductor, &mut agent).await;
     let forfeited = |event: &Event| match event {
         Event::Forfeited { tranche, token, amount, .. } => Some((*tranche, *token, *amount)),
         _ => None,
@@ -387,10 +371,7 @@ async fn what_is_earned_can_be_graphed() {
         line.and_then(|line| line.rsplit_once(' ')).map(|(_, value)| value.parse::<f64>().unwrap())
     };
     for _ in 0..2 {
-        operator.give(operator.new_job());
-        conductor.began().await;
-        conductor.end(Ending::Proof(b"p"));
-        earned(&mut agent).await;
+        works(&operator, &mut conductor, &mut agent).await;
     }
     let mut page = scraped(address).await;
     super::kit::within(async {
@@ -449,10 +430,7 @@ async fn a_tranche_that_the_operator_does_not_name_any_more_is_looked_at_all_the
         let ((mut operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
         let dir = tempfile::tempdir().unwrap();
         let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
-        operator.give(operator.new_job());
-        conductor.began().await;
-        conductor.end(Ending::Proof(b"p"));
-        earned(&mut agent).await;
+        works(&operator, &mut conductor, &mut agent).await;
         agent.stop_in_order().await;
         assert!(vouchers(dir.path())[0].open);
         // It is closed, or even taken back, and left out of what is named.
@@ -469,6 +447,33 @@ async fn a_tranche_that_the_operator_does_not_name_any_more_is_looked_at_all_the
         agent.stop_in_order().await;
         assert!(!operator.heard_so_far().iter().any(|heard| matches!(heard, Heard::Claim(_))), "no work is asked for");
     }
+}
+
+/// Neither does one tranche that is gone keep the agent from another, nor is it counted on.
+#[tokio::test]
+async fn of_two_tranches_the_one_that_is_on_chain_is_worked_for() {
+    let ((operator, desk), mut conductor) = (paying(10, 100), Conductor::new());
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+    works(&operator, &mut conductor, &mut agent).await;
+    agent.stop_in_order().await;
+    // Another of which the book says that more is left.
+    let other = Holding { tranche: 7, cap: 1_000, voucher: None, ..vouchers(dir.path()).remove(0) };
+    std::fs::write(dir.path().join("vouchers/other.json"), serde_json::to_vec(&other).unwrap()).unwrap();
+    desk.chain().gone = Some(7);
+    let mut agent = Running::start(paid_config(&operator, dir.path(), &desk), &conductor);
+    assert_eq!(works(&operator, &mut conductor, &mut agent).await, (10, 20));
+    agent.stop_in_order().await;
+    // With too little in the one that is there, the other is no help, and it is named.
+    let mut config = paid_config(&operator, dir.path(), &desk);
+    config.pay.as_mut().unwrap().min_left = 500;
+    let mut agent = Running::start(config, &conductor);
+    let named = |event: &Event| match event {
+        Event::OperatorTrouble { error, .. } => Some(error.clone()),
+        _ => None,
+    };
+    assert!(agent.tells(named).await.contains("tranche 7"));
+    agent.stop_in_order().await;
 }
 
 #[tokio::test]
@@ -524,10 +529,7 @@ async fn an_operator_that_does_not_speak_of_pay_any_more_is_not_worked_for() {
     operator.hears_claim().await;
     operator.script().cashier.as_mut().unwrap().denies = true;
     operator.script().claim.push_back(Say::Error(ErrorCode::Storage));
-    operator.give(operator.new_job());
-    conductor.began().await;
-    conductor.end(Ending::Proof(b"p"));
-    assert_eq!(earned(&mut agent).await, (10, 20));
+    assert_eq!(works(&operator, &mut conductor, &mut agent).await, (10, 20));
     told_unpaid(&mut agent).await;
     agent.stop_in_order().await;
 }

@@ -150,12 +150,12 @@ pub async fn what_closes_pays_for_what_is_in_hand(store: Subject) {
     let tranche_of = async |job| earn(&store, job, 1, 20).await.unwrap().voucher.tranche;
     closing(None).await;
     assert_eq!(tranche_of(jobs[0]).await, 0);
-    closing(Some(crate::CLAIMABLE)).await;
+    closing(Some(zkpool_protocol::pay::CLAIMABLE)).await;
     assert_eq!(tranche_of(jobs[1]).await, 0);
     opened(&store, 1, &[(1, 10)]).await;
     assert_eq!(tranche_of(jobs[2]).await, 1, "out of an open one first");
 
-    closing(Some(crate::CLAIMABLE - 1)).await;
+    closing(Some(zkpool_protocol::pay::CLAIMABLE - 1)).await;
     store.note_tranche(1, TrancheStatus::Closing, Some(0)).await.unwrap();
     let lease = store.grant_lease(jobs[3], &joined(&store, 1).await, Grant::sole(1_000), 5).await.unwrap();
     let due = |due| Some(ResultPay { due, ..paid(20).unwrap() });

@@ -6,9 +6,6 @@ use zkpool_protocol::{
     pay::{Cap, Receipt, TaskPay, Voucher},
 };
 
-/// Receipts are given out of a tranche that is to be closed as long as it can be claimed from for so many seconds more.
-pub const CLAIMABLE: u64 = 7 * 24 * 3_600;
-
 /// Where a tranche of this operator stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TrancheStatus {
@@ -85,7 +82,9 @@ impl TrancheRecord {
     pub fn pays(&self, now: Millis) -> bool {
         match self.status {
             TrancheStatus::Open => true,
-            TrancheStatus::Closing => self.closes_at.is_none_or(|at| at >= now / 1_000 + CLAIMABLE),
+            TrancheStatus::Closing => {
+                self.closes_at.is_none_or(|at| at >= now / 1_000 + zkpool_protocol::pay::CLAIMABLE)
+            }
             TrancheStatus::Planned | TrancheStatus::Reclaimed => false,
         }
     }
