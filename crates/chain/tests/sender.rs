@@ -64,10 +64,11 @@ async fn several_are_in_flight_with_nonces_in_order() {
 #[tokio::test]
 async fn it_is_final_only_after_enough_confirmations() {
     let chain = chain().await;
+    chain.set_automine(false).await.unwrap();
     let desk = desk_with(chain.rpc(), &chain, SenderOptions { confirmations: 3, ..options() });
     desk.sender.enqueue(count("a")).await.unwrap();
     desk.tick().await;
-    for state in [TxState::Mined, TxState::Mined, TxState::Succeeded] {
+    for state in [TxState::Sent, TxState::Mined, TxState::Mined, TxState::Succeeded] {
         desk.tick().await;
         assert_eq!(desk.state("a").await.state, state);
         chain.mine(1).await.unwrap();
@@ -148,7 +149,8 @@ async fn a_crash_at_any_write_loses_nothing_and_repeats_nothing() {
                 desk.tick().await;
             }
             for purpose in ["a", "b"] {
-                assert_eq!(desk.state(purpose).await.state, TxState::Succeeded, "{writes} {last_one_lands}");
+                let done = desk.sender.wait(purpose, Duration::from_secs(10)).await.unwrap();
+                assert_eq!(done.state, TxState::Succeeded, "{writes} {last_one_lands}");
             }
             assert_eq!(counted(&chain).await, 2, "{writes} {last_one_lands}");
         }
@@ -169,8 +171,7 @@ async fn an_answer_that_is_lost_does_not_send_it_twice() {
     desk.sender.enqueue(count("a")).await.unwrap();
     assert_eq!(desk.sender.tick().await.unwrap_err().code(), ErrorCode::RpcUnreachable);
     proxy.judge(|_, _| Deed::Forward);
-    desk.tick().await;
-    let record = desk.state("a").await;
+    let record = desk.sender.wait("a", Duration::from_secs(10)).await.unwrap();
     assert_eq!((record.state, record.attempts.len(), counted(&chain).await), (TxState::Succeeded, 1, 1));
 }
 
@@ -296,9 +297,11 @@ async fn what_became_too_late_on_its_way_is_cancelled() {
 #[tokio::test]
 async fn a_transaction_that_is_reorganised_out_is_sent_again() {
     let chain = chain().await;
+    chain.set_automine(false).await.unwrap();
     let desk = desk_with(chain.rpc(), &chain, SenderOptions { confirmations: 3, ..options() });
     desk.sender.enqueue(count("a")).await.unwrap();
     desk.tick().await;
+    chain.mine(1).await.unwrap();
     desk.tick().await;
     assert_eq!(desk.state("a").await.state, TxState::Mined);
     chain.reorganise(1).await.unwrap();
@@ -326,8 +329,10 @@ async fn a_reorganisation_deeper_than_the_confirmations_is_healed() {
     for _ in 0..4 {
         desk.tick().await;
     }
-    assert_eq!(desk.state("a").await.state, TxState::Succeeded);
-    assert_eq!(desk.state("b").await.state, TxState::Succeeded);
+    for purpose in ["a", "b"] {
+        let done = desk.sender.wait(purpose, Duration::from_secs(10)).await.unwrap();
+        assert_eq!(done.state, TxState::Succeeded);
+    }
     assert_eq!(counted(&chain).await, 2);
 }
 
